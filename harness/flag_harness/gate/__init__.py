@@ -1,4 +1,7 @@
-"""The gate: it copies files to PROD only if the evidence passes the policy and a person has approved them."""
+"""The gate: it copies files to the production folder PROD only if evidence and approval permit this.
+
+The evidence (records of test runs) must satisfy the project's policy, and a person must have approved the files.
+"""
 
 from flag_harness.gate.settings import GateSettings, read_gate
 

@@ -1,4 +1,4 @@
-"""Approvals, which are files in git. Each approves exact files, exact evidence and one policy."""
+"""Approvals: files in git, each of which approves exact files on the basis of exact run records and one policy."""
 
 import json
 import shlex
@@ -22,17 +22,17 @@ FORMAT_VERSION = 1
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
-    """An approval, as it is stored in its file.
+    """An approval, as its file holds it.
 
     Attributes:
         flag_harness_approval: the version of the format.
         name: who approves.
         reason: that person's reason.
         time: the time of the approval, in ISO 8601.
-        files: the digest of the manifest.
+        files: the digest of `manifest`.
         policy: the digest of the policy.
-        evidence: the SHA-256 of each record, by its path relative to the project.
-        manifest: the state of each file, so that people can see what they approve.
+        evidence: the SHA-256 of each run record, by its path relative to the project.
+        manifest: the state of each approved file, so that people can see what they approve.
     """
 
     flag_harness_approval: int = FORMAT_VERSION
@@ -47,14 +47,17 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class ApprovalFile:
-    """An approval and its file."""
+    """An approval and the path of its file."""
 
     path: Path
     approval: Approval
 
 
 def write_approval_file(candidate: ReleaseCandidate, name: str, reason: str) -> ApprovalFile:
-    """Write the approval of a candidate. Raise `GateError` if the file cannot be written."""
+    """Write an approval of the candidate (files and the evidence for them), and return it.
+
+    Raise `GateError` if the file cannot be written.
+    """
     gate, files = candidate.gate, manifest_digest(candidate.files)
     time = datetime.now(UTC)
     approval = Approval(
@@ -76,7 +79,7 @@ def write_approval_file(candidate: ReleaseCandidate, name: str, reason: str) -> 
 
 
 def load_approvals(folder: Path) -> list[ApprovalFile]:
-    """Load the approvals of a folder, newest first. Raise `GateError` if one cannot be read."""
+    """Load all approvals in a folder, newest first. Raise `GateError` if one cannot be read."""
     files = [ApprovalFile(path, _load_approval(path)) for path in sorted(folder.glob("*.json"))]
     return sorted(files, key=lambda file: file.approval.time, reverse=True)
 
@@ -86,7 +89,8 @@ def approvals_of_files(
 ) -> list[ApprovalFile]:
     """Return the approvals of exactly these files, newest first.
 
-    Raise `GateRefusalError`, which says what the nearest approval covers instead and what to type, if there is none.
+    If there is none, raise `GateRefusalError`. Its message says which files the nearest approval covers, and which
+    command to type; `evidence` are the run records for that command.
     """
     folder = gate.approvals
     every, digest = load_approvals(folder), manifest_digest(files)
@@ -105,18 +109,23 @@ def approvals_of_files(
 
 
 def approve_command(records: Sequence[str]) -> str:
-    """Return the command that approves files on these records."""
+    """Return the command that approves files on the basis of these run records."""
     return f'flag-harness gate approve {" ".join(map(shlex.quote, records))} --reason "why"'
 
 
 def _newest_record(root: Path) -> str:
-    """Return the name of the newest file in `root` that may be a record, or else the name that the documents use."""
+    """Return the name of the newest `.jsonl` file in `root`, which may be a run record, or `run.jsonl` if there is
+    none.
+    """
     found = sorted(root.glob("*.jsonl"), key=lambda path: path.stat().st_mtime)
     return found[-1].name if found else "run.jsonl"
 
 
 def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
-    """Return why an approval of the candidate's files does not cover the candidate, or an empty string."""
+    """Return why an approval is not valid for the candidate, or an empty string if it is.
+
+    The approval may have been edited, or made under another policy or on other evidence.
+    """
     approval, command = file.approval, approve_command([str(one.path) for one in candidate.evidence])
     age = time_since(approval.time, candidate.now)
     if age is None or is_in_future(age):
@@ -131,7 +140,7 @@ def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
 
 
 def paths_of_evidence(gate: GateSettings, file: ApprovalFile) -> list[Path]:
-    """Return the paths of the records that an approval names."""
+    """Return the paths of the run records that an approval is based on."""
     return [gate.root / path for path in file.approval.evidence]
 
 
@@ -152,7 +161,10 @@ def _load_approval(path: Path) -> Approval:
 
 
 def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> None:
-    """Raise `ValueError` if an object has a key twice, because a reader may see another value than the gate."""
+    """Raise `ValueError` if a JSON object has a key twice.
+
+    A reader of the file could see another value than the gate does.
+    """
     counts = Counter(key for key, _ in pairs)
     if repeated := [key for key, count in counts.items() if count > 1]:
         raise ValueError(f"it has the key {repeated[0]!r} twice")

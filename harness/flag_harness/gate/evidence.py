@@ -1,4 +1,4 @@
-"""The evidence of the gate: run records, each with the hash of its file."""
+"""The evidence of the gate: run records (what test runs wrote), each with the hash of its file."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -10,17 +10,17 @@ from flag_harness.record import RunHeader, RunRecord, RunRow, decode_record, fin
 from flag_harness.wording import join_names
 
 SWEEP_BASELINE_OPTION = "--harness-sweep-baseline"
-"""The option that makes a sweep fail if the agent no longer survives a fault that it survived before."""
+"""The option that makes a sweep over faults fail if the agent no longer survives a fault that it survived before."""
 
 
 @dataclass(frozen=True, slots=True)
 class EvidenceRecord:
-    """One run record.
+    """One run record that is used as evidence.
 
     Attributes:
         path: its file.
         digest: the SHA-256 of that file.
-        problem: what is wrong with the file, such as a later edit; empty if it is as the run wrote it.
+        problem: what is wrong with the file, such as a later edit; empty if the file is what the run wrote.
         record: the header and the rows.
     """
 
@@ -31,7 +31,7 @@ class EvidenceRecord:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """The options of the run's command line that concern the harness."""
+        """The options of this package that the run's command line had."""
         return self.record.header.options
 
 
@@ -43,19 +43,19 @@ def load_evidence(paths: Sequence[Path]) -> tuple[EvidenceRecord, ...]:
 
 
 def rows_of_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
-    """Yield the rows of all records except those of sweeps."""
+    """Yield the rows of ordinary tests: those of all records except records of sweeps over faults."""
     for one in evidence:
         if not is_sweep(one):
             yield from one.record.rows
 
 
 def is_sweep(evidence: EvidenceRecord) -> bool:
-    """Return whether a sweep wrote a record."""
+    """Return whether a run record comes from a sweep over faults (`--harness-sweep`)."""
     return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE_OPTION) for option in evidence.options)
 
 
 def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | None:
-    """Return the value of an option of the run's command line, or None if it was not given."""
+    """Return the value of the option `name` of the run's command line, or None if the option was not given."""
     for index, option in enumerate(evidence.options):
         if option.startswith(f"{name}="):
             return option.partition("=")[2]
@@ -65,7 +65,9 @@ def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | Non
 
 
 def missing_tests_reason(header: RunHeader, start: str) -> str:
-    """Return why a run may have left out tests whose node ids begin with `start`, or an empty string."""
+    """Return why a run may have left out tests whose node ids begin with `start`, or an empty string if it ran them
+    all.
+    """
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
     if ignored := [path for path in header.ignored if path.startswith(start) or _is_test_in_path(start, path)]:
@@ -76,7 +78,7 @@ def missing_tests_reason(header: RunHeader, start: str) -> str:
 
 
 def _is_test_in_path(nodeid: str, path: str) -> bool:
-    """Return whether a node id is that of a folder, file, class or test, or of something in it."""
+    """Return whether a node id is `path` or lies in it. `path` may be a folder, file, class or test."""
     return nodeid == path or nodeid.startswith((f"{path}/", f"{path}::"))
 
 

@@ -1,4 +1,4 @@
-"""What the gate asks git: who wrote a file, and whether a commit has a valid signature."""
+"""Questions that the gate asks git, such as who wrote a file and whether a commit has a valid signature."""
 
 import os
 import stat
@@ -13,16 +13,16 @@ _COMMIT_HASH_PATTERN = "commit "
 
 
 def user_in_git_config(folder: Path) -> str:
-    """Return git's configured user as `Name <email>`, or an empty string."""
+    """Return the user in git's configuration as `Name <email>`, or an empty string if none is configured."""
     name, email = _git_output(folder, "config", "user.name"), _git_output(folder, "config", "user.email")
     return f"{name} <{email}>" if name and email else ""
 
 
 def is_file_committed(folder: Path, path: str) -> bool:
-    """Return whether git tracks a path of the folder, and the path has not changed since the checked-out commit.
+    """Return whether git tracks a path of the folder, and the path is as in the checked-out commit.
 
-    A removed file counts as committed if a commit removed it. The content is compared too, because git can be told to
-    assume that a file is unchanged.
+    A removed file counts as committed if a commit removed it. File contents are compared, too, because git can be told
+    to assume that a file is unchanged.
     """
     status = _run_git(folder, "status", "--porcelain", "--ignored", "--", _literal_pathspec(path))
     if status.returncode != 0 or status.stdout or not last_commit(folder, path):
@@ -34,9 +34,9 @@ def is_file_committed(folder: Path, path: str) -> bool:
 
 
 def uncommitted_paths(folder: Path, paths: Iterable[str]) -> list[str]:
-    """Return the sorted paths that the checked-out commit does not have with their present content.
+    """Return the sorted paths whose present content is not in the checked-out commit. Paths are relative to the folder.
 
-    The paths are relative to the folder. A missing file is one of them, and so is every file outside of a repository.
+    Missing files, and files outside of a repository, count as uncommitted.
     """
     listed = _git_output(folder, "ls-tree", "-r", "-z", "HEAD", "--", ".").split("\0")
     committed = {path: entry.split()[-1] for entry, _, path in (one.partition("\t") for one in listed if one)}
@@ -48,17 +48,20 @@ def uncommitted_paths(folder: Path, paths: Iterable[str]) -> list[str]:
 
 
 def last_commit(folder: Path, path: str) -> str:
-    """Return the hash of the last commit that changed a path, or an empty string."""
+    """Return the hash of the last commit that changed a path, or an empty string if no commit did."""
     return _git_output(folder, "log", "-1", "--format=%H", "--", _literal_pathspec(path))
 
 
 def author_of_last_commit(folder: Path, path: str) -> str:
-    """Return the author's email of the last commit that changed a path, or an empty string."""
+    """Return the author's email of the last commit that changed a path, or an empty string if no commit did."""
     return _git_output(folder, "log", "-1", "--format=%aE", "--", _literal_pathspec(path)).lower()
 
 
 def people_of_last_commit(folder: Path, path: str) -> set[str]:
-    """Return the emails of the author (also as `.mailmap` maps it) and the signer of the last commit of a path."""
+    """Return the emails of the author and the signer of the last commit that changed a path.
+
+    The author's email is included both as written and as `.mailmap` maps it.
+    """
     people = _git_output(folder, "log", "-1", "--format=%ae%x00%aE%x00%GS", "--", _literal_pathspec(path))
     return {_email_of_author(one) for one in people.split("\0") if one}
 
@@ -69,10 +72,12 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
 
 
 def people_who_wrote_change(folder: Path, path: str, old: Path, *, is_executable: bool) -> set[str]:
-    """Return the emails of the authors and co-authors of the change from the file `old` to a path of the folder.
+    """Return the emails of the authors and co-authors of the commits that changed the file `old` into `path` in
+    `folder`.
 
-    These are the authors of the commits since the path last had the content of `old` and was executable or not, or of
-    all its commits if it never had them, each as written and by `.mailmap`. Either file may be missing.
+    These are the commits since the path last had the content of `old` and the permission `is_executable`, or all
+    commits of the path if it never had them. Emails are included both as written and as `.mailmap` maps them. Either
+    file may be missing.
     """
     layout = f"--format={_COMMIT_HASH_PATTERN}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git_output(
@@ -89,7 +94,7 @@ def people_who_wrote_change(folder: Path, path: str, old: Path, *, is_executable
 
 
 def email_in_git_config(folder: Path) -> str:
-    """Return the email of git's configured user in lower case, or an empty string."""
+    """Return the user's email in git's configuration in lower case, or an empty string if none is configured."""
     return _git_output(folder, "config", "user.email").lower()
 
 
@@ -98,7 +103,9 @@ def _may_owner_execute(file: Path) -> bool:
 
 
 def _git_mode_and_blob(folder: Path, file: Path, *, is_executable: bool) -> tuple[str, str]:
-    """Return the mode and the hash that git would store for a file, or two empty strings if it is missing."""
+    """Return the mode and the blob hash that git would store for a file, or two empty strings if the file
+    is missing.
+    """
     if not file.is_file():
         return "", ""
     mode = "100755" if is_executable else "100644"

@@ -1,4 +1,4 @@
-"""What the commands of the gate print: lines, Markdown, and plain values for JSON."""
+"""What the `gate` commands print: lines of text, Markdown, and plain values for JSON."""
 
 import difflib
 import re
@@ -17,14 +17,14 @@ _STATUS_ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
 
 def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
-    """Return the results of the rules as lines of a table, with a conclusion."""
+    """Return the results of the gate's rules as a table in lines of text, followed by a conclusion."""
     width = max(len(result.rule) for result in results)
     lines = [f"{result.status:<9}  {result.rule:<{width}}  {printable_text(result.reason)}" for result in results]
     return [*lines, "", _conclusion_text(results)]
 
 
 def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
-    """Return the results of the rules as lines of Markdown."""
+    """Return the results of the gate's rules as lines of Markdown."""
     rows = [
         f"| {_STATUS_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
         for one in results
@@ -34,7 +34,7 @@ def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
 
 
 def rule_results_to_json(candidate: ReleaseCandidate, results: Sequence[RuleResult]) -> dict[str, object]:
-    """Return the results of the rules as a dictionary, for JSON."""
+    """Return the results of the gate's rules, with the candidate that was judged, as plain values for JSON."""
     return {
         "passed": all_rules_pass(results),
         "source": str(candidate.source),
@@ -46,9 +46,9 @@ def rule_results_to_json(candidate: ReleaseCandidate, results: Sequence[RuleResu
 
 
 def production_change_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None) -> list[str]:
-    """Return lines about a change of PROD: the diff if it is a dry run, or else the names of the files.
+    """Return lines that describe a change of PROD: a diff if it was a dry run, or else the names of the changed files.
 
-    `source` is the folder with the new files, or None if the history has them.
+    `source` is the folder with the new files, or None if their content is taken from PROD's history.
     """
     entry, paths = change.entry, change.changed_paths
     what = describe_change(entry)
@@ -65,7 +65,7 @@ def production_change_lines(change: ProductionChange, prod: ProductionFolder, so
 
 
 def production_change_to_json(change: ProductionChange) -> dict[str, object]:
-    """Return a change of PROD as a dictionary, for JSON."""
+    """Return a change of PROD as plain values for JSON."""
     return {
         "entry": change.entry.number,
         "kind": change.entry.kind,
@@ -76,7 +76,7 @@ def production_change_to_json(change: ProductionChange) -> dict[str, object]:
 
 
 def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
-    """Return one line for each entry of the history, newest first."""
+    """Return one line for each change in PROD's history, newest first."""
     if not entries:
         return ["nothing has been promoted yet"]
     lines = []
@@ -91,7 +91,7 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
 
 
 def history_to_json(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
-    """Return the entries of the history as dictionaries for JSON, oldest first."""
+    """Return the changes in PROD's history as plain values for JSON, oldest first."""
     return [
         {
             "entry": entry.number,
@@ -109,7 +109,7 @@ def history_to_json(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
 
 
 def status_lines(status: GateStatus) -> list[str]:
-    """Return the status as lines of text."""
+    """Return what is in PROD and TEST, and what to do next, as lines of text."""
     last = status.last_entry
     lines = [
         f"{_folder_text('PROD', status.prod)}: "
@@ -131,12 +131,12 @@ def status_lines(status: GateStatus) -> list[str]:
 
 
 def _folder_text(role: str, folder: Path) -> str:
-    """Return the role of a folder and its name, or one word if they are the same."""
+    """Return the role (`TEST` or `PROD`) and the name of a folder, or only one of them if they are the same."""
     return role if str(folder) == role else f"{role} {folder}"
 
 
 def _time_text(entry: HistoryEntry) -> str:
-    """Return the time of an entry without fractions of seconds."""
+    """Return the time of a history entry without fractions of seconds."""
     return re.sub(r"\.\d+", "", entry.time)
 
 

@@ -74,7 +74,10 @@ class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_policy(table: Mapping[str, Any], where: str) -> GatePolicy:
-    """Parse the table `policy`. Raise `ConfigError`, whose message begins with `where`, if it is invalid."""
+    """Parse the table `policy` of the gate's settings.
+
+    Raise `ConfigError` if it is invalid; `where` is the start of the message.
+    """
     where = f"{where} policy"
     values = msgspec.structs.asdict(convert_table(table, _PolicyTable, where))
     if not values["tests"]:

@@ -20,7 +20,7 @@ from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_
 
 GATE_FILE = "gate.toml"
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
-"""The environment variables that name the two folders. They override the settings `test` and `prod`."""
+"""The environment variables that name the folders TEST and PROD. They override the settings `test` and `prod`."""
 _EXAMPLE_OF_SETTINGS = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
 
 
@@ -62,9 +62,9 @@ class GateSettings:
 
 
 def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettings | None:
-    """Read the gate of the project in `root`; return None if it declares none.
+    """Read the settings of the gate of the project in `root`. Return None if the project has no gate.
 
-    Raise `ConfigError` if a setting is invalid, or if both files declare a gate.
+    Raise `ConfigError` if a setting is invalid, or if both pyproject.toml and gate.toml declare a gate.
     """
     pyproject, path = root / "pyproject.toml", root / GATE_FILE
     config = read_config(pyproject)

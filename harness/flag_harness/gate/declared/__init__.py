@@ -1,1 +1,1 @@
-"""The files that the gate declares: their patterns, hashes and imports."""
+"""The declared files (those that the gate copies from TEST to PROD): their patterns, hashes and imports."""

@@ -1,4 +1,4 @@
-"""Find bytecode that Python would run in place of the source that it lies beside."""
+"""Find cached bytecode that Python would run instead of the source file next to it."""
 
 import marshal
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
@@ -8,9 +8,10 @@ _FLAG_OF_HASH_CHECKED_BYTECODE = 2
 
 
 def has_bytecode_of_other_source(path: Path) -> bool:
-    """Return whether importing a Python file would run cached bytecode that was not compiled from its source.
+    """Return whether importing a Python file would run cached bytecode that was compiled from a different source.
 
-    Python trusts a cache whose time and size match the source, and one that says it needs no check.
+    Python does not check the content: it trusts bytecode that has the time and size of the source, or is marked as
+    unchecked.
     """
     cache = Path(cache_from_source(str(path)))
     if not cache.is_file():

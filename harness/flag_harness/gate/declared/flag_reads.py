@@ -1,4 +1,6 @@
-"""Find the flags that declared files read although the project does not declare them."""
+"""Find flags that the code in declared files (those that may go to PROD) reads, but that the project does
+not declare.
+"""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,9 +11,11 @@ from flag_harness.gate.declared.manifest import read_file
 
 
 def find_undeclared_flags(folder: Path, paths: Iterable[str], flags: Iterable[Flag]) -> dict[str, str]:
-    """Return the variables and keys of undeclared flags that Python files read, each with the file and line.
+    """Return the environment variables and keys of undeclared flags that Python files read, each with the file and
+    line.
 
-    A variable that only looks like a flag may be among them, and a flag whose name is computed is not.
+    `paths` are the files, relative to `folder`, and `flags` the declared flags. The result may have a variable that
+    only looks like a flag, and lacks flags whose names are computed.
     """
     declared = {flag.source for flag in flags}
     found = dict[str, str]()

@@ -1,4 +1,4 @@
-"""Find what Python files import from their own folder, without running them."""
+"""Find which files of their own folder Python files import, without running them."""
 
 import ast
 from collections.abc import Iterable, Iterator
@@ -10,7 +10,8 @@ from flag_harness.gate.declared.manifest import read_file
 
 
 def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
-    """Return the undeclared files of `folder` that declared Python files import, each with a file that imports it.
+    """Return the files of `folder` that declared Python files import and that are not declared, each with an importing
+    file.
 
     Indirect imports are included. Raise `GateError` if a file is not valid Python.
     """
@@ -26,7 +27,7 @@ def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, 
 
 
 def _files_imported_by(folder: Path, importer: str) -> Iterator[str]:
-    """Yield the files of the folder that one file imports, including the `__init__.py` of each package."""
+    """Yield the files of the folder that the file `importer` imports, including the `__init__.py` of each package."""
     try:
         tree = ast.parse(read_file(folder, importer))
     except (SyntaxError, ValueError) as error:
@@ -40,7 +41,7 @@ def _files_imported_by(folder: Path, importer: str) -> Iterator[str]:
 
 
 def _package_files_above(folder: Path, importer: str) -> Iterator[str]:
-    """Yield the `__init__.py` of each package that a file is in."""
+    """Yield the `__init__.py` of each package that contains the file `importer`."""
     parts = importer.split("/")[:-1]
     for end in range(1, len(parts) + 1):
         path = "/".join([*parts[:end], "__init__.py"])
@@ -49,9 +50,9 @@ def _package_files_above(folder: Path, importer: str) -> Iterator[str]:
 
 
 def _import_folders(folder: Path, importer: str) -> Iterator[list[str]]:
-    """Yield the folders in which a file's absolute imports may be found, as parts of paths.
+    """Yield the folders in which a file's absolute imports may be found, each as a list of the parts of its path.
 
-    These are the folder itself and those on the way to the file that are not packages, such as `src`.
+    These are `folder` itself and the folders between it and the file that are not packages, such as `src`.
     """
     parts = importer.split("/")[:-1]
     for end in range(len(parts) + 1):
@@ -60,7 +61,11 @@ def _import_folders(folder: Path, importer: str) -> Iterator[list[str]]:
 
 
 def _names_in_import(node: ast.AST, importer: str) -> Iterator[tuple[list[str] | None, list[str]]]:
-    """Yield the base folder and the parts of each imported name. The base of an absolute import is None."""
+    """Yield `(base, parts)` for each imported name: the base folder of a relative import, and the parts of the dotted
+    name.
+
+    The base is None for an absolute import.
+    """
     if isinstance(node, ast.Import):
         yield from ((None, alias.name.split(".")) for alias in node.names)
     elif isinstance(node, ast.ImportFrom):

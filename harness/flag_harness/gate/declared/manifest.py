@@ -1,4 +1,4 @@
-"""Manifests: the declared files of a folder, each with its hash and whether it is executable."""
+"""Manifests: for each declared file of a folder, the hash of its bytes and whether it is executable."""
 
 import hashlib
 import os
@@ -31,11 +31,11 @@ Manifest: TypeAlias = dict[str, FileState]
 
 
 def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
-    """Return the states of the files in `folder` that match a pattern.
+    """Return the states of the files in `folder` that match one of the patterns.
 
-    Raise `GateError` if the folder does not exist, a file cannot be read, a link leads to a declared file, or two names
-    are the same on some file systems. A link could lead out of the folder, so what was checked might not be what is
-    copied.
+    Raise `GateError` if the folder does not exist, a file cannot be read, or two names are the same on some file
+    systems. Raise `GateError` also if a file is reached through a link, because its content could change between check
+    and copy.
     """
     if not folder.is_dir():
         raise GateError(f"{folder}: is not a folder; name the folder of the declared files")
@@ -45,12 +45,14 @@ def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
 
 
 def paths_of_declared_files(folder: Path, patterns: Sequence[str]) -> list[str]:
-    """Return the sorted paths of the files in `folder` that match a pattern, without caches and installed packages."""
+    """Return the sorted paths of the files in `folder` that match one of the patterns, except caches and installed
+    packages.
+    """
     return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
 
 
 def _refuse_ambiguous_names(folder: Path, paths: Sequence[str]) -> None:
-    """Raise `GateError` if a path is not Unicode, or two paths differ only in case or in their Unicode form."""
+    """Raise `GateError` if a path is not Unicode, or if two paths differ only in case or in their Unicode form."""
     known: dict[str, str] = {}
     for path in paths:
         if any("\ud800" <= character <= "\udfff" for character in path):
@@ -64,7 +66,7 @@ def _refuse_ambiguous_names(folder: Path, paths: Sequence[str]) -> None:
 
 
 def read_file_state(folder: Path, path: str) -> FileState:
-    """Return the state of one file. Raise `GateError` as `read_manifest` does."""
+    """Return the state of one file. Raise `GateError` if it cannot be read or is reached through a link."""
     return make_file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
 
 
@@ -74,7 +76,10 @@ def make_file_state(data: bytes, *, is_executable: bool = False) -> FileState:
 
 
 def read_file(folder: Path, path: str) -> bytes:
-    """Return the bytes of a declared file. Raise `GateError` if it, or a folder on the way to it, is a link."""
+    """Return the bytes of a declared file.
+
+    Raise `GateError` if the file, or a folder on the way to it, is a symbolic link.
+    """
     refuse_links(folder, path)
     try:
         return read_regular_file(folder / path, MAX_FILE_BYTES)
@@ -83,7 +88,7 @@ def read_file(folder: Path, path: str) -> bytes:
 
 
 def refuse_links(folder: Path, path: str) -> None:
-    """Raise `GateError` if a file of the folder, or a folder on the way to it, is a symbolic link."""
+    """Raise `GateError` if the file at `path` in `folder`, or a folder on the way to it, is a symbolic link."""
     step = folder
     for part in path.split("/"):
         step = step / part
@@ -92,18 +97,21 @@ def refuse_links(folder: Path, path: str) -> None:
 
 
 def manifest_digest(manifest: Mapping[str, FileState]) -> str:
-    """Return one SHA-256 for all files of a manifest: their paths, hashes and permissions."""
+    """Return one SHA-256 for a whole manifest: the paths, hashes and permissions of all files."""
     lines = (f"{state.digest} {'x' if state.is_executable else '-'} {path}\0" for path, state in manifest.items())
     return hashlib.sha256("".join(sorted(lines)).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def file_digests(files: Mapping[str, FileState]) -> dict[str, str]:
-    """Return the SHA-256 of each file, as run records hold it."""
+    """Return the SHA-256 of each file by path, as run records hold it."""
     return {path: state.digest for path, state in files.items()}
 
 
 def changed_paths(old: Mapping[str, T], new: Mapping[str, T]) -> list[str]:
-    """Return the sorted paths of the files that were added, changed or removed, from their states or digests."""
+    """Return the sorted paths of the files that were added, changed or removed between two states.
+
+    `old` and `new` hold the state or digest of each file by path.
+    """
     return sorted(path for path in {*old, *new} if old.get(path) != new.get(path))
 
 
@@ -124,7 +132,9 @@ def _file_paths_under(folder: Path, prefix: str, patterns: Sequence[str]) -> Ite
 
 
 def _is_skipped_folder(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether a folder is a cache, or its name begins with a dot and no pattern has such a name."""
+    """Return whether files in a folder of this name are ignored: a cache, or a name with a leading dot that no pattern
+    has.
+    """
     return name in _FOLDERS_NOT_DECLARED or (name.startswith(".") and not any(map(has_dot_name, patterns)))
 
 

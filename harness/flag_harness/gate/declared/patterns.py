@@ -1,4 +1,4 @@
-"""Patterns of declared files (`prompts/**/*.md`) and of tests (`tests/test_agent.py::*`)."""
+"""Patterns of declared files (`prompts/**/*.md`) and of test node ids (`tests/test_agent.py::*`)."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ _FILE_WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def pattern_problem(pattern: str) -> str:
-    """Return what is wrong with a pattern of files, or an empty string."""
+    """Return what is wrong with a pattern of files, or an empty string if it is valid."""
     parts = pattern.split("/")
     if not pattern or pattern.startswith("/") or "\\" in pattern or ":" in parts[0]:
         return "must be relative to the folder and use `/`, such as 'prompts/*.md'"
@@ -22,8 +22,8 @@ def matches_file(path: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the patterns matches a path.
 
     `*` and `?` match within one part of a path, and `**/` matches any number of folders. All other characters match
-    themselves, in the same case on every system. A path with a name that begins with a dot matches only a pattern that
-    has such a name too.
+    only themselves; upper and lower case differ on every system. A path with a name that begins with a dot matches only
+    patterns that have such a name too.
     """
     return any(
         _compile_file_pattern(pattern).fullmatch(path) and (not has_dot_name(path) or has_dot_name(pattern))
@@ -32,13 +32,13 @@ def matches_file(path: str, patterns: Iterable[str]) -> bool:
 
 
 def matches_test(case: str, pattern: str) -> bool:
-    """Return whether a pattern matches a node id, or its part before the parameters. `*` matches any text."""
+    """Return whether a pattern matches the node id `case`, with or without its parameters. `*` matches any text."""
     compiled = _compile_test_pattern(pattern)
     return bool(compiled.fullmatch(case) or compiled.fullmatch(case.partition("[")[0]))
 
 
 def has_dot_name(path: str) -> bool:
-    """Return whether a part of a path begins with a dot."""
+    """Return whether the name of a file or folder in a path begins with a dot."""
     return any(part.startswith(".") for part in path.split("/"))
 
 

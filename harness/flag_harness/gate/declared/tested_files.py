@@ -1,4 +1,6 @@
-"""Hash the files that the gate declares, at the beginning and the end of a run, for the header of the record."""
+"""Hash the declared files (those that may go to PROD) at the beginning and end of a run, for the header of the run
+record.
+"""
 
 import contextlib
 import os
@@ -12,12 +14,12 @@ if TYPE_CHECKING:
     from flag_harness.record import GateFiles
 
 PathAndUse: TypeAlias = tuple[str, str]
-"""How a run used a declared file, and the path of that file."""
+"""How a run used a declared file (imported, opened, or opened in PROD), and the path of that file."""
 _IMPORTED_USE, _OPENED_USE, _OPENED_IN_PROD_USE = _USES = ("imported", "opened", "opened in PROD")
 
 
 class OpenedFiles:
-    """Collects the paths of the files that this process opens, with an audit hook, which Python never removes."""
+    """Collects the paths of all files that this process opens, by an audit hook that stays until the process ends."""
 
     def __init__(self) -> None:
         self._paths: set[str] = set()
@@ -26,12 +28,12 @@ class OpenedFiles:
 
     @property
     def paths(self) -> set[Path]:
-        """The absolute paths, without links, of the files that were opened so far."""
+        """The absolute paths of the files that were opened so far, with symbolic links resolved."""
         return {Path(path).resolve() for path in [*self._paths]}
 
     @contextlib.contextmanager
     def pause(self) -> Iterator[None]:
-        """Do not collect what is opened meanwhile."""
+        """Collect no paths inside the context."""
         self._is_paused = True
         try:
             yield
@@ -39,14 +41,17 @@ class OpenedFiles:
             self._is_paused = False
 
     def _note_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Collect the path of an event `open`. An error here would be raised by the code that opens the file."""
+        """Collect the path if the audit event is `open`.
+
+        Errors are suppressed: the code that opens the file would get them.
+        """
         if event == "open" and not self._is_paused and isinstance(arguments[0], str | bytes | os.PathLike):
             with contextlib.suppress(OSError, ValueError):
                 self._paths.add(os.path.abspath(os.fsdecode(arguments[0])))
 
 
 class DeclaredFiles:
-    """The files that a project's gate declares, in the folder `TEST`, or in the root if `TEST` is not set."""
+    """The files that the project's gate declares, in the folder `TEST`, or in `root` if `TEST` is not set."""
 
     def __init__(self, root: Path) -> None:
         """Hash the files. Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read."""
@@ -58,7 +63,7 @@ class DeclaredFiles:
         self._digests_at_start = self._hash_files()
 
     def find_uses(self) -> set[PathAndUse]:
-        """Return which declared files this process has imported or opened, in `TEST` and in `PROD`."""
+        """Return how this process has used each declared file: imported or opened from `TEST`, or opened in `PROD`."""
         if self._gate is None or self._opened is None:
             return set()
         files = [getattr(module, "__file__", None) for module in [*sys.modules.values()]]
@@ -71,10 +76,11 @@ class DeclaredFiles:
         return found
 
     def make_gate_files(self, uses: Iterable[PathAndUse]) -> "GateFiles | None":
-        """Return the current hashes and the files that changed since the start, or None if the project has no gate.
+        """Return the current hashes of the declared files, their uses, and which of them changed since the start of the
+        run.
 
-        `uses` are those of all processes. A file whose cached bytecode is that of another source counts as changed,
-        because the run did not test it.
+        Return None if the project has no gate. `uses` are the uses by all processes of the run. A file whose cached
+        bytecode was compiled from another source counts as changed, because the run did not test the file.
         """
         if self._gate is None:
             return None

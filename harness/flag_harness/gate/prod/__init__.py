@@ -1,1 +1,1 @@
-"""The folder PROD: its history, and the only code that writes to it."""
+"""The production folder PROD: its history, and the only code that writes to it."""

@@ -1,4 +1,4 @@
-"""The production folder (PROD): its files, its history, and what must not be changed there."""
+"""The production folder PROD: its files, its history, and the checks before a change."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,10 @@ from flag_harness.wording import join_names
 
 @dataclass(frozen=True, slots=True)
 class ProductionChange:
-    """A change of PROD that was made, or that a dry run shows: the files before it, and its entry in the history."""
+    """A change of PROD. `is_made` is False if it was only a dry run.
+
+    `before` has the states of the files before the change, and `entry` is the change's entry in PROD's history.
+    """
 
     files_before: Manifest
     entry: HistoryEntry
@@ -23,7 +26,7 @@ class ProductionChange:
 
     @property
     def changed_paths(self) -> list[str]:
-        """The paths of the files that change."""
+        """The paths of the files that the change adds, replaces or removes."""
         return changed_paths(self.files_before, self.entry.files)
 
 
@@ -36,19 +39,21 @@ class ProductionFolder:
     history: ProductionHistory
 
     def find_modified_files(self, entries: Sequence[HistoryEntry]) -> list[str]:
-        """Return the declared files of PROD that are not as the last entry of the history left them.
+        """Return the declared files of PROD that somebody changed since the last entry of the history.
 
-        Before the first promotion, these are the files that are not as they were staged.
+        Before the first promotion, return the files that were changed since they were copied to TEST.
         """
         last = entries[-1] if entries else self.history.read_staged_files()
         return changed_paths(last.files, read_manifest(self.folder, last.patterns)) if last else []
 
     def read_declared_files(self) -> Manifest:
-        """Return the states of the declared files of PROD."""
+        """Return the states of the declared files that are now in PROD."""
         return read_manifest(self.folder, self.gate.files)
 
     def read_files_before_edits(self, entries: Sequence[HistoryEntry]) -> Manifest:
-        """Return the states of the declared files, without what somebody else changed since the last entry."""
+        """Return the states of the declared files of PROD as the last entry left them, before somebody else changed
+        any.
+        """
         files = self.read_declared_files()
         for path in self.find_modified_files(entries) if entries else []:
             files.pop(path, None)
@@ -60,7 +65,8 @@ class ProductionFolder:
 def open_production_folder(gate: GateSettings, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
     """Return PROD with its history.
 
-    Raise `GateError` if PROD is missing, is not the one whose history the settings name, or overlaps one of `others`.
+    Raise `GateError` if PROD is missing, if the settings name the history of another folder, or if PROD overlaps one of
+    the folders in `others`, the history or the approvals.
     """
     if not folder.is_dir():
         raise GateError(
@@ -79,14 +85,20 @@ def open_production_folder(gate: GateSettings, folder: Path, others: Iterable[Pa
 
 
 def store_files_in_history(prod: ProductionFolder, folder: Path, files: Manifest) -> None:
-    """Store the bytes of files in the history. Raise `GateRefusalError` if one changed after it was hashed."""
+    """Store the bytes of the files in `folder` in the history.
+
+    Raise `GateRefusalError` if a file changed after it was hashed.
+    """
     for path, state in files.items():
         if prod.history.store_content(read_file(folder, path)).digest != state.digest:
             raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")
 
 
 def refuse_modified_files(prod: ProductionFolder, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
-    """Raise `GateRefusalError`, which says what to type, if somebody has changed files of PROD."""
+    """Raise `GateRefusalError` if `modified` names files of PROD that somebody has changed.
+
+    The message says what to type.
+    """
     if modified:
         before = "the last promotion left it" if entries else "it was staged"
         discard = (
@@ -107,10 +119,12 @@ def refuse_interrupted_change(prod: ProductionFolder) -> None:
 
 
 def restore_command(number: int) -> str:
-    """Return the command that puts files of PROD back that somebody changed since the entry `number`."""
+    """Return the command that restores PROD to the history entry `number`, and so undoes somebody's later edits."""
     return f"flag-harness gate rollback --overwrite --to {number}"
 
 
 def current_time_text() -> str:
-    """Return the time in ISO 8601, to the microsecond, so that it tells whether an approval is older."""
+    """Return the current time in ISO 8601, to the microsecond, so that it can be compared with the time of
+    an approval.
+    """
     return datetime.now(UTC).isoformat(timespec="microseconds")

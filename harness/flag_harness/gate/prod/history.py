@@ -1,4 +1,4 @@
-"""The history of PROD: an entry for each promotion and rollback, and the bytes of every file."""
+"""The history of PROD: an entry for each promotion and rollback, and the bytes of every file that was ever in PROD."""
 
 import contextlib
 import os
@@ -61,7 +61,7 @@ class ChangeJournal(msgspec.Struct, frozen=True):
 
 
 class StagedFiles(msgspec.Struct, frozen=True):
-    """The declared files of PROD when they were staged to TEST, and the patterns of the declared files."""
+    """The declared files of PROD at the time when they were copied to TEST, and the patterns of the declared files."""
 
     files: dict[str, FileState]
     patterns: tuple[str, ...]
@@ -70,8 +70,8 @@ class StagedFiles(msgspec.Struct, frozen=True):
 class ProductionHistory:
     """The folder with the history of one production folder (PROD).
 
-    It holds `entries/`, the files' bytes by hash in `blobs/`, the journal of a change under way, the lock, and what was
-    staged before the first promotion.
+    It holds the `entries/`, the bytes of files by hash in `blobs/`, the journal of a change that is under way, the
+    lock, and which files were copied to TEST before the first promotion.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -79,9 +79,10 @@ class ProductionHistory:
 
     @contextlib.contextmanager
     def hold_lock(self, who: str) -> Iterator[str]:
-        """Hold the lock of PROD, and yield the process that was killed while it held the lock last, or an empty string.
+        """Hold the lock of PROD inside the context. `who` is stored as the holder.
 
-        Raise `GateRefusalError`, which names the holder, if another process has the lock.
+        Yield the last holder if its process was killed while it held the lock, else an empty string. Raise
+        `GateRefusalError`, which names the holder, if another process has the lock.
         """
         try:
             import fcntl
@@ -121,34 +122,40 @@ class ProductionHistory:
         return entries
 
     def add_entry(self, entry: HistoryEntry) -> None:
-        """Write an entry. Writing the same entry again changes nothing."""
+        """Write an entry of the history. Writing the same entry again changes nothing."""
         self._write_file(self.folder / _ENTRIES_FOLDER / f"{entry.number:06}.json", msgspec.json.encode(entry))
 
     def read_journal(self) -> ChangeJournal | None:
-        """Return the journal of a change that is under way or was interrupted, or None."""
+        """Return the journal (description) of a change that is under way or was interrupted, or None if
+        there is none.
+        """
         path = self.folder / _JOURNAL_FILE
         return self._decode_file(path, ChangeJournal) if path.exists() else None
 
     def write_journal(self, journal: ChangeJournal) -> None:
-        """Write the journal. The change can be finished from it if it is interrupted."""
+        """Write the journal of a change that is about to begin, so that the change can be finished if it is
+        interrupted.
+        """
         self._write_file(self.folder / _JOURNAL_FILE, msgspec.json.encode(journal))
 
     def remove_journal(self) -> None:
-        """Remove the journal, since the change is complete."""
+        """Remove the journal, because the change that it describes is complete."""
         (self.folder / _JOURNAL_FILE).unlink(missing_ok=True)
         flush_folder_to_disk(self.folder)
 
     def read_staged_files(self) -> StagedFiles | None:
-        """Return the files that were staged before the first promotion, or None if none were."""
+        """Return the files that were copied to TEST before the first promotion, or None if none were."""
         path = self.folder / _STAGED_FILES_FILE
         return self._decode_file(path, StagedFiles) if path.exists() else None
 
     def write_staged_files(self, staged: StagedFiles) -> None:
-        """Write which files of PROD were staged, so that the first promotion notices if they changed since."""
+        """Write which files of PROD were copied to TEST, so that the first promotion notices if PROD was
+        changed since.
+        """
         self._write_file(self.folder / _STAGED_FILES_FILE, msgspec.json.encode(staged))
 
     def store_content(self, data: bytes) -> FileState:
-        """Store the bytes of a file, and return their state."""
+        """Store the bytes of a file, and return the file's state (its hash)."""
         state = make_file_state(data)
         path = self.content_path(state.digest)
         if not path.is_file() or path.read_bytes() != data:
@@ -196,7 +203,9 @@ def _read_lock_holder(descriptor: int) -> str:
 
 
 def flush_folder_to_disk(folder: Path) -> None:
-    """Flush a folder's list of files to disk, if the system supports that."""
+    """Flush the list of a folder's files to disk, on systems that support this, so that a power failure
+    loses no file.
+    """
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,6 @@
-"""Change PROD under a journal, so that the next command can finish or undo an interrupted change."""
+"""Change PROD, and describe the change in a journal first, so that the next command can finish or undo it if
+interrupted.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -13,7 +15,10 @@ from flag_harness.wording import count_with_noun, join_names
 
 @dataclass(frozen=True, slots=True)
 class RecoveredChange:
-    """An interrupted change of PROD that was finished, or undone: its entry in the history, and which of the two."""
+    """An interrupted change of PROD that was finished (`is_finished` is True) or undone.
+
+    `entry` is its history entry.
+    """
 
     entry: HistoryEntry
     is_finished: bool
@@ -22,10 +27,12 @@ class RecoveredChange:
 def change_production_files(
     history: ProductionHistory, prod: Path, before: Mapping[str, FileState], entry: HistoryEntry
 ) -> list[str]:
-    """Change the files of PROD from `before` to those of the entry, add the entry, and return the changed paths.
+    """Change the files of PROD from `before` to those of the entry, add the entry to the history, and return the
+    changed paths.
 
-    The caller holds the lock, and the history has the bytes of all files. Raise `GateRefusalError` if a file is not as
-    in `before`, and `GateError` if a file cannot be written; the change is then finished or undone later.
+    The caller must hold the lock, and the history must have the bytes of all files. Raise `GateRefusalError` if a file
+    is not as in `before`. Raise `GateError` if a file cannot be written; the next command then finishes or undoes the
+    change.
     """
     journal = ChangeJournal(dict(before), entry)
     for path in changed_paths(before, entry.files):
@@ -40,10 +47,10 @@ def change_production_files(
 def finish_or_undo_interrupted_change(
     history: ProductionHistory, prod: Path, say: Callable[[str], None]
 ) -> RecoveredChange | None:
-    """Finish or undo an interrupted change, and report it through `say`; return None if there is none.
+    """Finish or undo an interrupted change, and report it by calling `say`. Return None if no change was interrupted.
 
-    The caller holds the lock. A change that has replaced no file is undone; any other is finished. Raise
-    `GateRefusalError` if a file is neither as before nor as after the change.
+    A change that has replaced no file yet is undone; any other is finished. The caller must hold the lock. Raise
+    `GateRefusalError` if a file has neither its state before the change nor its state after it.
     """
     if (journal := history.read_journal()) is None:
         return None
@@ -66,7 +73,10 @@ def finish_or_undo_interrupted_change(
 
 
 def describe_interruption(history: ProductionHistory, prod: Path) -> str:
-    """Return what an interrupted change left and what to type, or an empty string. Change nothing."""
+    """Return what an interrupted change left in PROD and what to type, or an empty string if no change was interrupted.
+
+    Nothing is changed.
+    """
     if (journal := history.read_journal()) is None:
         return ""
     states, is_rollback = _file_states(prod, journal), journal.entry.restored is not None
@@ -80,7 +90,7 @@ def describe_interruption(history: ProductionHistory, prod: Path) -> str:
 
 
 def describe_change(entry: HistoryEntry) -> str:
-    """Return the name of a change of PROD, such as `rollback 5 (to 3)`."""
+    """Return the name of a change of PROD for messages, such as `rollback 5 (to 3)`."""
     return f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
 
 

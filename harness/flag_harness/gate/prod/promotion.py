@@ -1,4 +1,4 @@
-"""Promote files from TEST to PROD."""
+"""Promote: copy the declared files from TEST to PROD."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -36,12 +36,14 @@ def promote(
     *,
     dry_run: bool = False,
 ) -> ProductionChange | None:
-    """Copy the declared files of `source` to PROD if they are approved, and every rule passes.
+    """Copy the declared files of `source` to PROD if they are approved and every rule of the gate passes.
 
-    If `evidence` is empty, the records are those that the approval names. Return None if PROD has these files already,
-    unless somebody else put them there, since such an edit needs an approval too. A dry run changes nothing. An
-    interrupted promotion is finished first, and an interrupted rollback too, but then nothing is promoted. Raise
-    `GateRefusalError` if the files must not be copied.
+    `evidence` are the run records; if it is empty, the records that the approval names are used. `who` makes the
+    promotion, and `say` prints a message. With `dry_run`, nothing is changed.
+
+    Return the change, or None if there is nothing to copy because PROD has these files already. If somebody else put
+    them there, they still need an approval. An interrupted promotion or rollback is finished first; after a rollback,
+    nothing is promoted. Raise `GateRefusalError` if the files must not be copied.
     """
     if dry_run:
         refuse_interrupted_change(prod)
@@ -55,7 +57,10 @@ def promote(
 
 
 def _refuse_further_promotion(prod: ProductionFolder, source: Path, recovery: RecoveredChange) -> None:
-    """Raise `GateRefusalError` if the interrupted change that was finished or undone is not what was typed."""
+    """Raise `GateRefusalError` if recovering an interrupted change did not bring the files of `source` to PROD.
+
+    The message says that these files were not promoted now, and what to type.
+    """
     other = changed_paths(prod.read_declared_files(), read_manifest(source, prod.gate.files))
     if other or recovery.entry.restored is not None:
         why = f"differs from PROD in {join_names(other)}, and " if other else ""
@@ -69,10 +74,10 @@ def find_approval(
     evidence: Sequence[Path],
     entries: Sequence[HistoryEntry],
 ) -> tuple[ApprovalFile, ReleaseCandidate, tuple[RuleResult, ...]]:
-    """Return the approval of the `files` in `source`, the candidate it covers, and the results of all rules.
+    """Return `(approval, candidate, results)` for `files` in `source`: what was judged, and the results of all rules.
 
-    If there are several approvals, the newest that passes is returned, or the newest if none passes. Raise
-    `GateRefusalError` if there is none.
+    If there are several approvals of these files, the newest that passes all rules is returned, or the newest if none
+    does. Raise `GateRefusalError` if there is no approval.
     """
     judged = []
     for file in approvals_of_files(prod.gate, files, evidence):
@@ -88,7 +93,11 @@ def find_approval(
 def _read_candidate_or_name_option(
     prod: ProductionFolder, source: Path, paths: Sequence[Path], files: Manifest, *, is_named: bool
 ) -> ReleaseCandidate:
-    """Read the evidence. Raise `RecordError`, which names --evidence unless it was given, if a record is missing."""
+    """Read the run records at `paths`, and return them with the files as a candidate.
+
+    Raise `RecordError` if a record is missing. The message suggests the option --evidence, unless it was used
+    (`is_named`).
+    """
     try:
         return read_candidate(prod.gate, source, paths, files)
     except RecordError as error:
@@ -131,7 +140,7 @@ def _promote_declared_files(
 
 
 def _add_entry_for_unrecorded_files(prod: ProductionFolder, number: int, files: Manifest) -> None:
-    """Add a history entry for the files that are in PROD and that no entry describes yet."""
+    """Add the history entry `number` for files that are in PROD already, but that no entry describes yet."""
     store_files_in_history(prod, prod.folder, files)
     prod.history.add_entry(
         HistoryEntry(number=number, kind="found", time=current_time_text(), files=files, patterns=prod.gate.files)

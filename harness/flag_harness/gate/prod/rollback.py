@@ -1,4 +1,4 @@
-"""Roll PROD back to what an earlier change left there."""
+"""Roll PROD back to the files that an earlier change left in it."""
 
 from collections.abc import Callable, Sequence
 
@@ -32,11 +32,14 @@ def roll_back(
     dry_run: bool = False,
     overwrite: bool = False,
 ) -> ProductionChange | None:
-    """Restore the files of PROD as the entry `number` left them, or by default as they were before the last change.
+    """Restore the files of PROD as the history entry `number` left them, or by default as they were before the last
+    change.
 
-    An interrupted change is finished or undone first; return None if PROD is then as this rollback would leave it. With
-    `overwrite`, files that somebody else changed are kept in the history and replaced. Raise `GateRefusalError` if
-    there are such files, or there is no such entry.
+    `who` and `reason` are stored in the history, and `say` prints a message. With `dry_run`, nothing is changed. With
+    `overwrite`, files that somebody else changed are kept in the history and replaced.
+
+    An interrupted change is finished or undone first; return None if PROD then has the wanted files already. Raise
+    `GateRefusalError` if somebody else changed files and `overwrite` is False, or if there is no entry to restore.
     """
     if dry_run:
         refuse_interrupted_change(prod)
@@ -51,9 +54,10 @@ def roll_back(
 
 
 def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
-    """Return whether the recovery of an interrupted change was the rollback to an entry, or by default by one change.
+    """Return whether the recovery of an interrupted change has already done the rollback to entry `number`.
 
-    That change is the interrupted one: a promotion that is undone has nothing to roll back.
+    By default (`number` is None) the rollback takes back one change. If the interrupted change was a promotion that has
+    been undone, there is nothing left to take back.
     """
     if recovery.entry.restored is None:
         return number is None and not recovery.is_finished
@@ -61,7 +65,10 @@ def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
 
 
 def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
-    """Raise `GateRefusalError` because a killed command had not begun to change PROD, or had already done so."""
+    """Raise `GateRefusalError` because it is unclear what to take back.
+
+    The command `killed` was killed before it began to change PROD, or after it had changed it.
+    """
     if entries := prod.history.read_entries():
         raise GateRefusalError(
             f"{killed} was killed before its first change of PROD or after its last one, so PROD is as "
@@ -100,10 +107,10 @@ def _restore_entry(
 
 
 def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
-    """Return the files of PROD as an entry left them.
+    """Return the files of PROD as the history entry `number` left them.
 
-    These are the entry's files that are still declared, and the files that only later patterns declared, as they were
-    then.
+    Files that are no longer declared are left out. Files that were declared only later are included as they were at
+    that time.
     """
     target = entries[number]
     files = dict(target.files)
@@ -115,7 +122,7 @@ def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
-    """Return the number of the newest earlier entry after which PROD held files that differ from `files`.
+    """Return the number of the newest earlier entry after which PROD held other files than `files`.
 
     Raise `GateRefusalError` if there is none.
     """

@@ -1,4 +1,4 @@
-"""Stage: copy the declared files of PROD to TEST, where they may be changed."""
+"""Stage: copy the declared files of PROD to TEST, so that people can change them there."""
 
 import os
 from pathlib import Path
@@ -12,10 +12,10 @@ from flag_harness.wording import join_names
 
 
 def stage_files(prod: ProductionFolder, test: Path, *, overwrite: bool = False) -> list[str]:
-    """Copy the declared files of PROD to TEST, and return the paths that changed in TEST.
+    """Copy the declared files of PROD to TEST, and return the paths of the files that changed in TEST.
 
-    Raise `GateRefusalError` if TEST has changes that would be lost, unless `overwrite` discards them, or if PROD is
-    being changed.
+    Raise `GateRefusalError` if TEST has changes that would be lost and `overwrite` is False, or if PROD is being
+    changed.
     """
     patterns, entries = prod.gate.files, prod.history.read_entries()
     refuse_interrupted_change(prod)

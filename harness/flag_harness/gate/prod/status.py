@@ -42,7 +42,7 @@ class GateStatus:
 
     @property
     def is_prod_unmodified(self) -> bool:
-        """Whether PROD is what the last change left, and no change was interrupted."""
+        """Whether PROD has exactly the files that its last change left, and no change was interrupted."""
         return not self.interruption and not self.modified_files
 
     def to_json(self) -> dict[str, object]:
@@ -61,7 +61,7 @@ class GateStatus:
 
 
 def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
-    """Read the status without changing anything or taking the lock."""
+    """Read the status. Nothing is changed, and the lock of PROD is not needed."""
     interruption = describe_interruption(prod.history, prod.folder)
     entries = prod.history.read_entries()
     modified = [] if interruption else prod.find_modified_files(entries)
@@ -85,7 +85,9 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
 def _judge_approvals(
     prod: ProductionFolder, test: Path, files: Manifest, entries: Sequence[HistoryEntry]
 ) -> dict[str, str]:
-    """Return the path of each approval of the files in TEST, with the reason why it does not count, or empty."""
+    """Return `{path: reason}` for each approval of the files in TEST: why it is not valid, or an empty
+    string if it is.
+    """
     try:
         found = approvals_of_files(prod.gate, files)
     except GateRefusalError:

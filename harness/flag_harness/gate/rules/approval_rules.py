@@ -1,4 +1,4 @@
-"""The rules about an approval: what it covers, who gave it, and whether its commit is signed."""
+"""The rules about an approval: which files it covers, who gave it, and whether its commit is signed."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,7 +14,10 @@ from flag_harness.wording import join_names
 
 
 def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate, entries: Sequence[HistoryEntry]) -> RuleResult:
-    """Judge whether an approval covers the candidate, and no rollback since then has withdrawn its files from PROD."""
+    """Judge whether an approval is valid for the candidate, and no later rollback has removed its files from PROD.
+
+    `entries` are the history of PROD.
+    """
     if problem := approval_problem(file, candidate):
         return RuleResult("approval", "fail", problem)
     approval = file.approval
@@ -28,7 +31,10 @@ def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate, entries: Seq
 def judge_approver(
     file: ApprovalFile, candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]
 ) -> RuleResult | None:
-    """Judge whether the approval was committed by somebody who did not write the change."""
+    """Judge whether somebody who did not write the change committed the approval.
+
+    Return None if the policy does not demand it. `entries` are the history of PROD.
+    """
     if not candidate.gate.policy.other_person:
         return None
     if not git.is_file_committed(file.path.parent, file.path.name):
@@ -45,7 +51,10 @@ def judge_approver(
 
 
 def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]) -> set[str]:
-    """Return the emails of everybody whose commits made the files differ from those that PROD has or was last given."""
+    """Return the emails of everybody whose commits made the candidate's files differ from those in PROD.
+
+    If somebody edited a file in PROD directly, the file is compared with its last promoted version.
+    """
     before, authors = prod.read_files_before_edits(entries), set[str]()
     now = prod.read_declared_files()
     for path in changed_paths(before, candidate.files):
@@ -59,7 +68,7 @@ def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: S
 
 
 def _find_later_rollback(file: ApprovalFile, entries: Sequence[HistoryEntry]) -> HistoryEntry | None:
-    """Return the last rollback that withdrew the approved files from PROD after they were approved, or None."""
+    """Return the last rollback that removed the approved files from PROD after their approval, or None."""
     for rollback in reversed(entries):
         if rollback.restored is None:
             continue
@@ -73,7 +82,7 @@ def _find_later_rollback(file: ApprovalFile, entries: Sequence[HistoryEntry]) ->
 
 
 def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the commit of the approval has a signature that git verifies."""
+    """Judge whether the commit of the approval has a valid signature. Return None if the policy does not demand it."""
     if not candidate.gate.policy.signed:
         return None
     if not git.is_file_committed(file.path.parent, file.path.name):
@@ -88,7 +97,7 @@ def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResu
 def judge_approval_rules(
     file: ApprovalFile, candidate: ReleaseCandidate, prod: ProductionFolder, entries: Sequence[HistoryEntry]
 ) -> tuple[RuleResult, ...]:
-    """Return the results of the rules about an approval. `entries` are the history of PROD."""
+    """Return the results of all rules about an approval that the policy contains. `entries` are the history of PROD."""
     results = (
         judge_approval(file, candidate, entries),
         judge_approver(file, candidate, prod, entries),

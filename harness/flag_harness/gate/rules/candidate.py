@@ -1,4 +1,4 @@
-"""The candidate that the rules of the gate judge, and the result of a rule."""
+"""The candidate (files and evidence) that the rules of the gate judge, and the result of a rule."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -30,9 +30,9 @@ class ReleaseCandidate:
     """What a rule judges: files that may go to PROD, and the evidence for them.
 
     Attributes:
-        gate: the settings.
-        source: the folder `TEST`.
-        files: the states of its declared files.
+        gate: the settings of the gate.
+        source: the folder `TEST`, which has the files.
+        files: the states of the declared files in it.
         evidence: the run records.
         now: the time of the check.
     """
@@ -45,30 +45,33 @@ class ReleaseCandidate:
 
     @cached_property
     def rows(self) -> tuple[RunRow, ...]:
-        """The rows of the tests in the evidence."""
+        """The rows of all ordinary tests in the evidence (not those of sweeps over faults)."""
         return tuple(rows_of_tests(self.evidence))
 
     @cached_property
     def failed_trials(self) -> tuple[RunRow, ...]:
-        """The failed runs that a verdict was made from, if the policy requires verdicts, which then judge them."""
+        """The failed runs from which a verdict on a flag was computed; empty if the policy requires no verdicts.
+
+        Such a failure need not be a problem: the verdict decides whether there are too many.
+        """
         runs = [one for one in self.evidence if one.record.header.verdicts] if self.gate.policy.verdicts else []
         return tuple(row for row in rows_of_tests(runs) if is_failed_trial(row))
 
     @cached_property
     def required_rows(self) -> tuple[RunRow, ...]:
-        """The rows of the tests that the policy requires."""
+        """The rows of the tests that the policy requires to pass."""
         return tuple(row for row in self.rows if self.is_required(row.case))
 
     def is_required(self, case: str) -> bool:
-        """Return whether the policy requires a test."""
+        """Return whether the policy requires the test with the node id `case` to pass."""
         return any(matches_test(case, pattern) for pattern in self.gate.policy.tests)
 
 
 def is_failed_trial(row: RunRow) -> bool:
-    """Return whether the function of a test failed, and no request was refused."""
+    """Return whether the test function itself failed (not a fixture), and no request was refused before it was sent."""
     return row.outcome == "failed" and row.phase == "call" and not row.refusals
 
 
 def all_rules_pass(results: Sequence[RuleResult]) -> bool:
-    """Return whether every rule passes."""
+    """Return whether every rule passes; False if there are no results."""
     return bool(results) and all(result.status == "pass" for result in results)

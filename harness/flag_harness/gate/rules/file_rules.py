@@ -1,4 +1,4 @@
-"""The rules about files: the evidence is complete, and it was made with the files that may go to PROD."""
+"""The rules about files: the records are complete, and the runs tested exactly the files that may go to PROD."""
 
 import hashlib
 from pathlib import Path
@@ -15,7 +15,7 @@ from flag_harness.wording import count_with_noun, join_names
 
 
 def judge_records(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether each record is complete and unedited."""
+    """Judge whether each run record is complete and has not been edited."""
     for one in candidate.evidence:
         if problem := one.problem or one.record.problem:
             return RuleResult("evidence", "fail", f"{one.path}: {problem}; run the tests again")
@@ -31,7 +31,7 @@ def judge_records(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether each declared pattern matches a file."""
+    """Judge whether each pattern of the declared files matches a file."""
     unused = [
         pattern
         for pattern in candidate.gate.files
@@ -45,7 +45,7 @@ def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether the runs had exactly the files that may go to PROD."""
+    """Judge whether the runs in evidence used exactly the files that may go to PROD."""
     digests = file_digests(candidate.files)
     for one in candidate.evidence:
         tested = one.record.header.tested
@@ -65,9 +65,10 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether the files that are not promoted are unchanged since the runs in evidence.
+    """Judge whether the files that are not copied to PROD are unchanged since the runs in evidence.
 
-    These are the tests, the modules that they import, the settings, and the scenarios and recordings that answered.
+    These files are the tests, the modules that they import, the settings, and the scenarios and recordings that gave
+    answers.
     """
     gate, known = candidate.gate, dict[str, str]()
     for one in candidate.evidence:
@@ -88,7 +89,10 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the files that are not promoted are committed without changes, so that reviewers have seen them."""
+    """Judge whether the files that are not copied to PROD are committed unchanged, so that reviewers have seen them.
+
+    Return None if the policy does not demand it.
+    """
     if not candidate.gate.policy.committed:
         return None
     root = candidate.gate.root
@@ -102,7 +106,9 @@ def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def _files_of_run(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple[str, str]]:
-    """Return the path and hash of each file, outside of TEST and PROD, that a run imported or that answered a test."""
+    """Return `(path, SHA-256)` for each file outside of TEST and PROD that a run imported or that gave a test its
+    answers.
+    """
     gate = candidate.gate
     folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
     files = {item for row in one.record.rows for item in row.inputs.items()} | {*one.record.header.files.items()}
@@ -117,7 +123,7 @@ def _digest_or_empty(path: Path) -> str:
 
 
 def judge_imports(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether everything that declared files import from their folder is declared too."""
+    """Judge whether everything that declared files import from their own folder is declared too."""
     try:
         found = find_undeclared_imports(candidate.source, candidate.files)
     except GateError as error:
@@ -131,7 +137,10 @@ def judge_imports(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the runs imported the declared files, and from TEST."""
+    """Judge whether the runs imported the declared Python files that the policy names, and imported them from TEST.
+
+    Return None if the policy names none.
+    """
     patterns = candidate.gate.policy.imported
     wanted = {path for path in candidate.files if matches_file(path, patterns)}
     if not wanted:
@@ -157,9 +166,11 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_opened_files(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the runs opened the declared files that are not Python, such as prompts, in TEST and not in PROD.
+    """Judge whether the runs opened the declared files that are not Python, such as prompts, from TEST and not from
+    PROD.
 
-    Name those that no run opened; another process, such as a server under test, may have opened them.
+    Return None if there are no such files. Files that no run opened are named but do not fail the rule, because another
+    process, such as a server under test, may have opened them.
     """
     wanted = {path for path in candidate.files if not path.endswith(".py")}
     tested = [one.record.header.tested for one in candidate.evidence]

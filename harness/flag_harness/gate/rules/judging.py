@@ -1,4 +1,4 @@
-"""All rules of the gate, and the check that applies them."""
+"""The list of the gate's rules, and the function that applies them all."""
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -33,21 +33,21 @@ CANDIDATE_RULES = (
     verdict_rules.judge_verdicts,
     verdict_rules.judge_sweep,
 )
-"""The rules in the order in which they are shown. Each returns None if the policy does not contain it."""
+"""The rules in the order in which they are shown. Each returns None if the policy does not demand it."""
 
 
 def read_candidate(
     gate: GateSettings, source: Path, evidence: Sequence[Path], files: Manifest | None = None
 ) -> ReleaseCandidate:
-    """Read the evidence for the declared files of a folder, and the files too unless `files` has their states.
+    """Read the run records in `evidence`, and return them with the declared files of the folder `source`.
 
-    Raise `GateError` if one cannot be read.
+    The files are read too, unless `files` has their states. Raise `GateError` if a file cannot be read.
     """
     files = read_manifest(source, gate.files) if files is None else files
     return ReleaseCandidate(gate, source, files, load_evidence(evidence), datetime.now(UTC))
 
 
 def judge_candidate(candidate: ReleaseCandidate) -> tuple[RuleResult, ...]:
-    """Return the result of each rule that the policy contains."""
+    """Return the result of each rule that the policy demands."""
     results = (rule(candidate) for rule in CANDIDATE_RULES)
     return tuple(result for result in results if result is not None)

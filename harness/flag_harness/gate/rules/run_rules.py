@@ -1,4 +1,6 @@
-"""The rules about runs: the tests that passed, their flags, the upstream, the age of the runs, and what they used."""
+"""The rules about runs: which tests passed, under which flags, who answered, how old the runs are, and what
+they used.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -41,7 +43,10 @@ def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether each test that the policy requires was run by one of the records, whatever options left out."""
+    """Judge whether at least one record ran each test that the policy requires.
+
+    Options such as `-k` or `--lf` may have left out tests without a trace in the rows.
+    """
     runs = [one for one in candidate.evidence if not is_sweep(one)]
     headers = [one.record.header for one in runs]
     for pattern in candidate.gate.policy.tests:
@@ -62,7 +67,7 @@ def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether no other test failed."""
+    """Judge whether no test failed, among those that the policy does not require."""
     rows = _remove_rows(candidate.rows, candidate.failed_trials)
     if bad := [row for row in rows if row.outcome not in _ACCEPTED_OUTCOMES]:
         return RuleResult(
@@ -83,7 +88,7 @@ def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_declared_flags(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether the runs had the flags that are declared now."""
+    """Judge whether the runs had the same declared flags as the project has now."""
     declared = {flag.name: flag_declaration(flag) for flag in candidate.gate.flags}
     for one in candidate.evidence:
         known = one.record.header.flags
@@ -97,7 +102,10 @@ def judge_declared_flags(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether each required test passed under each required combination."""
+    """Judge whether each required test passed under each combination that the policy requires.
+
+    Return None if the policy requires none.
+    """
     wanted = _combinations_required_by_policy(candidate)
     if not wanted:
         return None
@@ -119,7 +127,10 @@ def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether the policy accepts the upstream that answered. Always name simulated answers in the result."""
+    """Judge whether the policy accepts who answered: the live API or the simulator.
+
+    Simulated answers are always named in the result.
+    """
     rows, policy = [row for row in candidate.required_rows if row.requests], candidate.gate.policy
     if not rows:
         return RuleResult(
@@ -142,7 +153,9 @@ def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def _describe_live_answers(rows: Sequence[RunRow]) -> str:
-    """Return how many runs the live API answered, and how many played recordings that say so."""
+    """Return a text with the number of runs that the live API answered, and of runs that played recordings of the live
+    API.
+    """
     played = sum(row.answered_by is None for row in rows)
     words = [
         f"the live API answered {count_with_noun(len(rows) - played, 'run')}" if played < len(rows) else "",
@@ -152,7 +165,10 @@ def _describe_live_answers(rows: Sequence[RunRow]) -> str:
 
 
 def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether no played recording was rebased, unless the policy accepts rebased ones."""
+    """Judge whether no played recording was rebased (its requests rewritten after the recording).
+
+    Return None if the policy accepts rebased recordings.
+    """
     if candidate.gate.policy.rebased:
         return None
     if rebased := [row.case for row in candidate.required_rows if row.rebased]:
@@ -162,7 +178,7 @@ def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_evidence_age(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the evidence is recent enough."""
+    """Judge whether the runs in evidence are recent enough. Return None if the policy sets no limit."""
     limit = candidate.gate.policy.max_age
     if limit is None:
         return None
@@ -171,7 +187,7 @@ def judge_evidence_age(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_recording_age(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the played recordings are recent enough."""
+    """Judge whether the recordings that tests played are recent enough. Return None if the policy sets no limit."""
     limit = candidate.gate.policy.max_recording_age
     if limit is None:
         return None
@@ -180,7 +196,10 @@ def judge_recording_age(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether each run of a required test stayed within the budget."""
+    """Judge whether each run of a required test stayed within the policy's budget.
+
+    Return None if the policy has none.
+    """
     budget, rows = candidate.gate.policy.budget, candidate.required_rows
     if not budget:
         return None
@@ -198,7 +217,7 @@ def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether the tests logged no more errors than the policy allows."""
+    """Judge whether the tests logged no more errors than the policy allows. Return None if the policy sets no limit."""
     most = candidate.gate.policy.log_errors
     if most is None:
         return None
@@ -222,7 +241,10 @@ def _combinations_required_by_policy(candidate: ReleaseCandidate) -> tuple[str, 
 
 
 def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, now: datetime, hint: str) -> RuleResult:
-    """Judge whether all times are known, and neither older than the limit nor in the future."""
+    """Judge whether all times are known, not older than `limit` and not in the future.
+
+    `times` has the time of each thing by its name. `hint` says what to do about an old one.
+    """
     ages = {name: time_since(text, now) for name, text in times.items()}
     if unknown := [name for name, age in ages.items() if age is None]:
         return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
@@ -235,7 +257,7 @@ def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, n
 
 
 def _budget_amount_used(row: RunRow, name: str) -> float | None:
-    """Return the amount of a budgeted quantity that a run used, or None if that is unknown."""
+    """Return how much of the budgeted quantity `name` (such as tokens) a run used, or None if that is unknown."""
     if name == "cost":
         return row.cost if row.requests else 0.0
     if name == "requests":
@@ -249,7 +271,7 @@ def _budget_amount_used(row: RunRow, name: str) -> float | None:
 
 
 def _remove_rows(rows: Iterable[RunRow], left_out: Iterable[RunRow]) -> list[RunRow]:
-    """Return the rows that are not one of the objects in `left_out`."""
+    """Return `rows` without the row objects in `left_out`."""
     known = set(map(id, left_out))
     return [row for row in rows if id(row) not in known]
 

@@ -1,4 +1,4 @@
-"""What the rows of a record say about the verdicts in its header, which might have been edited or copied."""
+"""Compute the verdicts in a record's header again from its rows, because the header may have been edited or copied."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ from flag_harness.record import RunRow, VerdictRecord
 
 @dataclass(frozen=True, slots=True)
 class RejudgedFlagChange:
-    """A change of a flag that a record has a verdict on, judged once more by the rows of the record.
+    """A change of a flag that a record's header has a verdict on, judged again from the rows of the record.
 
     Attributes:
         evidence: the record.
         change: the change of the flag.
-        verdict: what the rows show.
+        verdict: the verdict that the rows give.
         rows: the runs without and with the change.
     """
 
@@ -30,19 +30,19 @@ class RejudgedFlagChange:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the simulator gave any of the answers."""
+        """Whether the simulator gave any of the answers in the rows."""
         return has_simulated_answers(self.rows)
 
     @property
     def tests(self) -> frozenset[str]:
-        """The names of the tests that the verdict is about."""
+        """The node ids of the tests that the verdict is about."""
         return frozenset(node_id_of_all_combinations(row.case, row.combination) for row in self.rows)
 
 
 def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:
-    """Judge each change that the header of a record has a verdict on, by the record's rows. Unknown flags are left out.
+    """Yield a new judgment, from the record's rows, of each flag change on which the record's header has a verdict.
 
-    The error rates hold over all flags of the header together, as in the run.
+    Unknown flags are left out. The error rates hold over all flags of the header together, as they did in the run.
     """
     changes = list(dict.fromkeys(_changes_with_verdicts(one.record.header.verdicts, flags)))
     table = EvidenceTable(row for row in one.record.rows if row.sweep is None)
@@ -52,7 +52,10 @@ def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[R
 
 
 def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:
-    """Yield the changes that verdicts are about. One without values is about all changes from the flag's default."""
+    """Yield the flag changes that the verdicts are about.
+
+    A verdict that names no values is about all changes from the flag's default.
+    """
     known = {flag.name: flag for flag in flags}
     for one in verdicts:
         if (flag := known.get(one.flag)) is not None:

@@ -1,4 +1,4 @@
-"""The rules about verdicts on flags and about sweeps of faults."""
+"""The rules about verdicts on flags, and about sweeps (runs of tests under many faults)."""
 
 import posixpath
 from collections.abc import Sequence
@@ -14,13 +14,14 @@ _OPTIONS_THAT_LIMIT_SWEEP = frozenset(
     {"-k", "-m", "--harness-fault", "--harness-flags", "--harness-interrupt", "--harness-surprise"}
     | {"--harness-sweep-budget"}
 )
-"""The options that limit a sweep to some of the troubles."""
+"""The command-line options with which a sweep tries only some of the faults."""
 
 
 def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether each flag that the policy names has the verdict PASS, and no other verdict, in the evidence.
 
-    The rows must show it, too, and it must be about each required test that varies the flag.
+    The rows of the record must give the same verdict, and the verdict must be about each required test that varies the
+    flag. Return None if the policy names no flags.
     """
     wanted = candidate.gate.policy.verdicts
     if not wanted:
@@ -51,13 +52,13 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def _describe_other_decision(one: RejudgedFlagChange) -> str:
-    """Return what the rows of a record show, if that is not the PASS in its header."""
+    """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
     return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
 
 
 def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedFlagChange]) -> str:
-    """Return which required tests vary a flag, but are in no verdict on it, or an empty string."""
+    """Return a text that names the required tests that vary a flag but are in no verdict on it, or an empty string."""
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
         varied = {
@@ -73,7 +74,10 @@ def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedFl
 
 
 def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
-    """Judge whether a complete sweep ran against the policy's baseline. Other rules judge whether it passed."""
+    """Judge whether a complete sweep (all faults) ran against the baseline file that the policy names.
+
+    Whether the sweep passed is the subject of other rules. Return None if the policy names no baseline.
+    """
     baseline = candidate.gate.policy.sweep
     if not baseline:
         return None
