@@ -133,6 +133,17 @@ TOOLS: dict[str, tuple[dict[str, Any], str]] = {
         )
         for fields in ({"content": ""}, {"content": []}, {})
     },
+    "an error with an image": (
+        result(is_error=True, content=[TEXT, image(png())]),
+        "messages.2.content.0.tool_result: all content must be type 'text' if 'is_error' is true",
+    ),
+    **{
+        f"{block['type']} of the assistant": (
+            {"messages": [*CALLED, {"role": "assistant", "content": [block]}, *CALLED]},
+            f"messages.1: '{block['type']}' blocks are not permitted within assistant turns",
+        )
+        for block in (image(png()), plain())
+    },
     "thinking in a tool result": (
         result(content=[{"type": "thinking", "thinking": "a", "signature": "b"}]),
         "messages.2.content.0.tool_result.content.0: Input tag 'thinking' found using 'type' does not match any of the "
@@ -245,6 +256,10 @@ TOOLS: dict[str, tuple[dict[str, Any], str]] = {
 }
 OPTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "a top_k below zero": ({"top_k": -1}, "top_k: Input should be greater than or equal to 0"),
+    "a search result with an image": (
+        said({"type": "search_result", "source": "s", "title": "t", "content": [image(png())]}),
+        "messages.0.content.0.search_result.content.0.type: Input should be 'text'",
+    ),
     "a search result without content": (
         said({"type": "search_result", "source": "s", "title": "t", "content": []}),
         "messages.0.content.0.search_result.content: List should have at least 1 item after validation, not 0",

@@ -99,7 +99,7 @@ class DocumentBlock(CacheMarkableModel):
 
 class SearchResultBlock(CacheMarkableModel):
     type: Literal["search_result"]
-    content: Annotated[list[dict[str, Any]], Field(min_length=1)]
+    content: Annotated[list[TextBlock], Field(min_length=1)]
     source: str
     title: str
     citations: dict[str, Any] | None = None

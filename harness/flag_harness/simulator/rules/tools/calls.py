@@ -13,14 +13,17 @@ _ROLE_BY_BLOCK_TYPE = {
     _TOOL_RESULT_TYPE: "user",
     **dict.fromkeys((_TOOL_USE_TYPE, "thinking", "redacted_thinking", "server_tool_use", "mcp_tool_use"), "assistant"),
 }
+_MEDIA_TYPES = ("document", "image")
 _BLOCK_TYPES_IN_TOOL_RESULTS = frozenset({"document", "image", "search_result", "text", "tool_reference"})
 """The types of blocks that are allowed in a tool_result (types of anthropic 2.14)."""
 
 
 def check_block_roles(request: ParsedRequest) -> str | None:
-    """Refuse tool calls outside assistant messages, and tool results outside user messages."""
+    """Refuse tool calls outside assistant messages, and tool results, images and documents outside user messages."""
     for number, message in enumerate(request.body["messages"]):
         for block in message_blocks(message):
+            if message["role"] == "assistant" and block["type"] in _MEDIA_TYPES:
+                return f"messages.{number}: '{block['type']}' blocks are not permitted within assistant turns"
             writer = _ROLE_BY_BLOCK_TYPE.get(block["type"], message["role"])
             if writer != message["role"]:
                 return f"messages.{number}: `{block['type']}` blocks can only be in `{writer}` messages"
@@ -28,7 +31,7 @@ def check_block_roles(request: ParsedRequest) -> str | None:
 
 
 def check_result_content(request: ParsedRequest) -> str | None:
-    """Refuse block types in a tool_result that only messages may have, and an error result without content."""
+    """Refuse block types in a tool_result that only messages may have, and an error without content or with media."""
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             if block["type"] != _TOOL_RESULT_TYPE:
@@ -43,6 +46,8 @@ def check_result_content(request: ParsedRequest) -> str | None:
                     )
             if block.get("is_error") and not block.get("content"):
                 return f"{path}: content cannot be empty if `is_error` is true"
+            if block.get("is_error") and any(part["type"] != "text" for part in content_blocks(block["content"])):
+                return f"{path}: all content must be type 'text' if 'is_error' is true"
     return None
 
 
