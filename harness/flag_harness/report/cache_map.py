@@ -1,4 +1,6 @@
-"""What the prompt cache did in a run, for all views: broken prefixes, marks that cost more, and a map of each test."""
+"""What the prompt cache did in a run: prefixes that broke, cache marks that cost more than they save, and a map per
+test.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -8,9 +10,9 @@ from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.wording import count_with_noun
 
 MAX_SHOWN = 5
-"""The number of broken prefixes, and of tests that cost more, that the terminal shows."""
+"""The most broken prefixes, and the most tests whose marks cost more than they save, that the terminal lists."""
 RUNS_PER_PRICE_FIGURE = 1_000
-"""Prices are given for this many runs."""
+"""Prices are given for this many runs, because the price of one run is tiny."""
 UNKNOWN_PRICE = "at an unknown price"
 
 
@@ -19,9 +21,10 @@ class BrokenCacheBlock:
     """A block at which cached prefixes broke, in one test or several.
 
     Attributes:
-        block, byte: the block that changed, and the first byte that did.
+        block: the path of the changed block, such as `system[0]`.
+        byte_index: the index of the first changed byte in the block's JSON.
         rows_and_breaks: pairs of a row and its broken prefix, those of the most expensive test first.
-        is_simulated: whether the tokens are the simulator's.
+        is_simulated: whether the tokens are estimates of the simulator.
     """
 
     block: str
@@ -31,18 +34,18 @@ class BrokenCacheBlock:
 
     @property
     def tests(self) -> tuple[str, ...]:
-        """The node ids of the tests, without repetitions."""
+        """The node ids of the tests in which this block broke a prefix, each once."""
         return tuple(dict.fromkeys(row.case for row, _ in self.rows_and_breaks))
 
     @property
     def text_change(self) -> str:
-        """The change of text, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
+        """How the text changed, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
         worst = self.rows_and_breaks[0][1]
         return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
 
     @property
     def tokens(self) -> int:
-        """The number of tokens that the most expensive break loses."""
+        """The number of cached tokens that could not be read in the most expensive test."""
         return self.rows_and_breaks[0][1].tokens
 
     @property
@@ -63,14 +66,14 @@ class BrokenCacheBlock:
 
 @dataclass(frozen=True, slots=True)
 class CacheUseOfTest:
-    """A test whose requests carry cache marks."""
+    """A run of a test whose requests have cache marks, and what the prompt cache did in it."""
 
     row: RunRow
     cache_use: CacheUse
 
     @property
     def price(self) -> str:
-        """The dollars that the cache marks save or cost, as text."""
+        """The US dollars that the cache marks save or cost, as text."""
         if self.cache_use.saved is None:
             return UNKNOWN_PRICE
         change = "saved" if self.cache_use.saved >= 0 else "more than without marks"
@@ -79,14 +82,16 @@ class CacheUseOfTest:
 
 @dataclass(frozen=True, slots=True)
 class UnusedMarks:
-    """Runs whose cache marks save nothing: no request read or wrote anything, all for one reason."""
+    """Runs whose cache marks save nothing, because nothing was read from the cache or written to it, all for one
+    reason.
+    """
 
     reason: str
     rows: tuple[RunRow, ...]
 
     @property
     def text(self) -> str:
-        """How many runs they are, and the reason."""
+        """A sentence with the number of runs and the reason."""
         longest = max(turn.uncached for row in self.rows if row.cache for turn in row.cache.turns)
         reason = self.reason or "nothing was written or read"
         runs = count_with_noun(len(self.rows), "run")
@@ -94,7 +99,10 @@ class UnusedMarks:
 
 
 def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
-    """Group the runs that have cache marks, but neither read nor wrote the cache, by the reason; most runs first."""
+    """Group the runs that have cache marks, but neither read nor wrote the cache, by the reason.
+
+    The group with the most runs comes first.
+    """
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         if has_unused_cache_marks(row.cache):
@@ -105,12 +113,12 @@ def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
 
 
 def has_unused_cache_marks(use: CacheUse | None) -> bool:
-    """Return whether requests have cache marks, and none of them read or wrote the cache."""
+    """Return whether the requests of a test have cache marks, and none of them read from the cache or wrote to it."""
     return use is not None and bool(use.turns) and not (use.tokens_read or use.tokens_written)
 
 
 def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...]:
-    """Group the broken prefixes of a run by the block that changed; the most expensive first."""
+    """Group the broken prefixes of a run by the block that changed. The most expensive block comes first."""
     places: dict[tuple[str, int], list[tuple[RunRow, CacheBreak]]] = {}
     for row in rows:
         for broken in row.cache.breaks if row.cache else ():
@@ -126,7 +134,9 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
 
 
 def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
-    """Return the tests with cache marks: those with broken prefixes first, then those that cost more."""
+    """Return the runs with cache marks: first those with broken prefixes, then those whose marks cost more than they
+    save.
+    """
     found = [CacheUseOfTest(row, row.cache) for row in rows if row.cache is not None]
     return tuple(sorted(found, key=lambda one: (not one.cache_use.breaks, not one.cache_use.costs_more)))
 
@@ -156,7 +166,9 @@ def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
 
 
 def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
-    """Return the broken prefixes by block, and the tests that would cost less without marks, as plain values."""
+    """Return the broken prefixes by block, and the tests that would cost less without cache marks, as plain values for
+    JSON.
+    """
     rows = list(rows)
     return {
         "breaks": [
@@ -180,15 +192,18 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
 
 
 def describe_cache_reads_and_writes(turn: CacheTurn) -> str:
-    """Return up to which blocks a request read and wrote, such as `read to system[0]`; empty if it did neither."""
+    """Return the last blocks that a request read from and wrote to the cache, such as `read to system[0]`.
+
+    The text is empty if the request did neither.
+    """
     parts = [f"read to {turn.read_to}"] if turn.read_to else []
     return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])
 
 
 def input_token_shares(turn: CacheTurn) -> dict[str, float]:
-    """Return the share of each part of a request's input: read, written, missed and uncached, in percent.
+    """Return how a request's input tokens divide into read, written, missed and uncached ones, in percent.
 
-    Missed tokens are those that could have been read. They are subtracted from the written and the uncached ones.
+    Missed tokens could have been read from the cache. They are not counted among the written and uncached ones.
     """
     total = turn.read + turn.written + turn.uncached or 1
     missed_written = min(turn.missed, turn.written)

@@ -1,4 +1,4 @@
-"""The section of the HTML page about the prompt cache: broken prefixes, and a map of each test."""
+"""The section of the HTML page about the prompt cache: broken prefixes, and a map of each test's requests."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,11 +14,16 @@ from flag_harness.report.cache_map import (
 )
 
 MAX_MAPPED_TESTS = 50
-"""The number of blocks and tests that the section shows. The cells of the matrix have all tests."""
+"""The most blocks and the most tests that the section shows.
+
+The cells of the matrix show the cache use of all tests.
+"""
 
 
 def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
-    """Return the values of the page's section on caching, or None if no test sent a cache mark."""
+    """Return the values that the template needs for the section about the prompt cache, or None if no test sent a cache
+    mark.
+    """
     every = cache_use_by_test(rows)
     if not every:
         return None
@@ -42,7 +47,11 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
 
 
 def cache_turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]:
-    """Return a request's number from 1, its tokens (read, written, missed, uncached), its blocks, and the reason."""
+    """Return `(number, tokens, blocks, reason)` of a request.
+
+    The number counts from 1. The tokens are those read, written, missed and uncached. `blocks` says up to which blocks
+    the cache was read and written, and `reason` why tokens were missed.
+    """
     return (
         turn.request + 1,
         (turn.read, turn.written, turn.missed, turn.uncached),

@@ -1,4 +1,4 @@
-"""The chart of a figure's effects: an interval for each flag, on one scale."""
+"""A chart of what flags change in one figure (such as the total time): an interval for each flag, on a common scale."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -26,13 +26,13 @@ class ChartBar:
 
 @dataclass(frozen=True, slots=True)
 class EffectChart:
-    """The effects on one figure, which is a measured number, such as `total time`.
+    """The effects of flags on one figure, which is a measured number, such as `total time`.
 
     Attributes:
-        metric: the success metric that the figure belongs to, such as `performance`.
+        metric: the title under which the figure is shown, such as `performance`.
         name: the name of the figure.
-        start, end: what the ends of the scale mean, such as `-40.0 %`.
-        zero_position: where "no change" is on the scale, from 0 to 100.
+        start_label, end_label: the values at the left and the right end of the scale, as texts such as `-40.0 %`.
+        zero_position: the position of "no change" on the scale, from 0 to 100.
         bars: the effects.
     """
 
@@ -45,7 +45,7 @@ class EffectChart:
 
 
 def effect_charts(effects: Sequence[MetricEffect]) -> Iterator[EffectChart]:
-    """Yield a chart for each figure, in the order of the metrics. Figures that no flag changes have none."""
+    """Yield a chart for each figure that some flag changes, in the order in which reports show figures."""
     for metric, names in FIGURES_BY_METRIC.items():
         for name in names:
             own = [effect for effect in effects if effect.figure.name == name]
@@ -71,7 +71,7 @@ def _make_chart(metric: str, name: str, effects: Sequence[MetricEffect]) -> Effe
 def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
     """Return the lower bound, the mean and the upper bound of an effect.
 
-    Ratios are given as relative changes, so 0 means no change.
+    For figures that are compared by ratios, these are relative changes, so that 0 means no change.
     """
     mean = effect.mean
     low = mean if effect.lower_bound is None else effect.lower_bound

@@ -25,14 +25,14 @@ if TYPE_CHECKING:
     import jinja2
 
 _SCRIPT_PARTS = ("elements", "streams", "comparison", "details", "matrix")
-"""The parts of the page's script, in an order in which each uses earlier ones only when it is called."""
+"""The files that make up the page's script, in order: code that runs on loading uses only earlier files."""
 MAX_EXPANDED_REASONS = 5
-"""The reasons of failures that stand open; further ones are folded, so that the flags are seen at once."""
+"""The number of failure reasons that the page shows open. Further ones are folded, so that the flags stay in view."""
 OUTCOME_SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
 
 def render_html(report: RunReport, now: datetime) -> str:
-    """Return a report as an HTML page. Raise `MissingExtraError` if jinja2 is not installed."""
+    """Return a report as the text of an HTML page. Raise `MissingExtraError` if jinja2 is not installed."""
     environment = _page_environment()
     style, script = _read_page_file("page.css"), _page_script()
     flags = list(report.record.header.flags)
@@ -65,7 +65,7 @@ def render_html(report: RunReport, now: datetime) -> str:
 
 @cache
 def _page_environment() -> "jinja2.Environment":
-    """Return jinja2's environment, which keeps the templates that it has compiled."""
+    """Return jinja2's environment. It is created once, because it keeps the compiled templates."""
     with require_extra("report"):
         import jinja2
 
@@ -83,13 +83,13 @@ def _read_page_file(name: str) -> str:
 
 
 def _page_script() -> str:
-    """Return the script of the page: its parts in one scope."""
+    """Return the JavaScript of the page. All files are put into one scope."""
     parts = "\n".join(_read_page_file(f"{name}.js") for name in _SCRIPT_PARTS)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 
 def _content_security_policy(style: str, script: str) -> str:
-    """Return the content security policy: the browser may run this script and style, and load nothing."""
+    """Return the page's content security policy: the browser may use only this style and script, and load nothing."""
     style_hash, script_hash = (
         base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)
     )
@@ -100,6 +100,6 @@ def _content_security_policy(style: str, script: str) -> str:
 
 
 def _compress_json(values: dict[str, Any]) -> str:
-    """Encode values as compressed JSON in base64. The browser decodes them when a cell is first opened."""
+    """Encode values as compressed JSON in base64. The browser decodes the text when a cell is first opened."""
     data = json.dumps(values, separators=(",", ":")).encode()
     return base64.b64encode(zlib.compress(data, 9)).decode()

@@ -1,4 +1,4 @@
-"""The warnings and errors that the code under test logged, and the betas that the API refused, over a whole run."""
+"""The warnings and errors that the code under test logged in a whole run, and the betas that the API refused."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +13,10 @@ _MAX_LISTED_TESTS = 10
 
 @dataclass(frozen=True, slots=True)
 class LogGroup:
-    """A message, and how often each run logged it, by node id; the run that logged it most comes first."""
+    """A message, and how often each run logged it, by the run's node id.
+
+    The run that logged it most often comes first.
+    """
 
     level: str
     logger: str
@@ -22,12 +25,12 @@ class LogGroup:
 
     @property
     def count(self) -> int:
-        """How often it was logged in all runs."""
+        """The number of times that all runs together logged the message."""
         return sum(self.tests.values())
 
 
 def group_log_messages(record: RunRecord) -> tuple[LogGroup, ...]:
-    """Return the messages of a run: errors before warnings, and the most frequent first."""
+    """Return the messages that a run's tests logged: errors before warnings, and frequent ones before rare ones."""
     groups = []
     for key, counts in group_rows_by_log_message(record.rows).items():
         tests: dict[str, int] = {}
@@ -38,7 +41,7 @@ def group_log_messages(record: RunRecord) -> tuple[LogGroup, ...]:
 
 
 def log_digest_lines(record: RunRecord) -> Iterator[str]:
-    """Yield what a run logged, as lines for a terminal."""
+    """Yield lines for a terminal that say which warnings and errors a run's tests logged."""
     groups, betas = group_log_messages(record), _betas_dropped_by_test(record)
     logged = {case for group in groups for case in group.tests}
     total = sum(group.count for group in groups)
@@ -61,7 +64,7 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
 
 
 def logs_to_json(record: RunRecord) -> Mapping[str, Any]:
-    """Return what a run logged as dictionaries, lists, strings and numbers."""
+    """Return the logged warnings and errors of a run as dictionaries, lists, strings and numbers for JSON."""
     return {
         "runs": len(record.rows),
         "logs": [

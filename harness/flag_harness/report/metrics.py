@@ -1,4 +1,4 @@
-"""The metrics of a run: what each flag changes in time, tokens, cost and errors, and how many runs pass."""
+"""The metrics of a run: what each flag changes in time, tokens, cost and errors, and how many runs passed."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -14,11 +14,14 @@ FIGURES_BY_METRIC = {
     "tokens and cost": ("input tokens", "output tokens", "cached tokens", "cost"),
     "errors": ("errors",),
 }
-"""The figures that are shown under the title of each metric. The metric "compatibility" counts passed runs instead."""
+"""The figures (measured numbers) that are shown under the title of each metric.
+
+"compatibility" counts passed runs instead.
+"""
 
 
 def metric_lines(record: RunRecord) -> Iterator[str]:
-    """Yield the report of metrics, line by line."""
+    """Yield the report of the four metrics, line by line."""
     effects = effects_in_record(record)
     alone = [effect for effect in effects if len(effect.settings) == 1]
     together = [effect for effect in effects if len(effect.settings) == 2 and effect.is_significant]
@@ -45,9 +48,9 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
 
 
 def effects_in_record(record: RunRecord, most: int = 2) -> tuple[MetricEffect, ...]:
-    """Return what each flag changes in the figures of a record's runs and, unless `most` is 1, each pair of flags.
+    """Return what each flag, and each pair of flags, changes in the figures of a record's runs.
 
-    Flags are in the order in which they are declared.
+    With `most` 1, pairs of flags are left out. Flags are in the order in which they are declared.
     """
     labels, names = labels_of_flag_values(record), list(record.header.flags)
     effects = metric_effects(record.rows, default_values(record), labels, flag_groups(record), most)
@@ -60,15 +63,14 @@ def default_values(record: RunRecord) -> dict[str, Any]:
 
 
 def flag_groups(record: RunRecord) -> dict[str, tuple[str, ...]]:
-    """Return the names of all flags in a flag's group, by the name of each flag that is in one."""
+    """Return, for each flag that is in a group (of which exactly one flag is on), the names of all flags in
+    the group.
+    """
     return {name: tuple(flag["group"]) for name, flag in record.header.flags.items() if flag.get("group")}
 
 
 def labels_of_flag_values(record: RunRecord) -> dict[tuple[str, str], str]:
-    """Return the label that each flag value has in combination ids.
-
-    The keys are pairs of a flag's name and the text of a value.
-    """
+    """Return the short text that combination ids use for each flag value, by (name of the flag, value as text)."""
     return {
         (name, value_text(value)): label
         for name, flag in record.header.flags.items()
@@ -77,7 +79,7 @@ def labels_of_flag_values(record: RunRecord) -> dict[tuple[str, str], str]:
 
 
 def count_passes_by_combination(record: RunRecord) -> list[tuple[str, int, int]]:
-    """Return for each combination its id, how many of its runs passed, and how many passed or failed."""
+    """Return `(id, passed, total)` for each combination: how many runs passed, and how many passed or failed."""
     counts: dict[str, tuple[int, int]] = {}
     for row in record.rows:
         if row.outcome in ("passed", "xpassed", "failed"):

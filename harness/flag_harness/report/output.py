@@ -19,7 +19,9 @@ REPORT_SUFFIXES = (".html", ".md", ".json")
 
 
 def check_report_path(path: Path) -> None:
-    """Raise `RecordError` if the suffix is unknown, or `MissingExtraError` if jinja2 is needed and missing."""
+    """Raise `RecordError` if a report file has an unknown suffix, or `MissingExtraError` if it needs jinja2, which is
+    missing.
+    """
     if path.suffix not in REPORT_SUFFIXES:
         raise RecordError(
             f"{path}: a report is written as {', '.join(REPORT_SUFFIXES)}; name a file with one of these suffixes"
@@ -36,11 +38,10 @@ def write_report(
     conversations: Mapping[str, Conversation] | None = None,
     location: ReportLocation = CURRENT_FOLDER_LOCATION,
 ) -> None:
-    """Write the report of a record, in the format that the file's suffix stands for.
+    """Write the report of a run record, in the format that the suffix of `path` stands for.
 
-    `conversations` holds what tests sent and received, by node id. `location` says where the reader is.
-
-    Raise `RecordError` if the suffix is unknown or the file cannot be written.
+    `conversations` holds what tests sent and received, by node id. `location` says in which folder the reader types the
+    report's commands. Raise `RecordError` if the suffix is unknown or the file cannot be written.
     """
     check_report_path(path)
     report = build_report(record, now, conversations, location)

@@ -21,14 +21,14 @@ from flag_harness.wording import count_with_noun, join_names
 MAX_LISTED_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
 MAX_SHOWN_CAUSES = 4
-"""The most causes of failures that the first screen shows, each with its command. The others are counted."""
+"""The most causes of failures that the first screen shows, each with its command. Further causes are counted."""
 _MAX_NAMES = 2
 """The most causes of a flag, and the most tests of a cause, that a line names."""
 COMPARISON_NOTE = (
     f"{MEANS_NOTE} “{UNCHANGED.capitalize()}” means equal in every pair. "
     "Without streaming, the first token arrives with the whole answer."
 )
-"""What the table of flags shows."""
+"""Explains the figures in the table of flags."""
 _OVER_BUDGET_TEXT = "over its budget of"
 
 
@@ -53,7 +53,7 @@ class CauseLine:
 
 @dataclass(frozen=True, slots=True)
 class FlagOverview:
-    """What a flag breaks and costs, each in a few words."""
+    """What a flag breaks and costs, in a few words each."""
 
     setting: str
     has_failures: bool
@@ -65,7 +65,7 @@ class FlagOverview:
 
 @dataclass(frozen=True, slots=True)
 class OverviewNotice:
-    """Something else that was found, and the section of the page that says more."""
+    """A short finding about something other than flags, and the section of the page that has the details."""
 
     section: str
     text: str
@@ -75,10 +75,11 @@ class OverviewNotice:
 class ReportOverview:
     """The first screen of a report.
 
-    `further_cause_count` and `further_flag_count` count what has no line. `next_steps` are those beside the commands of
-    the causes. `folder_note` says in which folder all commands work. `left_out_texts` says which pairs of runs the
-    figures of flags do not compare, and `answer_source_note` who answered, so what all figures are worth. Single flags
-    are marked as simulated only if others are not.
+    `further_cause_count` and `further_flag_count` count the causes and flags that have no line. `next_steps` are
+    suggestions besides the commands of the causes, and `folder_note` says in which folder all commands must be typed.
+    `left_out_texts` say which pairs of runs are not compared. `answer_source_note` says who answered the requests (the
+    API or the simulator), on which the value of all figures depends. Single flags are marked as simulated only if
+    others are not.
     """
 
     causes: tuple[CauseLine, ...]
@@ -93,7 +94,7 @@ class ReportOverview:
 
 
 def make_overview(report: RunReport) -> ReportOverview:
-    """Return the first screen of a report."""
+    """Return the contents of the first screen of a report."""
     ordered = flag_summaries(report)
     seen: set[str] = set()
     lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_LISTED_FLAGS])
@@ -112,7 +113,7 @@ def make_overview(report: RunReport) -> ReportOverview:
 
 
 def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
-    """Return a cause for the first screen."""
+    """Return what the first screen shows about one cause of failures."""
     reasons = [reason for reason, _ in cause.reasons if reason]
     if len(cause.reasons) > 1:
         reasons = [
@@ -126,7 +127,7 @@ def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
 
 
 def failure_text(cause: FailureCause) -> str:
-    """Return which tests fail when, such as `test_refund fails when streaming is on`."""
+    """Return a sentence such as `test_refund fails when streaming is on`."""
     names = [short_test_name(test) for test in cause.tests]
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
@@ -136,7 +137,10 @@ def failure_text(cause: FailureCause) -> str:
 
 
 def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagOverview:
-    """Return the line of a flag. `seen` has the causes that earlier lines name in full."""
+    """Return what the first screen shows about one flag.
+
+    `seen` has the texts of causes that earlier lines show in full.
+    """
     parts = [*_first_failures(summary.causes_with_flag, summary.setting, seen)] or [summary.support.text]
     parts += [
         f"prevents a failure of {text}" for text in _first_failures(summary.causes_without_flag, summary.setting, seen)
@@ -160,7 +164,10 @@ def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]
 
 
 def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
-    """Return which tests a cause breaks, and with which other flags; tests that were named before are counted."""
+    """Return which tests a cause breaks, and with which other flags besides `setting`.
+
+    If `seen` has the text of the cause, the tests are counted and not named again.
+    """
     certainty = "" if cause.is_certain else "perhaps "
     names = f"{certainty}{join_names(map(short_test_name, cause.tests), _MAX_NAMES)}"
     if cause.text in seen:
@@ -172,7 +179,7 @@ def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
 
 
 def _origin_of_figures(rows: Sequence[RunRow]) -> str:
-    """Return who answered the runs, and what their figures are worth."""
+    """Return a sentence about who answered the runs (the API or the simulator), and what their figures are worth."""
     if count := sum(row.is_simulated for row in rows):
         runs = f"{'' if count == len(rows) else f'{count:,} of '}{count_with_noun(len(rows), 'run')}"
         note = SIMULATED_NOTE.partition(": ")[2]
@@ -185,7 +192,10 @@ def _origin_of_figures(rows: Sequence[RunRow]) -> str:
 
 
 def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str:
-    """Return why a flag does not do what it is for, if it changes no request or marks too little for the cache."""
+    """Return why a flag has not the effect that it should have, or an empty string.
+
+    The flag changes no request, or it marks prompts for the cache that are too short to be cached.
+    """
     if summary.is_inert and not (summary.causes_with_flag or summary.causes_without_flag):
         [source] = [
             flag.env or flag.openfeature or flag.name
@@ -202,7 +212,10 @@ def _changes_cache_marks(summary: FlagSummary) -> bool:
 
 
 def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[OverviewNotice]:
-    """Yield what was found besides flags that break tests."""
+    """Yield short findings about anything but flags that break tests.
+
+    `is_cache_explained` says that a flag's note covers the cache.
+    """
     for cause in report.causes:
         if not cause.literals:
             yield OverviewNotice("failures", f"{failure_text(cause)}, whatever the flags")
@@ -238,7 +251,7 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
 
 
 def _cache_notices(report: RunReport) -> Iterator[OverviewNotice]:
-    """Yield whether cached prefixes are not read, or whether cache marks cost more than they save."""
+    """Yield a notice if cached prefixes could not be read, and one if cache marks cost more than they save."""
     if broken := group_broken_prefixes(report.rows):
         runs = dict.fromkeys(case for place in broken for case in place.tests)
         where = f"a cached prefix is not read in {count_with_noun(len(runs), 'run')}"

@@ -14,11 +14,11 @@ from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import RunReport
 
 FORMAT_VERSION = 1
-"""The version of this JSON format. It grows if older readers would misread a file."""
+"""The version of this JSON format. It is raised if older readers would misread a file."""
 
 
 def report_to_json(report: RunReport) -> dict[str, Any]:
-    """Return the report as dictionaries, lists, strings and numbers."""
+    """Return the report as dictionaries, lists, strings and numbers for JSON."""
     return {
         "flag_harness_report": FORMAT_VERSION,
         "headline": report.headline,
@@ -47,7 +47,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
 
 
 def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
-    """Return what a flag breaks and costs. Means are given per run of a test."""
+    """Return what a flag breaks and costs, as plain values. Means are per run of one test."""
     figures = summary.figures
     return {
         "setting": summary.setting,

@@ -29,7 +29,7 @@ _OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed
 class MatrixCell:
     """The runs of one test under one combination: a single run, or several repetitions.
 
-    `index` is the position of the first run in `RunReport.rows`; its repetitions follow there.
+    `index` is the position of the first of these runs in `RunReport.rows`; the others follow.
     """
 
     rows: tuple[RunRow, ...]
@@ -42,7 +42,7 @@ class MatrixCell:
 
     @property
     def text(self) -> str:
-        """The outcome and, if repetitions differ, how many had it: `failed`, `1 of 3 failed`."""
+        """The outcome and, if the outcomes of repetitions differ, their number: `failed`, `1 of 3 failed`."""
         count = sum(row.outcome == self.outcome for row in self.rows)
         return self.outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.outcome}"
 
@@ -65,7 +65,7 @@ class MatrixRow:
 
 @dataclass(frozen=True, slots=True)
 class FailureGroup:
-    """The runs that failed for the same reason in the same file. Reasons are the same if `comparable_reason` says so.
+    """Runs that failed in the same file for the same reason, as `comparable_reason` compares reasons.
 
     Attributes:
         reason: the reason of the first run, shortened.
@@ -80,7 +80,7 @@ class FailureGroup:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """A message that the code under test logged as a warning or an error, how often, and in which tests."""
+    """A warning or an error that the code under test logged: how often, and in which tests."""
 
     level: str
     logger: str
@@ -148,7 +148,7 @@ class RunReport:
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the simulator gave some of the answers, in this run or when it was recorded."""
+        """Whether the simulator gave some of the answers, in this run or when a played cassette was recorded."""
         return any(row.is_simulated for row in self.rows)
 
 
@@ -158,9 +158,10 @@ def build_report(
     conversations: Mapping[str, Conversation] | None = None,
     location: ReportLocation = CURRENT_FOLDER_LOCATION,
 ) -> RunReport:
-    """Build the report of a run. The age of recordings is computed for the time `now`.
+    """Collect the contents of a report on a run.
 
-    `conversations` holds what tests sent and received, by node id. `location` says where the reader is.
+    The age of recordings is computed for the time `now`. `conversations` holds what tests sent and received, by node
+    id. `location` says in which folder the reader types the report's commands.
     """
     combinations = tuple(_order_combinations(record))
     lines, rows = _matrix_lines(record, combinations)
@@ -186,7 +187,9 @@ def build_report(
 
 
 def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple[MatrixRow, ...], tuple[RunRow, ...]]:
-    """Return a line for each test, those with a failure first, and the rows in the order of the lines."""
+    """Return `(lines, rows)`: a line of the matrix for each test, those with a failure first; and the rows in the same
+    order.
+    """
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
         name = node_id_of_all_combinations(row.case, row.combination)
@@ -205,7 +208,10 @@ def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple
 
 
 def _order_combinations(record: RunRecord) -> list[str]:
-    """Return the ids of combinations: all defaults, each flag alone, and then those under which a test failed first."""
+    """Return the combination ids in the order of the report.
+
+    First come all defaults and each flag alone, then the combinations under which a test failed, then the others.
+    """
     failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(record.rows)}
     settings = {setting: place for place, setting in enumerate(flag_values_by_id_part(flags_in_header(record.header)))}
 

@@ -1,4 +1,7 @@
-"""The results of a sweep in a report: how many troubles of each kind had which outcome, and the failures by cause."""
+"""The results of a sweep (tests run under many faults) in a report: outcomes of each kind of trouble, and causes.
+
+A trouble is one fault or unusual answer that the sweep tried.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -8,7 +11,10 @@ from flag_harness.record import RunRow
 from flag_harness.report.failures.reasons import comparable_reason
 
 TROUBLE_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
-"""The outcomes of a trouble, in the order of the table's columns. `not tried` is what the budget was too small for."""
+"""The outcomes of a trouble, in the order of the table's columns.
+
+`not tried` counts troubles that exceeded the budget.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +27,9 @@ class TroubleOutcomeCounts:
 
 @dataclass(frozen=True, slots=True)
 class CauseCount:
-    """A cause of failures, the number of troubles that failed so, and one of them with its test as an example."""
+    """A cause of failures, the number of troubles under which it occurred, and one of these as an example, with its
+    test.
+    """
 
     oracle: str
     reason: str
@@ -40,7 +48,7 @@ class SweepTable:
 
 
 def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
-    """Return the results of the rows that a sweep has written."""
+    """Return the results of a sweep from its rows. Other rows are ignored."""
     counts: dict[str, Counter[str]] = {}
     causes: dict[tuple[str, str, str], CauseCount] = {}
     for found in (row.sweep for row in rows if row.sweep is not None):

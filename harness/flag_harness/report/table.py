@@ -1,4 +1,4 @@
-"""The summary table of a run: combinations with their outcomes, requests, tokens and latency."""
+"""The summary table of a run in the terminal: combinations with their outcomes, requests, tokens and latency."""
 
 import statistics
 from collections import Counter
@@ -21,8 +21,9 @@ TABLE_HEADINGS = ("combination", "cases", "requests", "errors", "input", "output
 def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = False) -> Iterator[str]:
     """Yield the summary of a run: tables of sums by combination, one line for all other tests, and notes.
 
-    Each table holds tests that ran under the same combinations, so that its sums can be compared. Tests that ran under
-    one combination only share the line. If `is_quiet`, a line says how to see the tables.
+    Each table has the tests that ran under the same combinations, so that its sums can be compared. The tests that ran
+    under one combination only are the "other tests". If `is_quiet`, a line says how to see the tables instead. `now` is
+    the time for which the age of recordings is computed.
     """
     has_hidden_tables = False
     others: list[RunRow] = []
@@ -54,9 +55,10 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
 
 
 def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
-    """Yield why the tests of a table read nothing from the cache, for each reason.
+    """Yield, for each reason, a line that says why tests of a table read nothing from the prompt cache.
 
-    Tests without a cache mark are not counted if others have one. Nor are failed tests: their requests may be refused.
+    Tests without a cache mark are counted only if no test has one. Failed tests are not counted, because their requests
+    may have been refused.
     """
     sent = [row for row in rows if row.requests and row.outcome == "passed"]
     has_marks = any(row.cache for row in sent)
@@ -67,7 +69,7 @@ def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
 
 
 def _reason_for_no_cache_read(row: "RunRow") -> str:
-    """Return why no request of a test read anything from the cache, or an empty string if that is not known."""
+    """Return why no request of a test read anything from the prompt cache, or an empty string if that is not known."""
     if row.cache is None:
         return "no request has a cache_control mark"
     if len(row.cache.turns) == 1 and row.cache.turns[0].written:
@@ -76,7 +78,9 @@ def _reason_for_no_cache_read(row: "RunRow") -> str:
 
 
 def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
-    """Yield a line for each of the errors that the code under test logged most often, and count the rest."""
+    """Yield a line for each of the most frequent errors that the code under test logged, and one that counts the
+    others.
+    """
     errors = {key: counts for key, counts in group_rows_by_log_message(rows).items() if key[0] != "WARNING"}
     for key, counts in sorted(errors.items(), key=lambda error: -sum(count for _, count in error[1]))[:_MAX_LOG_LINES]:
         level, logger, message = key
@@ -89,9 +93,9 @@ def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
 
 
 def group_rows_by_log_message(rows: "Iterable[RunRow]") -> "dict[tuple[str, str, str], list[tuple[RunRow, int]]]":
-    """Group what the code under test logged by level, logger and message.
+    """Group rows by what the code under test logged, as (level, logger, message).
 
-    Each message has the rows of the tests that logged it, and how often each of them did.
+    Each message has pairs of a row whose test logged it, and how often the test did so.
     """
     counts: dict[tuple[str, str, str], list[tuple[RunRow, int]]] = {}
     for row in rows:
@@ -110,7 +114,7 @@ def _number_of_times_text(count: int) -> str:
 
 
 def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[str, ...], list[RunRow]]]":
-    """Group the rows of tests that ran under the same combinations, largest sets of combinations first.
+    """Return `(combinations, rows)` for each set of combinations under which tests ran, the largest set first.
 
     All tests that ran under one combination form a single group.
     """
@@ -135,7 +139,7 @@ def _totals_line(rows: "Sequence[RunRow]") -> str:
 
 
 def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
-    """Return each combination id with its rows. Combinations with the fewest flags come first."""
+    """Return each combination id with its rows. Combinations with the fewest changed flags come first."""
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.combination, []).append(row)
@@ -143,7 +147,11 @@ def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunR
 
 
 def answers_line(rows: "Sequence[RunRow]", now: datetime) -> str:
-    """Return a line that counts where the answers came from and gives the age of the oldest recording."""
+    """Return a line that counts who answered the tests (such as recordings or the API), with the age of the oldest
+    recording.
+
+    `now` is the time for which the age is computed.
+    """
     played = Counter(row.recorded_from for row in rows)
     answered = Counter(row.answered_by for row in rows)
     found = [(played[name], label) for name, label in _RECORDING_NAMES.items()]

@@ -1,1 +1,3 @@
-"""What the cells of a page show when the user opens them: runs, their conversations, and the nearest passing run."""
+"""What the cells of the HTML page's matrix show when the user opens them: runs, conversations, the nearest
+passing run.
+"""

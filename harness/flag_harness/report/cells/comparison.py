@@ -1,4 +1,4 @@
-"""Compare the requests of a run with those of the nearest passing run, for the details of a cell."""
+"""Compare the requests of a run with those of the nearest passing run of the same test, for the details of a cell."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from typing import Any
@@ -8,11 +8,11 @@ from flag_harness.record import RequestRecord, RunRow
 from flag_harness.report.diff.requests import ABSENT, HIDDEN_VALUE, outline_changes
 
 ChangeAtPath = tuple[str, str, str]
-"""A path in a request or answer, with its value in the passing run and in the other."""
+"""A path in a request or answer, the value at this path in the passing run, and that in the compared run."""
 ANOTHER_TEXT = "another text"
-"""Stands for a text of which the record has only a hash, which differs from that in the passing run."""
+"""Shown for a text that differs from the passing run's, if the record has only hashes of both."""
 _TEXTS = {HIDDEN_VALUE, ANOTHER_TEXT, ABSENT}
-"""The values of a path that say nothing beside the texts themselves."""
+"""Placeholders for texts. A change between two of them is not shown if the texts themselves are."""
 
 
 def comparison_details(
@@ -21,11 +21,12 @@ def comparison_details(
     turns: tuple[Sequence[Hashable] | None, Sequence[Hashable] | None],
     changes: dict[ChangeAtPath, int],
 ) -> dict[str, Any]:
-    """Return which requests of two runs belong together, and what differs in each pair of them.
+    """Return which requests of two runs belong together (`pairs`), and what differs in each pair (`changes`).
 
-    `turns` has what the requests of `neighbour` and of `row` add to the conversation; None if that was not kept.
-    `changes` numbers all changes of the page; new ones are added. `pairs` in the result is left out if each request
-    belongs to the one at the same index, and `changes` if none of them differs.
+    `neighbour` is the passing run. `turns` has, for `neighbour` and then for `row`, what each request adds to the
+    conversation; None if no conversation was kept. `changes` gives each different change of the whole page a number;
+    new changes are added. The key `pairs` is left out if requests belong together by index, and the key `changes` if no
+    pair differs.
     """
     theirs, ours = turns
     are_texts_kept = theirs is not None and ours is not None
@@ -51,7 +52,11 @@ def comparison_details(
 def _find_changes_in_pair(
     neighbour: RunRow, row: RunRow, left: int | None, right: int | None
 ) -> Iterator[ChangeAtPath]:
-    """Yield what differs between two requests and their answers. Indices beyond the known requests have no changes."""
+    """Yield what differs between the request `left` of `neighbour` and the request `right` of `row`, and between their
+    answers.
+
+    Nothing is yielded if one of the two requests does not exist.
+    """
     if left is None or right is None or left >= len(neighbour.requests) or right >= len(row.requests):
         return
     theirs, ours = neighbour.requests[left], row.requests[right]

@@ -1,4 +1,4 @@
-"""The values behind the cells of a page."""
+"""The values that the HTML page shows when the user opens a cell of the matrix."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import pairwise
@@ -20,7 +20,7 @@ _SHOWN_HASH_DIGITS = 8
 
 
 class _KeptConversations:
-    """The conversations of a report, by index. They refer to passages by index, too."""
+    """The conversations of a report, each with an index. They refer to passages (parts of messages) by index, too."""
 
     def __init__(self, conversations: Mapping[str, Conversation]) -> None:
         self._numbers = {case: number for number, case in enumerate(sorted(conversations))}
@@ -32,19 +32,21 @@ class _KeptConversations:
         return [_passage_details(passage) for passage in self._passages]
 
     def conversation_index(self, row: RunRow) -> int | None:
-        """Return the index of a run's conversation, or None if it was not kept."""
+        """Return the index of the conversation of a run, or None if it was not kept."""
         return self._numbers.get(row.nodeid)
 
     def passages_by_request(self, row: RunRow) -> list[Hashable] | None:
-        """Return the passages that each request of a run adds, or None if its conversation was not kept."""
+        """Return what each request of a run adds to its conversation, as passages, or None if the conversation was not
+        kept.
+        """
         number = self.conversation_index(row)
         return None if number is None else [tuple(turn["request"]) for turn in self.details[number]["turns"]]
 
 
 def cell_details(report: RunReport) -> dict[str, Any]:
-    """Return the values behind the cells of the page, which shows them when the user opens a cell.
+    """Return the values that the page shows when the user opens a cell of the matrix.
 
-    These are the rows of all runs, and each distinct request, passage and change once; rows refer to them by index.
+    They are the rows of all runs, and each different request, passage and change once. Rows refer to these by index.
     """
     requests: dict[RequestRecord, int] = {}
     changes: dict[ChangeAtPath, int] = {}
@@ -78,7 +80,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
 
 
 def _longest_stream_milliseconds_by_test(rows: Sequence[RunRow]) -> Mapping[str, int]:
-    """Return how long the longest stream of each test lasts, in milliseconds, by the name of the test."""
+    """Return the length of each test's longest stream in milliseconds, by the node id with `*` for the combination."""
     scales: dict[str, int] = {}
     for row in rows:
         name = node_id_of_all_combinations(row.case, row.combination)
@@ -89,9 +91,10 @@ def _longest_stream_milliseconds_by_test(rows: Sequence[RunRow]) -> Mapping[str,
 
 
 def _stream_details(request: RequestRecord) -> dict[str, Any]:
-    """Return the rhythm of a stream in milliseconds; empty for any other answer.
+    """Return at which times the pieces of a stream arrived, in milliseconds. The result is empty for any other answer.
 
-    `rhythm` has the time to the first piece, and from each piece to the next.
+    `rhythm` has the time until the first piece, and then the time from each piece to the next. `gap` has the start and
+    the length of the longest pause.
     """
     if not request.rhythm:
         return {}
@@ -108,7 +111,7 @@ def _to_milliseconds(seconds: float) -> int:
 
 
 def _command_to_repeat(row: RunRow, report: RunReport) -> str:
-    """Return the command that runs a row again."""
+    """Return the shell command that runs the test of a row again."""
     header, root = report.record.header, report.location.root
     if row.sweep is None:
         return rerun_command(header, row.case, root)
@@ -128,7 +131,7 @@ def _conversation_details(conversation: Conversation, passages: dict[MessagePart
 
 
 def _passage_details(passage: MessagePart) -> list[Any]:
-    """Return role, kind and text and, only if the text was cut, how long all of it is."""
+    """Return `[role, kind, text]` of a part of a message. If the text was cut, its full length is the fourth item."""
     cut = [] if passage.characters == len(passage.text) else [passage.characters]
     return [passage.role, passage.kind, passage.text, *cut]
 

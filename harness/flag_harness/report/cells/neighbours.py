@@ -1,4 +1,6 @@
-"""Find the run to which a run is compared: the passing run of the same test that differs in the fewest flags."""
+"""Find the run with which another run is compared: the passing run of the same test that differs in the
+fewest flags.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from operator import ne
@@ -12,10 +14,11 @@ _FlagValueIndices: TypeAlias = tuple[int, ...]
 
 
 def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -> dict[RowKey, RunRow]:
-    """Return, by the key of each row, the nearest passing run of its test under another combination, if there is one.
+    """Return the nearest passing run for each run, by the key of the run. A run without one has no entry.
 
-    That is the run that differs in the fewest flags; of several, the one with the fewest changed flags, and the same
-    repetition if that one passed. With `only_of_failed`, rows that did not fail have no entry.
+    The nearest run passed under another combination and differs in the fewest flags. If there are several, it is the
+    one with the fewest flags that are not at their defaults. The same repetition is preferred. With `only_of_failed`,
+    only failed runs have an entry.
     """
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
@@ -33,7 +36,10 @@ def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -
 
 
 class _PassingRuns:
-    """The passing runs of a test, by the indices of their flags' values; those with the fewest changed flags first."""
+    """The passing runs of one test, by the indices of their flag values.
+
+    The runs with the fewest flags that are not at their defaults come first.
+    """
 
     def __init__(self, members: Sequence[RunRow]) -> None:
         self._values: dict[str, list[object]] = {}
@@ -48,7 +54,9 @@ class _PassingRuns:
         self._order = {indices: number for number, indices in enumerate(self._runs)}
 
     def find_nearest(self, row: RunRow) -> RunRow | None:
-        """Return the nearest passing run, or None if no other combination passed."""
+        """Return the passing run under another combination that differs from `row` in the fewest flags, or None if
+        there is none.
+        """
         own = self._value_indices(row)
         near = (one for one in self._rows_with_one_change(own) if one in self._order)
         # all runs are compared only if none differs in a single flag, which is rare and takes long
@@ -59,7 +67,10 @@ class _PassingRuns:
         return next((run for run in runs if run.repetition == row.repetition), runs[0] if runs else None)
 
     def _value_indices(self, row: RunRow) -> _FlagValueIndices:
-        """Return the index of each flag's value in a run. A flag that the run does not have counts as None."""
+        """Return, for each flag of the test, the index of the flag's value in `row`.
+
+        A flag that the run lacks has the value None.
+        """
         return tuple(known.index(row.values.get(name)) for name, known in self._values.items())
 
     def _rows_with_one_change(self, own: _FlagValueIndices) -> Iterator[_FlagValueIndices]:

@@ -1,1 +1,1 @@
-"""The commands that a report tells its reader to type, and the folder in which they work."""
+"""The shell commands that a report tells its reader to type, and the folder in which they work."""

@@ -1,4 +1,4 @@
-"""Where the reader of a report is: the folders and files that its commands name, as seen from there."""
+"""The folder in which a report's reader types commands, and the paths of files as seen from this folder."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -10,11 +10,11 @@ from flag_harness.record import RunRecord
 
 @dataclass(frozen=True, slots=True)
 class ReportLocation:
-    """The paths that the commands of a report need, relative to the folder in which they are typed.
+    """The paths that the commands of a report need, relative to the folder in which the reader types them.
 
     Attributes:
-        root: pytest's root directory; empty if it is that folder, and None if it is not known where the project is.
-        record: the file of the report's record; empty if it has none of its own.
+        root: pytest's root directory; empty if the reader is in it, and None if it is not known.
+        record: the file of the run record; empty if the record has no file of its own.
     """
 
     root: str | None = ""
@@ -22,13 +22,14 @@ class ReportLocation:
 
 
 CURRENT_FOLDER_LOCATION = ReportLocation()
-"""The reader is in the root of the project, and the record has no file."""
+"""The location of a reader who is in pytest's root directory, for a record that has no file."""
 
 
 def locate_project(record: RunRecord, near: Iterable[Path] = ()) -> str | None:
-    """Return the root directory of the project that a record is about, as in `ReportLocation.root`.
+    """Return the root directory of the project that a record is about, as `ReportLocation.root` holds it.
 
-    That is the first folder that has all test files of the record: the current folder, or one above a path in `near`.
+    The root is the first folder that has all test files of the record. The current folder is tried first, then the
+    folders above each path in `near`.
     """
     files = set(test_files(record))
     above = (folder for path in near for folder in path.absolute().parents)
@@ -39,12 +40,15 @@ def locate_project(record: RunRecord, near: Iterable[Path] = ()) -> str | None:
 
 
 def location_of_run(root: Path, record: Path | None, start: Path) -> ReportLocation:
-    """Return the location of a report whose reader is in `start`. The record is None if the run writes none."""
+    """Return the location of a report whose reader is in the folder `start`.
+
+    `root` is pytest's root directory, and `record` the file of the run record, or None if the run writes none.
+    """
     return ReportLocation(folder_seen_from(start, root), folder_seen_from(start, record) if record else "")
 
 
 def folder_seen_from(start: Path, folder: Path) -> str:
-    """Return the path of a folder or file as seen from a folder; empty if both are the same."""
+    """Return the path of `folder` (which may be a file) relative to the folder `start`; empty if they are the same."""
     try:
         path = os.path.relpath(folder, start)
     except ValueError:  # another drive of Windows
@@ -53,6 +57,6 @@ def folder_seen_from(start: Path, folder: Path) -> str:
 
 
 def test_files(record: RunRecord) -> Iterator[str]:
-    """Yield the files of a record's tests, relative to pytest's root."""
+    """Yield the paths of the test files in a record, relative to pytest's root directory."""
     for row in record.rows:
         yield (row.sweep.test if row.sweep else row.case).partition("::")[0]

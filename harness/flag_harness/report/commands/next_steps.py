@@ -1,4 +1,4 @@
-"""What the reader of a report can do next: run a failure again, or learn more about flags."""
+"""Suggestions of what the reader of a report can do next: run a failure again, or learn more about flags."""
 
 import shlex
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from flag_harness.report.run_report import RunReport
 
 
 def next_steps(report: RunReport) -> Iterator[NextStep]:
-    """Yield what to do next, besides the commands of `RunReport.causes`.
+    """Yield what the reader can do next, besides the commands that belong to single causes of failures.
 
-    The commands work in the folder that `RunReport.location` is relative to.
+    The commands must be typed in the folder to which the paths in `RunReport.location` are relative.
     """
     header = report.record.header
     failed = [row for row in report.rows if row.outcome == "failed"]
@@ -29,7 +29,10 @@ def next_steps(report: RunReport) -> Iterator[NextStep]:
 
 
 def folder_note(report: RunReport) -> str:
-    """Return in which folder the commands of pytest work; empty if they change to it, or no test is known."""
+    """Return a sentence that names the folder in which pytest commands must be typed.
+
+    It is empty if the commands change to this folder themselves, or if the record has no tests.
+    """
     files, folder = sorted(set(test_files(report.record))), report.record.header.folder
     if report.location.root or not files:
         return ""

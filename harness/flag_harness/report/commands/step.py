@@ -1,13 +1,13 @@
-"""One thing that the reader of a report can do next."""
+"""A suggestion of what the reader of a report can do next."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """What to do next, and the command that does it; the command is empty if there is none.
+    """A suggestion of what to do next, and the shell command for it, or an empty string if there is no command.
 
-    It is optional if it mends no failure of a run that has some.
+    `is_optional` is True if the run has failures and this step does not help to mend one.
     """
 
     purpose: str

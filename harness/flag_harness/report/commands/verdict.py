@@ -1,4 +1,4 @@
-"""The command that judges whether a flag is safe to turn on, with whatever can answer the tests of a run."""
+"""Suggest the command that judges whether a flag is safe to turn on (option `--harness-verdict`)."""
 
 import math
 from collections.abc import Iterable, Sequence
@@ -12,19 +12,20 @@ from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.run_report import RunReport
 
 RECOMMENDED_ROUNDS = 200
-"""The most rounds that the command runs."""
+"""The number of repetitions of each test that the command asks for. The run may stop earlier."""
 _MAX_NAMED_TESTS = 5
-"""The most tests that the command names."""
+"""The most test functions that the command lists."""
 _DEFAULT_COST_LIMIT = 5
-"""The dollars that a live run may cost if nothing says what it costs."""
+"""The limit in US dollars that the command sets for a live run if the record does not say what its requests cost."""
 _SELECTING_OPTIONS = ("-k", "-m")
 
 
 def verdict_step(report: RunReport) -> NextStep | None:
-    """Return how to judge a flag: on the simulator if it can answer the tests, else at the live API.
+    """Return the step that judges whether a flag is safe: on the simulator if it can answer the tests, else at the live
+    API.
 
-    Recordings cannot answer: a further round of a test needs further answers. Return None if no flag is declared, or
-    each one that varied is a cause of failures, or changes no request.
+    Recordings are not used, because each repetition needs a new answer. Return None if no flag is declared, or if every
+    flag that tests varied breaks tests or changes no request.
     """
     flags = flags_in_header(report.record.header)
     tests = {flag.name: _tests_with_and_without(flag, report.rows) for flag in flags}
@@ -56,7 +57,11 @@ def verdict_step(report: RunReport) -> NextStep | None:
 
 
 def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], tests: Sequence[str] = ()) -> str:
-    """Return the command that judges a flag on these tests; without any, on those that the run selected."""
+    """Return the shell command that judges a flag on `tests`, or on the tests that the recorded run selected if there
+    are none.
+
+    `options` select who answers.
+    """
     header = report.record.header
     chosen = tests or (*header.selected, *select_options(header.options, _SELECTING_OPTIONS))
     arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={RECOMMENDED_ROUNDS}", *options]
@@ -64,7 +69,9 @@ def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], test
 
 
 def _tests_with_and_without(flag: Flag, rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
-    """Return the rows of each test that ran with several values of a flag, by the name of the test."""
+    """Return the rows of each test that ran under several values of a flag, by the node id with `*` for the
+    combination.
+    """
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None and flag.name in row.values:
@@ -81,9 +88,10 @@ def _flag_value_of_row(row: RunRow, flag: Flag) -> object:
 
 
 def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
-    """Return the tests that the simulator can answer, to be named in a command, or None if none or too many can.
+    """Return the tests that the simulator can answer, so that a command can list them. Return None if none or too many
+    can.
 
-    The list is empty if it answers all tests.
+    If the simulator can answer all tests, the list is empty, because the command need not list them.
     """
     names = [name for name, rows in tests.items() if all(map(_can_be_simulated, rows))]
     if len(names) == len(tests):
@@ -97,7 +105,10 @@ def _can_be_simulated(row: RunRow) -> bool:
 
 
 def _max_cost_of_all_rounds(tests: Iterable[Sequence[RunRow]]) -> int:
-    """Return the dollars, rounded up, that all rounds of these tests cost in two arms, at the price of their runs."""
+    """Return the expected cost of judging a flag on these tests, in US dollars, rounded up.
+
+    Each of `RECOMMENDED_ROUNDS` rounds runs each test with and without the flag, at the mean cost of its recorded runs.
+    """
     costs = [[row.cost for row in rows] for rows in tests]
     if any(cost is None for own in costs for cost in own):
         return _DEFAULT_COST_LIMIT

@@ -1,1 +1,1 @@
-"""The comparison of two runs: what `flag-harness report diff` says."""
+"""The comparison of two runs, which `flag-harness report diff` prints."""

@@ -1,4 +1,4 @@
-"""How the figures of two runs differ, measured on the tests that passed in both."""
+"""How the figures (time, tokens, cost) of two runs differ, measured on the tests that passed in both."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from flag_harness.record import RunRow
 from flag_harness.wording import ratio_range_text, ratio_text
 
 _CONFIGURATION_KEY_OF_FIGURE = {"total time": "seconds"}
-"""The configuration keys of the figures that have another name there."""
+"""The keys in `[tool.flag-harness.diff]` of the figures that have another name in reports."""
 
 
 @dataclass(frozen=True, slots=True)
 class MetricChange:
-    """A figure in two runs, on average over the rows that are compared.
+    """A figure (such as the cost) in two runs, on average over the rows that are compared.
 
     Attributes:
         figure: the figure.
         base, head: its mean in the first and in the second run.
-        low, high: the bounds of the 95 % confidence interval of the mean difference, or None if there is only one pair.
+        lower_bound, upper_bound: the bounds of the 95 % confidence interval of the mean difference, or None if there is
+            only one pair.
         pair_count: the number of rows of the second run that were compared with the same row of the first.
         is_simulated: True if the simulator gave answers.
     """
@@ -35,12 +36,12 @@ class MetricChange:
 
     @property
     def key(self) -> str:
-        """The name of the figure in `[tool.flag-harness.diff]`."""
+        """The key of the figure in `[tool.flag-harness.diff]`."""
         return _CONFIGURATION_KEY_OF_FIGURE.get(self.figure.name, self.figure.name.replace(" ", "_"))
 
     @property
     def growth(self) -> float:
-        """The mean difference: positive if the second run has more."""
+        """The mean difference between the runs: positive if the figure is larger in the second run."""
         return self.head - self.base
 
     @property
@@ -53,7 +54,7 @@ class MetricChange:
         )
 
     def exceeds_limit(self, limit: GrowthLimit) -> bool:
-        """Return whether the figure got worse by more than `limit` allows. Fewer cached tokens are worse."""
+        """Return whether the figure got worse by more than `limit` allows. For cached tokens, worse means fewer."""
         worse = -self.growth if self.key == "cached_tokens" else self.growth
         allowed = self.base * limit.value / 100 if limit.is_percent else limit.value
         return worse > allowed + 1e-9 * abs(self.base)
@@ -81,10 +82,10 @@ class MetricChange:
 
 
 def pair_rows_of_runs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[tuple[RunRow, RunRow], ...]:
-    """Return the rows whose figures can be compared.
+    """Return pairs of a row of `base` and a row of `head` whose figures can be compared.
 
-    These are the same test, combination and repetition, passed in both runs and not excluded from comparisons. A row
-    that the simulator answered is compared only with another such row.
+    The two rows have the same test, combination and repetition, passed, and are not excluded from comparisons. Rows
+    that the simulator answered are compared only with each other.
     """
     before = {row.key: row for row in base if row.is_comparable}
     pairs = [(before.get(row.key), row) for row in head if row.is_comparable]
@@ -92,7 +93,10 @@ def pair_rows_of_runs(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[t
 
 
 def metric_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[MetricChange, ...]:
-    """Return how each figure changed, in the order of the configuration. A figure that no pair has is left out."""
+    """Return how each figure changed between the rows of a pair, in the order of the configuration keys.
+
+    A figure that no pair has is left out.
+    """
     found = {change.key: change for figure in RUN_METRICS for change in _metric_change(figure, pairs)}
     return tuple(found[name] for name in DIFF_FIGURES if name in found)
 

@@ -14,7 +14,7 @@ _COUNTED_OUTCOMES = (*_PASSED_OUTCOMES, "failed")
 
 @dataclass(frozen=True, slots=True)
 class OutcomeChanges:
-    """The tests whose outcome changed, as node ids.
+    """The tests whose outcome changed between two runs, as node ids.
 
     Attributes:
         newly_failing: passed in the first run, at least sometimes, and only failed in the second.
@@ -22,7 +22,7 @@ class OutcomeChanges:
         failing_additions: not in the first run, and failed in the second.
         newly_passing: failed in the first run, at least sometimes, and only passed in the second.
         missing: passed or failed in the first run, and did neither in the second.
-        new_misses: requests that the cassettes do not hold, in the second run only, by test.
+        new_misses: requests that a cassette did not have an answer to in the second run only, by test.
     """
 
     newly_failing: tuple[str, ...]
@@ -34,12 +34,14 @@ class OutcomeChanges:
 
     @property
     def is_worse(self) -> bool:
-        """Whether tests began to fail, to be flaky, or to send requests that are not recorded."""
+        """Whether, in the second run, more tests fail, are flaky, or send requests to which their cassettes have no
+        answer.
+        """
         return bool(self.newly_failing or self.newly_flaky or self.failing_additions or self.new_misses)
 
 
 def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
-    """Compare the outcomes of two runs, test by test."""
+    """Return the tests whose outcome differs between the rows of two runs."""
     before, after = _group_runs(base), _group_runs(head)
     outcomes = {
         key: (_distinct_outcomes(before.get(key, ())), _distinct_outcomes(after.get(key, ())))

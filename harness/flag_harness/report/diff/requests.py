@@ -1,4 +1,4 @@
-"""Find what changed in the requests of the tests that both runs have, by path."""
+"""Find what changed in the request bodies of the tests that two runs have in common, by JSON path."""
 
 import json
 import re
@@ -10,15 +10,15 @@ from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.outline import is_hashed_value
 
 ABSENT = "absent"
-"""Stands for the value of a path that a body does not have."""
+"""Shown as the value of a path that a request body does not have."""
 HIDDEN_VALUE = "text"
-"""Stands for a value of which the record has only a hash."""
+"""Shown in place of a value of which the record has only a hash."""
 _INDEX_PATTERN = re.compile(r"\[\d+\]")
 
 
 @dataclass(frozen=True, slots=True)
 class ChangedRequests:
-    """What changed in the requests of a test."""
+    """The changes in the requests of one test, each as a line of text."""
 
     case: str
     changes: tuple[str, ...]
@@ -26,9 +26,9 @@ class ChangedRequests:
 
 @dataclass(frozen=True, slots=True)
 class PathChange:
-    """A change at a path of request bodies, such as `max_tokens` from 4096 to 8192, and the tests that have it.
+    """A change at a JSON path of request bodies, such as `max_tokens` from 4096 to 8192, and the tests that have it.
 
-    Indices in the path are `[*]`. The values are texts: `ABSENT`, or `HIDDEN_VALUE`, or JSON.
+    List indices in the path are replaced by `[*]`. The values are texts: JSON, `ABSENT` or `HIDDEN_VALUE`.
     """
 
     path: str
@@ -38,13 +38,16 @@ class PathChange:
 
 
 def find_changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
-    """Compare the requests of two runs, for each test with one outcome in each run."""
+    """Return how the requests of each test differ between two runs.
+
+    Rows of the same test, combination and repetition are compared.
+    """
     found = ((new.case, tuple(_find_request_changes(old, new))) for old, new in _pair_comparable_rows(base, head))
     return tuple(ChangedRequests(case, changes) for case, changes in found if changes)
 
 
 def find_path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[PathChange, ...]:
-    """Return what changed in the bodies of the requests of two runs, by path; what most tests have comes first."""
+    """Return what changed in request bodies between two runs, by JSON path. Changes in the most tests come first."""
     cases: dict[tuple[str, str, str], dict[str, None]] = {}
     for old, new in _pair_comparable_rows(base, head):
         for before, after in zip(old.requests, new.requests, strict=False):
@@ -70,7 +73,10 @@ def _find_request_changes(old: RunRow, new: RunRow) -> Iterator[str]:
 
 
 def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
-    """Return what changed in a body, or an empty string if only ids that the API generated did."""
+    """Return a text that says what changed in a request body.
+
+    It is empty if only ids that the API generated changed.
+    """
     if before.outline and after.outline:
         return ", ".join(
             f"{path}: {_before_and_after_text(was, now)}" for path, was, now in outline_changes(before, after)
@@ -80,7 +86,10 @@ def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
 
 
 def outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tuple[str, str, str]]:
-    """Yield path, old value and new value of each change in a body, if both records have its outline."""
+    """Yield `(path, old value, new value)` for each change in a request body.
+
+    Nothing is yielded unless both records have an outline (values and hashes by path) of the body.
+    """
     old, new = dict(before.outline), dict(after.outline)
     for path in (key for key in {**old, **new} if old and new):
         was, now = old.get(path, ABSENT), new.get(path, ABSENT)

@@ -1,4 +1,4 @@
-"""The differences between two runs, as values for the views."""
+"""The differences between two runs, as values from which text, Markdown and JSON are made."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -49,12 +49,12 @@ class RunDiff:
 
     @property
     def is_acceptable(self) -> bool:
-        """Whether both records are complete and no threshold is exceeded."""
+        """Whether both records are complete and no configured threshold is exceeded."""
         return not self.violations and not self.problems
 
     @property
     def is_simulated(self) -> bool:
-        """Whether the simulator gave answers from which figures are compared."""
+        """Whether the simulator gave any of the answers whose figures are compared."""
         return any(change.is_simulated for change in self.figures)
 
 
@@ -96,7 +96,10 @@ def _find_header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
 def _find_changed_effects(
     base: RunRecord, head: RunRecord, keys: set[RowKey]
 ) -> tuple[tuple[MetricEffect, MetricEffect], ...]:
-    """Return the effects of single flags whose confidence intervals in the two runs do not overlap."""
+    """Return pairs of a flag's effect in the first and in the second run whose confidence intervals do not overlap.
+
+    `keys` identify the rows that are compared.
+    """
     before, after = (
         {_key_of_effect(one): one for one in _single_flag_effects(record, keys)} for record in (base, head)
     )

@@ -1,4 +1,4 @@
-"""The views of a comparison of two runs: lines for a terminal, Markdown, and values for JSON."""
+"""Show the comparison of two runs: as lines for a terminal, as Markdown, and as values for JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,14 +13,14 @@ from flag_harness.report.table import align_columns_to_the_left
 from flag_harness.wording import count_with_noun
 
 FORMAT_VERSION = 1
-"""The version of the JSON format. It grows if older readers would misread a file."""
+"""The version of the JSON format. It is raised if older readers would misread a file."""
 MAX_LISTED_TESTS = 20
-"""The most tests that a section of the terminal's view lists. The others are counted."""
+"""The most tests that a section lists in the terminal. The rest are counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class DiffSection:
-    """A table of the comparison. `is_code` says for each column whether Markdown shows its cells as code."""
+    """A table of the comparison. `is_code` says, for each column, whether Markdown shows its cells as code."""
 
     title: str
     columns: tuple[str, ...]
@@ -66,7 +66,7 @@ def diff_markdown(diff: RunDiff) -> Iterator[str]:
 
 
 def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
-    """Return the comparison as dictionaries, lists, strings and numbers."""
+    """Return the comparison as dictionaries, lists, strings and numbers for JSON."""
     return {
         "flag_harness_diff": FORMAT_VERSION,
         "is_acceptable": diff.is_acceptable,
@@ -97,7 +97,7 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
 
 
 def diff_headline(diff: RunDiff) -> str:
-    """Return one sentence: whether the second run is within the thresholds."""
+    """Return one sentence that says whether the second run is within the configured thresholds."""
     if diff.problems:
         return "A record is incomplete"
     if diff.violations:
@@ -116,7 +116,7 @@ def diff_footer(diff: RunDiff) -> str:
 
 
 def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
-    """Yield the parts of the comparison that have something to say."""
+    """Yield the tables of the comparison. A table without rows is left out."""
     found = diff.outcomes
     yield from _section_of_names("Code", diff.header_changes, is_code=False)
     yield from _section_of_names("Newly failing", found.newly_failing)
@@ -150,7 +150,7 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
 
 
 def _cells_of_change(change: PathChange) -> tuple[str, str]:
-    """Return the old and the new value of a change as two table cells."""
+    """Return the old and the new value of a change as the texts of two table cells."""
     return (
         (HIDDEN_VALUE, "another text")
         if change.before == change.after == HIDDEN_VALUE

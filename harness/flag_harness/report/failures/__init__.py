@@ -1,1 +1,1 @@
-"""Explain the failures of a run: the flags that cause them, and the requests that the API would refuse."""
+"""Explain the failures of a run: which flags cause them, and which requests the API would refuse."""

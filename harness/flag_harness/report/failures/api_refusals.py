@@ -1,4 +1,4 @@
-"""The requests of a run that no cassette holds and that the API would refuse, and the flags that it takes."""
+"""Requests that no cassette has an answer to and that the API would refuse, and the flags with which they are sent."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +13,12 @@ from flag_harness.report.failures.conditions import condition_text
 
 @dataclass(frozen=True, slots=True)
 class ApiRefusal:
-    """A message with which the API would refuse requests, as far as the simulator knows.
+    """A message with which the API would refuse requests of a run, as far as the simulator knows.
 
     Attributes:
         message: the message of the API.
-        cases: the runs that sent such a request.
-        condition: the flags that it takes, such as `when cached is on`; empty if the runs do not tell.
+        cases: the node ids of the runs that sent such a request.
+        condition: the flags with which tests send it, such as `when cached is on`; empty if that is not known.
     """
 
     message: str
@@ -29,9 +29,10 @@ class ApiRefusal:
 def find_api_refusals(
     rows: Iterable[RunRow], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
 ) -> tuple[ApiRefusal, ...]:
-    """Return the messages with which the API would refuse requests; the most frequent comes first.
+    """Return the messages with which the API would refuse requests of these rows. The most frequent comes first.
 
-    `tests` holds the tests that failed under some combinations, by name.
+    `tests` has the tests that failed under some combinations, by name. They show which flags lead to the refused
+    requests.
     """
     cases: dict[str, dict[str, None]] = {}
     for row in rows:
@@ -45,7 +46,11 @@ def find_api_refusals(
 
 
 def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
-    """Return the flags under which tests sent the requests of these runs, or an empty string if they do not tell."""
+    """Return with which flags tests send a refused request, such as `when cached is on`, or an empty string if not
+    known.
+
+    `cases` are the runs that sent the request.
+    """
     refused = frozenset(cases)
     own = {name: test for name, test in tests.items() if any(run["nodeid"] in refused for run in test.runs)}
     judged = {

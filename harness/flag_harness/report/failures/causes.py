@@ -1,4 +1,4 @@
-"""Explains the failures of a run by the flags that cause them, using the rows of its record."""
+"""Explain the failures of a run by the flags that cause them, from the rows of the run record."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -41,9 +41,9 @@ from flag_harness.report.failures.reasons import comparable_reason, shorten_fail
 
 FLAKY_REASON = "passed in some repetitions and failed in others, under the same flags"
 SINGLE_RUN_REASON = "the test ran under one combination only"
-"""Values of `ExcludedRuns.reason`; the others are those of `MatrixRun.other_cause`."""
+"""Two of the values of `ExcludedRuns.reason`. The others are those of `MatrixRun.other_cause`."""
 MAX_CAUSES = 10
-"""The most causes that a report shows at once. The others are folded or counted."""
+"""The most causes that a report shows at once. Further causes are folded or counted."""
 _MAX_LITERALS_OF_SUSPECT = 3
 _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 
@@ -81,13 +81,13 @@ class FailureCause:
 
     @property
     def is_certain(self) -> bool:
-        """Whether every allowed combination of the first test ran."""
+        """Whether the first test of this cause ran under every combination that its flags allow."""
         return self.ran >= self.allowed
 
 
 @dataclass(frozen=True, slots=True)
 class ExcludedRuns:
-    """Runs that say nothing about flags, so that no explanation of failures uses them, and why."""
+    """Runs whose failures are not explained by flags, and the reason for it."""
 
     reason: str
     cases: tuple[str, ...]
@@ -95,9 +95,10 @@ class ExcludedRuns:
 
 @dataclass(frozen=True, slots=True)
 class FailureAnalysis:
-    """The causes of the failures of a run, the runs that were left out to find them, and what the API would refuse.
+    """Which flags cause the failures of a run, which runs were not used to find this out, and what the API would
+    refuse.
 
-    The causes of tests that ran under every combination come first; the largest groups of tests come first among these.
+    The causes of tests that ran under every combination come first; among these, the causes with the most tests.
     """
 
     causes: tuple[FailureCause, ...]
@@ -106,9 +107,9 @@ class FailureAnalysis:
 
 
 def explain_failures_of_run(record: RunRecord, root: str | None = "") -> FailureAnalysis:
-    """Return which flags explain the failures of which tests, and which runs say nothing about flags.
+    """Find out which flags explain the failures of which tests, and which runs say nothing about flags.
 
-    `root` is the folder in which the commands of the causes work (see `ReportLocation`).
+    `root` is the folder to which the commands in the result change first (see `ReportLocation`).
     """
     flags = flags_in_header(record.header)
     all_runs = [run for row in record.rows if (run := _row_to_matrix_run(row, flags)) is not None]
@@ -130,10 +131,10 @@ def explain_failures_of_run(record: RunRecord, root: str | None = "") -> Failure
 def _runs_not_blamed_on_flags(
     runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
 ) -> Iterator[ExcludedRuns]:
-    """Yield the runs that say nothing about flags, in one group for each reason.
+    """Yield the runs that say nothing about flags, grouped by the reason.
 
-    The reasons: the failure has another cause; the same combination passed and failed; or, for the runs in `alone`,
-    the test ran under one combination only.
+    The reason is another cause of the failure; that the same combination passed and failed; or, for the runs in
+    `alone`, that the test ran under one combination only.
     """
     groups = dict(runs_by_cause_other_than_flags(runs, tests.values()))
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
@@ -148,7 +149,7 @@ def _runs_not_blamed_on_flags(
 
 
 def flags_in_header(header: RunHeader) -> tuple[Flag, ...]:
-    """Return the flags that the header of a record declares. Raise `RecordError` if one is invalid."""
+    """Return the flags that the header of a run record declares. Raise `RecordError` if a declaration is invalid."""
     return tuple(_parse_flag(name, values) for name, values in header.flags.items())
 
 
@@ -163,9 +164,9 @@ def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
 
 
 def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
-    """Convert a row of the record to a run of a matrix test.
+    """Convert a row of the run record to a run of a matrix test.
 
-    Return None if the row is inconclusive or that of a sweep, or if its flags are unknown.
+    Return None if the row is inconclusive or belongs to a sweep over faults, or if its flags are unknown.
     """
     if row.outcome == "inconclusive" or not row.values or row.sweep is not None:
         return None
@@ -188,7 +189,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
 
 
 def _cause_other_than_flags(row: RunRow) -> str:
-    """Return the cause, other than a flag, that explains the outcome of a row, or an empty string."""
+    """Return why the outcome of a row is not due to flags, or an empty string if it may be."""
     if row.outcome in ("xfailed", "skipped"):
         return EXPECTED_FAILURE if row.outcome == "xfailed" else TEST_SKIPPED
     if row.outcome == "failed" and row.reason.startswith("[XPASS(strict)]"):
@@ -200,9 +201,10 @@ def _cause_other_than_flags(row: RunRow) -> str:
 def _explain_tests(
     tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], rerun: Callable[[str], str], reasons: Mapping[str, str]
 ) -> Iterator[FailureCause]:
-    """Yield what explains the failures of the tests.
+    """Yield the flag conditions that explain the failures of the tests.
 
-    `rerun` returns the command for a node id. `reasons` has why each run failed, by its node id.
+    `rerun` returns the shell command that repeats the run with a given node id. `reasons` has the reason of each
+    failure, by the node id of the run.
     """
     for has_run_every_combination in (True, False):
         chosen = {
@@ -242,7 +244,10 @@ def _make_failure_cause(
 
 
 def _group_tests_by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, tuple[str, ...]]]:
-    """Yield each different reason, as the first test has it, with the tests that failed for it."""
+    """Yield `(reason, tests)` for each different reason of failures, given the reason of each test.
+
+    Reasons that differ only in ids, times and the like count as one.
+    """
     groups: dict[str, list[str]] = {}
     for name, reason in reasons.items():
         groups.setdefault(comparable_reason(reason), []).append(name)
@@ -253,9 +258,10 @@ def _group_tests_by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, tu
 def _smallest_failing_runs(
     shared: ConjunctionOfTests, tests: Mapping[str, FailingTest], explanations: Mapping[str, FailureExplanation]
 ) -> dict[str, tuple[int, int, str]]:
-    """Return the failing run of each test with the fewest changed flags, if possible one that has no other cause.
+    """Return, for each test, the failing run to show for a cause, as (number of other causes, changed flags, node id).
 
-    A run is given by how many other causes it has, how many flags it changes, and its node id.
+    It is the run to which the fewest other causes apply; among these, the one with the fewest flags that are not at
+    their defaults.
     """
     found = {}
     for test in map(tests.__getitem__, shared.tests):
@@ -270,7 +276,9 @@ def _smallest_failing_runs(
 
 
 def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: FailureExplanation) -> Iterator[str]:
-    """Yield other conjunctions that hold in all runs that failed under this one, and in no run that passed."""
+    """Yield other flag conditions that explain the same failing runs of a test as `conjunction`, and hold in no passing
+    run.
+    """
     if explanation.always_fails:
         return
     failures = [test.literal_values(run) for run in test.failures_when(conjunction)]

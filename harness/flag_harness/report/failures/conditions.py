@@ -1,4 +1,4 @@
-"""The flags that failures need, in words."""
+"""Describe in words the flag values under which tests fail."""
 
 from collections.abc import Iterator, Sequence
 
@@ -6,7 +6,7 @@ from flag_harness.analysis.conjunctions import FlagLiteral
 
 
 def condition_text(literals: Sequence[FlagLiteral]) -> str:
-    """Return the condition under which these literals hold, as part of a sentence.
+    """Return the condition that all these literals (statements about one flag each) hold, as part of a sentence.
 
     >>> on = [FlagLiteral(name, (True,), (False,)) for name in ("tools", "cache")]
     >>> condition_text(on[:1]), condition_text(on)
@@ -19,7 +19,9 @@ def condition_text(literals: Sequence[FlagLiteral]) -> str:
 
 
 def _condition_parts(literals: Sequence[FlagLiteral]) -> Iterator[str]:
-    """Yield the condition of all flags that are on, of all that are off, and of each flag with other values."""
+    """Yield one phrase for all flags that must be on, one for all that must be off, and one for each flag with other
+    values.
+    """
     switches = [one for one in literals if _is_switch(one)]
     for state, value in (("on", True), ("off", False)):
         names = [one.flag for one in switches if one.values == (value,)]

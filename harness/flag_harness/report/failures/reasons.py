@@ -1,4 +1,4 @@
-"""Shorten the reasons of failures, so that they can be read at a glance, and recognise those that are the same."""
+"""Shorten the reasons of failures so that they are easy to read, and find out which reasons are the same."""
 
 import re
 
@@ -6,7 +6,7 @@ from flag_harness.analysis.effects.volatile import DATE_OR_TIME_PATTERN, TEMPORA
 from flag_harness.record.outline import API_ID_PATTERN
 
 _API_ERROR_PATTERN = re.compile(r"(?:\w+\.)*(\w+): Error code: (\d+) - .*?'message': (['\"])(.*?)\3[,}]", re.DOTALL)
-"""An exception of the SDK, whose text is the whole body of the answer."""
+"""Matches the text of an exception of the SDK, which has the whole body of the API's answer."""
 
 _VARYING_PART_PATTERN = re.compile(
     rf"{API_ID_PATTERN.pattern}|{UUID_PATTERN}|{DATE_OR_TIME_PATTERN}|{TEMPORARY_FILE_PATTERN}"
@@ -20,7 +20,7 @@ _VARYING_PART_PATTERN = re.compile(
 
 
 def comparable_reason(reason: str) -> str:
-    """Return a reason without what differs from run to run: ids of the API, times, addresses, lines, temporary paths.
+    """Return a reason without what varies between runs: API ids, times, addresses, line numbers, temporary paths.
 
     >>> comparable_reason("<Agent at 0x7f11c05> took 0.31 s in /tmp/x1/log.txt, line 12 (req_0123456)")
     '<Agent at …> took … in … line … (…)'
@@ -29,7 +29,7 @@ def comparable_reason(reason: str) -> str:
 
 
 def shorten_failure_reason(reason: str) -> str:
-    """Return an error of the API as status, exception and message; return any other reason unchanged.
+    """Return the text of an API error as status, exception and message. Any other reason is returned unchanged.
 
     >>> shorten_failure_reason("a.BadRequestError: Error code: 400 - {'error': {'type': 'x', 'message': 'Too many.'}}")
     '400 BadRequestError: Too many.'

@@ -1,1 +1,1 @@
-"""Private: what each flag of a run breaks, changes and costs, for reports."""
+"""Private: find out, for reports, what each flag of a run breaks, changes and costs."""

@@ -1,4 +1,4 @@
-"""What each flag costs or saves, for the end of a run in the terminal."""
+"""Lines about what each flag costs or saves, which the terminal shows at the end of a run."""
 
 from collections.abc import Iterable, Iterator
 
@@ -10,9 +10,9 @@ from flag_harness.report.metrics import effects_in_record
 
 
 def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[str]:
-    """Yield a line for each flag with which and without which a test ran.
+    """Yield a line for each flag that a test ran both with and without.
 
-    The first line says what the figures are, and the last ones which pairs of runs are not compared.
+    The first line says what the figures mean. The last lines say which pairs of runs are not compared.
     """
     record = RunRecord(RunHeader(flags={flag.name: flag_declaration(flag) for flag in flags}), tuple(rows))
     effects = effects_in_record(record, most=1)

@@ -1,4 +1,4 @@
-"""What a flag costs or saves in money, tokens and time: the figures of the first screen, in a few words each."""
+"""What a flag costs or saves in money, tokens and time: the figures on a report's first screen, in a few words each."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,17 +26,20 @@ MEANS_NOTE = (
     "each test counts the same."
 )
 FIGURES = 5
-"""How many cells each flag has: all but that of errors, which only a flag has that changes their number."""
+"""The number of figures that every flag has. The number of errors is added only for flags that change it."""
 _UNEXPLAINED_SHARE = 0.1
-"""A figure depends on another flag if at most this share of its spread over pairs is left within the flag's values."""
+"""The limit for saying that a flag's effect depends on another flag.
+
+The differences are grouped by the other flag's value. At most this share of their spread may remain inside the groups.
+"""
 UNCHANGED = "same"
-"""Says that a figure is equal in every pair of runs."""
+"""Shown for a figure that is equal in the two runs of every pair."""
 UNKNOWN_FIGURE_TEXT = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
 class FigureMeans:
-    """The mean of a figure without a flag and with it, per run of a test. Every test counts the same."""
+    """The mean of a figure over runs without a flag and over runs with it. Every test has the same weight."""
 
     figure: str
     without_flag: float
@@ -48,10 +51,10 @@ class FigureCell:
     """What a flag changes in one figure, in a few words.
 
     Attributes:
-        name: the figure.
+        name: the name of the figure.
         text: the means without the flag and with it, or that nothing changes.
-        is_unchanged: whether the figure is equal in every pair of runs.
-        means: the means in numbers, of each kind of token; empty if the figure is unknown.
+        is_unchanged: whether the figure is equal in the two runs of every pair.
+        means: the means as numbers (for tokens, those of input and output); empty if the figure is unknown.
     """
 
     name: str
@@ -66,10 +69,10 @@ class FlagFigures:
 
     Attributes:
         cells: the figures, in the order in which they are shown.
-        pair_count: how many pairs of runs differ in this flag alone.
-        compared_pair_count: how many of them the figures come from.
-        left_out_pairs: the others.
-        test_count: how many tests have a pair that is compared.
+        pair_count: the number of pairs of runs of the same test that differ in this flag alone.
+        compared_pair_count: the number of those pairs from which the figures are computed.
+        left_out_pairs: the other pairs, by the reason.
+        test_count: the number of tests that have a compared pair.
     """
 
     cells: tuple[FigureCell, ...]
@@ -85,7 +88,7 @@ class FlagFigures:
 
     @property
     def text(self) -> str:
-        """What the flag changes, in one line, and how many pairs say so."""
+        """One line that says what the flag changes, and how many pairs of runs show this."""
         changed = [f"{cell.name} {cell.text}" for cell in self.cells if not cell.is_unchanged]
         if not self.compared_pair_count:
             return f"unknown: none of {count_with_noun(self.pair_count, 'pair')} of runs can be compared"
@@ -94,14 +97,18 @@ class FlagFigures:
 
     @property
     def unchanged_text(self) -> str:
-        """What to say of a flag that changes none of the figures."""
+        """A text that names the figures, for a flag that changes none of them."""
         *names, last = [cell.name for cell in self.cells]
         return f"the same {', '.join(names)} and {last}"
 
 
 @dataclass(frozen=True, slots=True)
 class ShownFigure:
-    """A figure of the first screen: its name, how to read it from a run, and how to write two means of it."""
+    """A figure of the first screen.
+
+    `read_figure` returns the figure of a run, or None if it is unknown. `format_means` returns a text with the means
+    without and with the flag. `label` comes before this text.
+    """
 
     name: str
     read_figure: Callable[[RunRow], float | None]
@@ -111,7 +118,7 @@ class ShownFigure:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPair:
-    """A figure in the two runs of a pair, without the flag and with it."""
+    """A pair of runs that differ in one flag, and the value of one figure in both."""
 
     pair: RunPair
     value_without_flag: float
@@ -119,14 +126,15 @@ class ComparedPair:
 
     @property
     def difference(self) -> float:
-        """By how much the flag changes the figure."""
+        """The figure with the flag minus the figure without the flag."""
         return self.value_with_flag - self.value_without_flag
 
 
 def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
-    """Return the pairs of runs that differ in one flag alone, whatever their outcome, by the change of the flag.
+    """Return the pairs of runs that differ in one flag alone, by the change of the flag from its default, such as
+    `streaming`.
 
-    Flags are in the order in which they are declared.
+    All outcomes are included. Flags are in the order in which they are declared.
     """
     labels = labels_of_flag_values(record)
     rows = [row for row in record.rows if row.sweep is None]
@@ -140,7 +148,11 @@ def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
 
 
 def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) -> FlagFigures:
-    """Return what a flag costs or saves. `effects` has what it changes, by the name of the figure."""
+    """Return what a flag costs or saves, from the pairs of runs that differ in it.
+
+    `effects` has the effect of the flag on each figure, by the figure's name; it tells whether a difference may be
+    chance.
+    """
     compared = [pair for pair in pairs if are_comparable(pair)]
 
     def cell(name: str, figures: Sequence[ShownFigure]) -> FigureCell:
@@ -168,7 +180,7 @@ def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) 
 def _figure_cell(
     name: str, figures: Sequence[ShownFigure], pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]
 ) -> FigureCell:
-    """Return the cell of one figure, or of several that are shown together."""
+    """Return the text and the means for one figure, or for several figures that are shown together, such as tokens."""
     texts, means = [], []
     for figure in figures:
         found = [
@@ -187,7 +199,7 @@ def _figure_cell(
 
 
 def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: MetricEffect | None) -> str:
-    """Return the means without the flag and with it, and how sure it is that the flag makes the difference."""
+    """Return the means without and with the flag. If the difference may be chance or varies, the text says so."""
     text = _means_of_pairs_text(figure, found)
     if len(found) == 1:
         return f"{text} in the only pair"
@@ -205,7 +217,10 @@ def _means_of_pairs_text(figure: ShownFigure, found: Sequence[ComparedPair]) -> 
 
 
 def _means_without_and_with(found: Sequence[ComparedPair]) -> tuple[float, float]:
-    """Return the means over tests, each of which counts as much as the others, however many of its pairs there are."""
+    """Return the mean without the flag and the mean with it.
+
+    Every test has the same weight, however many pairs it has.
+    """
     tests: dict[str, list[ComparedPair]] = {}
     for one in found:
         tests.setdefault(test_of_row(one.pair[0]), []).append(one)
@@ -219,7 +234,7 @@ def _range_text(found: Sequence[ComparedPair]) -> str:
 
 
 def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
-    """Return the means with and without the other flag that the change depends on; empty if there is none."""
+    """Return the means for each value of another flag that explains most of the differences; empty if no flag does."""
     total = _sum_of_squared_deviations(found)
     for flag in found[0].pair[0].values:
         groups: dict[Any, list[ComparedPair]] = {}
@@ -236,7 +251,7 @@ def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> s
 
 
 def _sum_of_squared_deviations(found: Sequence[ComparedPair]) -> float:
-    """Return the sum of the squared distances of differences from their mean."""
+    """Return the sum of the squared distances of the pairs' differences from their mean."""
     middle = fmean(one.difference for one in found)
     return sum((one.difference - middle) ** 2 for one in found)
 
@@ -246,13 +261,16 @@ def _setting_text(flag: str, value: str) -> str:
 
 
 def _cost_text(before: float, after: float) -> str:
-    """Return the means in dollars, and what they make of 1,000 runs."""
+    """Return the means in US dollars, and their difference for 1,000 runs."""
     many = f"{dollar_difference_text(RUNS_PER_PRICE_FIGURE * (after - before))} per {RUNS_PER_PRICE_FIGURE:,} runs"
     return f"{dollar_means_text(before, after)} ({many})"
 
 
 def _first_token_cell(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) -> FigureCell:
-    """Return when the first token of a run comes. Without streaming, it comes with the whole first answer."""
+    """Return the cell for the time until the first token.
+
+    Without streaming, this is the time until the first whole answer.
+    """
     if all(row.first_token is None for pair in pairs for row in pair):
         return FigureCell("first token", "nothing streamed", is_unchanged=True)
     return _figure_cell(
@@ -261,7 +279,9 @@ def _first_token_cell(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffe
 
 
 def _seconds_to_first_text(row: RunRow) -> float | None:
-    """Return the seconds until the first answered request shows its first text; None if none was answered."""
+    """Return the seconds until the first answered request of a run shows its first text; None if no request was
+    answered.
+    """
     if row.first_token is not None:
         return row.first_token
     return next((request.seconds for request in row.requests if request.status == 200), None)

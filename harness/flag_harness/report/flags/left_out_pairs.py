@@ -1,4 +1,4 @@
-"""The pairs of runs that the figures of a flag do not compare, and why."""
+"""The pairs of runs that are not used to compute the figures of a flag, and the reasons."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,7 +13,7 @@ from flag_harness.wording import join_names
 RunPair: TypeAlias = tuple[RunRow, RunRow]
 """A run with a flag, and the run of the same test that differs in this flag alone."""
 MAX_LEFT_OUT_TESTS = 4
-"""The most tests of which a line says how many pairs are left out; the others are counted."""
+"""The most tests that a line lists with their numbers of left-out pairs. Further tests are counted."""
 _OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "skipped", "xfailed")
 _REASONS = {
     "failed": "a run of the pair failed",
@@ -25,12 +25,12 @@ _REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class LeftOutPairs:
-    """Pairs of runs that the figures of a flag do not compare.
+    """Pairs of runs that are not used to compute the figures of a flag, all for one reason.
 
     Attributes:
-        reason: why.
-        counts_by_test: how many there are of each test.
-        total_pair_count: how many pairs the flag has, with those that are compared.
+        reason: why the pairs are left out.
+        counts_by_test: pairs of a test and the number of its left-out pairs.
+        total_pair_count: the number of all pairs of the flag, including those that are compared.
     """
 
     reason: str
@@ -39,14 +39,14 @@ class LeftOutPairs:
 
     @property
     def count(self) -> int:
-        """How many pairs they are."""
+        """The number of left-out pairs."""
         return sum(count for _, count in self.counts_by_test)
 
 
 def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[str]:
-    """Yield which pairs are not compared; flags that leave out as many pairs of the same tests share a line.
+    """Yield lines that say which pairs of runs are not compared. Flags with the same left-out pairs share a line.
 
-    `left_out` has those of each flag, by its change from the default.
+    `left_out` has the left-out pairs of each flag, by the flag's change from its default, such as `streaming`.
     """
     groups: dict[LeftOutPairs, list[str]] = {}
     for setting, own in left_out.items():
@@ -60,12 +60,12 @@ def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[s
 
 
 def short_test_name(test: str) -> str:
-    """Return the name of a test's function, with the parameters that are no flags."""
+    """Return the name of a test's function, with its parameters except the combination."""
     return test.rpartition("::")[2].removesuffix("[*]")
 
 
 def find_left_out_pairs(pairs: Sequence[RunPair]) -> Iterator[LeftOutPairs]:
-    """Yield the pairs that are not compared, by their reason."""
+    """Yield the pairs of runs that are not compared, grouped by the reason."""
     groups: dict[str, Counter[str]] = {}
     for pair in pairs:
         if not are_comparable(pair):

@@ -1,18 +1,18 @@
-"""Means with and without a flag, rounded so that a reader can tell one from the other."""
+"""Format the means without and with a flag, rounded so that a reader can tell them apart."""
 
 import math
 
 _CENT_DECIMALS = 2
-"""The decimals of dollars if there are any, and the most of seconds that are needed."""
+"""The number of decimals of a dollar amount that is not whole, and the most decimals of a time in seconds."""
 _ROUNDING_SHARE = 0.3
-"""Means are rounded to a unit that is at most this share of their difference."""
+"""Means are rounded to a unit that is at most this share of the difference between them."""
 _SHORTEST_SHOWN_SECONDS = 0.01
 _DECIMALS_OF_ZERO = -15
-"""The decimals of a number that needs none, as it is 0. Negative ones are tens, hundreds and so on."""
+"""The number of decimals for 0, which needs none. Negative numbers of decimals round to tens, hundreds and so on."""
 
 
 def means_text(before: float, after: float) -> str:
-    """Return two means, each with two significant digits, and more if their difference needs them.
+    """Return two means as `before → after`, each with two significant digits, or more if the difference needs them.
 
     >>> means_text(131.4, 1515.2), means_text(1.25, 2), means_text(1010, 1025)
     ('130 → 1,500', '1.2 → 2', '1,010 → 1,025')
@@ -22,7 +22,7 @@ def means_text(before: float, after: float) -> str:
 
 
 def dollar_means_text(before: float, after: float) -> str:
-    """Return two means in US dollars.
+    """Return two means in US dollars as `before → after`.
 
     >>> dollar_means_text(0.000148, 0.00198), dollar_means_text(1.5, 20)
     ('$0.00015 → $0.0020', '$1.50 → $20')
@@ -32,7 +32,7 @@ def dollar_means_text(before: float, after: float) -> str:
 
 
 def second_means_text(before: float, after: float) -> str:
-    """Return two means in seconds. A difference that nobody would notice is called small.
+    """Return two means in seconds as `before → after`. If nobody would notice the difference, only its size is stated.
 
     >>> second_means_text(0.748, 0.656), second_means_text(0.75, 0.753)
     ('0.75 → 0.66 s', '0.75 s, under 0.01 s more')
@@ -68,7 +68,7 @@ def difference_text(number: float) -> str:
 def _format_rounded(value: float, needed: int, fewest: int = 0) -> str:
     """Return a number with two significant digits, or with `needed` decimals if these are more.
 
-    `needed` is negative for tens, hundreds and so on. If there are decimals, there are at least `fewest`.
+    A negative `needed` rounds to tens, hundreds and so on. A number that is not whole has at least `fewest` decimals.
     """
     digits = max(_significant_digits(value), needed)
     if digits <= 0 or (float(value).is_integer() and not fewest):
@@ -77,7 +77,7 @@ def _format_rounded(value: float, needed: int, fewest: int = 0) -> str:
 
 
 def _significant_digits(value: float) -> int:
-    """Return to how many decimals a number has two significant digits; few for 0."""
+    """Return the number of decimals with which a number has two significant digits, or `_DECIMALS_OF_ZERO` for 0."""
     return 1 - math.floor(math.log10(abs(value))) if value else _DECIMALS_OF_ZERO
 
 

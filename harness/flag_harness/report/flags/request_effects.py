@@ -1,4 +1,4 @@
-"""What each flag changes in the requests of a run, from the outlines in its record."""
+"""What each flag changes in the requests of a run, computed from the outlines of request bodies in the run record."""
 
 import re
 from dataclasses import dataclass
@@ -20,18 +20,21 @@ _WORD_BY_VALUE = {ABSENT: "absent", "True": "true", "False": "false", "None": "n
 _LIST_ITEM_PATTERN = re.compile(r"(\w+)\[(\d+)\](?:\.(.+))?")
 _HIDDEN_TEXT_PREFIX = "text:"
 _DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
-"""Digits look like a random number, which does not count as a change."""
+"""Turns the digits of a hash into letters.
+
+Digits could be taken for a random number, which does not count as a change.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RequestEffect:
-    """A change that a flag makes to requests, or the finding that it changes no request.
+    """A change that a flag makes to requests, or the finding that the flag changes no request.
 
     Attributes:
-        setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`; the name of the
-            flag if none of its values changes a request.
+        setting: the change of the flag from its default, such as `no-concise` or `model=haiku`; the name of the flag if
+            none of its values changes a request.
         change: what changes, such as `max_tokens: 4096 → 8192`, or `nothing`.
-        changed_pairs, pairs: in how many pairs of runs it changes, and how many there are.
+        changed_pairs, pairs: the number of pairs of runs that show the change, and the number of all compared pairs.
     """
 
     setting: str
@@ -46,10 +49,10 @@ class RequestEffect:
 
 
 def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
-    """Return what each flag changes in requests, in the order of the flags; flags that change nothing come last.
+    """Return what each flag changes in requests, in the order of the flags. Flags that change nothing come last.
 
-    Only passed runs count: a failed one may have stopped before it sent all its requests.
-    The result is empty if the record has no outlines, or no two runs of a test that differ in one flag.
+    Only passed runs are compared: a failed run may have stopped before it sent all its requests. The result is empty if
+    the record has no outlines of request bodies, or no two runs of a test that differ in one flag alone.
     """
     flags = flags_in_header(record.header)
     space = flag_space(flags)
@@ -78,7 +81,10 @@ def _comparable_request(request: RequestRecord) -> SentRequest:
 
 
 def _comparable_body(outline: BodyOutline) -> dict[str, Any]:
-    """Rebuild a request body from its outline. Lists, such as the messages, become lists again."""
+    """Rebuild a request body from its outline (pairs of a path and a value).
+
+    Lists such as `messages` become lists again.
+    """
     body: dict[str, Any] = {}
     for path, raw in outline:
         value = f"{_HIDDEN_TEXT_PREFIX}{str(raw).translate(_DIGITS_TO_LETTERS)}" if is_hashed_value(raw) else raw
@@ -101,7 +107,10 @@ def _flag_setting_text(effect: FlagEffect) -> str:
 
 
 def _change_text(effect: FlagEffect) -> str:
-    """Describe a change at a path. The record holds no texts, so a changed text is named without its words."""
+    """Describe a change at a path.
+
+    The record has only hashes of texts, so a changed text is mentioned without its words.
+    """
     before, after = (LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.before, effect.after))
     when = f" when {effect.condition}" if effect.condition else ""
     if effect.path == WHOLE_REQUESTS_PATH and {before, after} & {VARIOUS_VALUES_TEXT}:

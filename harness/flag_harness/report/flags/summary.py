@@ -1,4 +1,4 @@
-"""What a reader wants to know of each flag first: what it breaks, what it changes, and what it costs or saves."""
+"""What a reader wants to know first about each flag: what it breaks, what it changes, and what it costs or saves."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from flag_harness.report.flags.support import FlagSupport, RowsByTest, flag_supp
 from flag_harness.report.run_report import RunReport
 
 MAX_LISTED_REQUEST_CHANGES = 4
-"""The most changes in requests that a summary names. The others are counted."""
+"""The most changes of requests that a summary lists. Further changes are counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,9 @@ class FlagSummary:
 
 
 def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
-    """Return a summary for each flag of which anything is known; those that break tests come first.
+    """Return a summary for each flag about which anything is known. Flags that break tests come first.
 
-    A flag with several values has one for each value that is not its default.
+    A flag with several values has a summary for each value that is not its default.
     """
     flags, tests = flags_in_header(report.record.header), group_rows_by_test(report.rows)
     pairs = pairs_by_setting(report.record)
@@ -57,7 +57,10 @@ def flag_summaries(report: RunReport) -> tuple[FlagSummary, ...]:
 
 
 def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int, int]]]:
-    """Return each change of a flag from its default, such as `no-concise`, with the indices of the flag and value."""
+    """Return `(change, (index of the flag, index of the value))` for each change of a flag from its default.
+
+    A change is named as in combination ids, such as `no-concise`.
+    """
     return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
 
 
@@ -82,7 +85,11 @@ def _make_summary(
 
 
 def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other: int) -> bool:
-    """Return whether a condition of a cause holds with one value of a flag, and not with another one."""
+    """Return whether the condition of a cause holds if a flag has the value `value`, but not if it has the value
+    `other`.
+
+    Both are indices of the flag's values.
+    """
     names = values_in_literals(flag)
     return any(
         one.flag == flag.name and names[value] in one.values and names[other] not in one.values

@@ -1,4 +1,4 @@
-"""On how many tests and combinations a statement about a flag stands."""
+"""The number of tests and combinations that support a statement about a flag."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,19 +10,19 @@ from flag_harness.record import RunRow
 from flag_harness.wording import count_with_noun
 
 RowsByTest: TypeAlias = Mapping[str, Sequence[RunRow]]
-"""Rows of the run record by the node id of their test, in which `*` stands for the combination."""
+"""Rows of the run record by the node id of their test, with `*` in place of the combination."""
 _PASSED_OUTCOMES = ("passed", "xpassed")
 _JUDGED_OUTCOMES = (*_PASSED_OUTCOMES, "failed")
 
 
 @dataclass(frozen=True, slots=True)
 class FlagSupport:
-    """The tests that show whether a flag breaks anything: those that passed with it and without it.
+    """The tests that show whether a flag breaks anything: those that passed both with the flag and without it.
 
     Attributes:
-        passed_test_count: how many such tests there are.
-        run_test_count: how many tests ran with it and without it.
-        test_count: how many tests the report is about.
+        passed_test_count: the number of such tests.
+        run_test_count: the number of tests that ran both with the flag and without it.
+        test_count: the number of tests in the report.
         combination_count: the number of combinations under which the tests that passed ran.
     """
 
@@ -33,7 +33,7 @@ class FlagSupport:
 
     @property
     def text(self) -> str:
-        """What the flag breaks if no failure needs it, such as `nothing in 1 test of 18 (8 combinations)`."""
+        """A text for a flag that causes no failures, such as `nothing in 1 test of 18 (8 combinations)`."""
         failed, absent = self.run_test_count - self.passed_test_count, self.test_count - self.run_test_count
         others = [f"{absent:,} did not run with and without it"] if absent else []
         others += [f"{failed:,} did not pass with and without it"] if failed else []
@@ -49,7 +49,7 @@ class FlagSupport:
 
 
 def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
-    """Return which tests ran and passed both with `value` and with the default of a flag."""
+    """Return how many tests ran, and how many passed, both with `value` and with the default of a flag."""
     both = (value, flag.default)
     ran = [
         own for own in tests.values() if all(one in _flag_values_of_runs(own, flag, _JUDGED_OUTCOMES) for one in both)
@@ -60,7 +60,7 @@ def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
 
 
 def flags_varied_by_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tuple[str, ...]:
-    """Return the names of the flags that no test ran with and without."""
+    """Return the names of the flags that no test ran both with and without."""
     tests = group_rows_by_test(rows)
     return tuple(
         flag.name
@@ -70,7 +70,7 @@ def flags_varied_by_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tu
 
 
 def group_rows_by_test(rows: Sequence[RunRow]) -> RowsByTest:
-    """Return the rows of each test under all combinations. Those of a sweep do not count."""
+    """Return the rows of each test, under all combinations, by the test. Rows of a sweep over faults are left out."""
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None:
@@ -79,5 +79,5 @@ def group_rows_by_test(rows: Sequence[RunRow]) -> RowsByTest:
 
 
 def _flag_values_of_runs(rows: Sequence[RunRow], flag: Flag, outcomes: Sequence[str]) -> list[object]:
-    """Return the values of a flag in the runs with one of these outcomes."""
+    """Return the values that a flag has in those of the rows that have one of the outcomes in `outcomes`."""
     return [row.values[flag.name] for row in rows if row.outcome in outcomes and flag.name in row.values]

@@ -23,12 +23,12 @@ from flag_harness.wording import count_with_noun
 MAX_COLUMNS = 16
 MAX_REASONS = 2
 MAX_CACHED_TESTS = 5
-"""The most tests whose cache use is shown request by request."""
+"""The most tests for which the report shows request by request what the prompt cache did."""
 _OUTCOME_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
 
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
-    """Yield a report: a headline, the causes of failures, the failing tests, and what each flag changes."""
+    """Yield a report as lines: a headline, the causes of failures, the failing tests, and what each flag changes."""
     overview = make_overview(report)
     yield f"## {'✅' if report.has_passed else '❌'} {report.headline}"
     if overview.answer_source_note:
@@ -63,7 +63,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
 
 
 def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
-    """Yield which tests fail when, why, and what to type."""
+    """Yield lines that say which tests fail under which flags, why, and what to type to see it."""
     certainty = "" if cause.is_certain else "perhaps "
     yield f"- **{escape_markdown(certainty + cause.text)}**: {join_first_names(cause.tests)}"
     if not cause.is_certain:
@@ -90,7 +90,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
 
 
 def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[str]:
-    """Yield what the caches and logs show in short, and what to type next besides running failures again."""
+    """Yield lines with short notes about caches and logs, and what to type next besides running failures again."""
     found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
     if found or overview.next_steps:
         yield ""
@@ -127,7 +127,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
 
 
 def _flag_lines(overview: ReportOverview) -> Iterator[str]:
-    """Yield what each flag breaks and costs, in one table."""
+    """Yield the lines of one table that says what each flag breaks and costs."""
     if not overview.flags:
         return
     yield ""

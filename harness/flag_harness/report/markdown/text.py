@@ -1,15 +1,18 @@
-"""Names, code and tables in Markdown, which does not format what they quote."""
+"""Names, code and tables for Markdown. Quoted texts are escaped, so that Markdown does not format them."""
 
 import re
 from collections.abc import Iterator, Sequence
 
 MAX_ROWS = 50
-"""The most rows that a table shows. The number of other rows is stated below it."""
+"""The most rows that a table shows. A line below the table states how many more there are."""
 _MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
 
 def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table. Rows beyond `MAX_ROWS` are counted below it."""
+    """Yield the lines of a Markdown table.
+
+    If there are more than `MAX_ROWS` rows, a line below it says how many are not shown.
+    """
     yield f"| {' | '.join(headings)} |"
     yield f"|{' --- |' * len(headings)}"
     for row in rows[:MAX_ROWS]:
@@ -20,13 +23,13 @@ def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Itera
 
 
 def join_first_names(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names as code, and how many more there are."""
+    """Return the first `most` names as inline code, and how many more there are."""
     more = len(names) - most
     return ", ".join(map(inline_code, names[:most])) + (f" and {more} more" if more > 0 else "")
 
 
 def names_cell(names: Sequence[str], most: int = 3) -> str:
-    """Return the first names as code for a table cell."""
+    """Return the first `most` names as inline code for a table cell, and how many more there are."""
     return join_first_names(names, most).replace("|", "\\|")
 
 
@@ -44,5 +47,5 @@ def inline_code(text: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Return a text on one line that Markdown does not format."""
+    """Return a text on one line, escaped so that Markdown does not format it."""
     return _MARKDOWN_CHARACTERS.sub(r"\\\1", " ".join(text.split()))
