@@ -52,7 +52,9 @@ def parse_sweep_settings(table: Any, where: str) -> SweepSettings:
 
 
 def parse_diff_settings(table: Any, where: str) -> DiffSettings:
-    """Convert the table with the thresholds of `flag-harness report diff`. `where` names the table in errors."""
+    """Convert the table with the limits at which `flag-harness report diff` fails. `where` names the table in
+    errors.
+    """
     values = msgspec.structs.asdict(convert_table(table, _DiffTable, where))
     outcomes, bodies = values.pop("outcomes"), values.pop("bodies")
     limits = {

@@ -18,9 +18,9 @@ class _DetectorTable(msgspec.Struct):
 
 
 def parse_detector_settings(table: Any, where: str) -> dict[str, DetectorSettings]:
-    """Convert the table of detectors of personal data. `where` names the table in errors.
+    """Return the detectors of personal data in `table`, by name. `where` names the table in errors.
 
-    Each detector is a pattern, or a table with a pattern or a function.
+    In the table, each detector is a pattern, or a table with a pattern or a function.
     """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table of detectors: phone = '\\+[0-9 ]{{8,}}'")

@@ -29,7 +29,7 @@ def _has_pytest_settings(folder: Path) -> bool:
 
 
 def _make_file_exists_check(name: str) -> Callable[[Path], bool]:
-    """Return a function that returns whether a folder has a file of this name."""
+    """Return a function that gets a folder, and returns whether the folder has a file called `name`."""
     return lambda folder: (folder / name).is_file()
 
 
@@ -42,7 +42,9 @@ def _has_pytest_table(path: Path) -> bool:
 
 
 def _make_section_check(section: str) -> Callable[[Path], bool]:
-    """Return a function that returns whether an ini file has this section."""
+    """Return a function that gets the path of an ini file, and returns whether the file has a section called
+    `section`.
+    """
 
     def has_ini_section(path: Path) -> bool:
         parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
@@ -68,4 +70,6 @@ _SETTINGS_FILES: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("tox.ini", _make_section_check("pytest")),
     ("setup.cfg", _make_section_check("tool:pytest")),
 )
-"""The files in which pytest looks for settings, in its order, each with the check whether it has any."""
+"""The names of the files in which pytest looks for settings, in its order. With each is a function that gets the path
+of such a file, and returns whether it has settings of pytest.
+"""

@@ -33,7 +33,7 @@ DIFF_FIGURES = (
 )
 """The figures that `flag-harness report diff` can limit."""
 NORMALISER_KINDS = ("patterns", "json")
-"""The kinds of normalisers, which make matching ignore parts: regular expressions, JSON paths."""
+"""The two ways to say which parts of a request matching ignores: regular expressions, and JSON paths."""
 PrivacyAction = Literal["mask", "refuse", "warn"]
 """What to do with personal data in a recording: replace the data, refuse to write, or write and warn."""
 PRIVACY_ACTIONS: tuple[PrivacyAction, ...] = get_args(PrivacyAction)
@@ -110,13 +110,13 @@ class Config:
     """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
 
     `hosts` are hosts of the API besides the known ones. A test that plays recordings may connect to `allowed_hosts`. A
-    connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` names the plugin
-    whose `vcr` marks the harness plays; empty means neither. `time` is the clock of the code under test, `virtual` or
-    `real`, while nothing is live. `border` is `run` if the whole run is kept offline, and not only the
-    tests that use the harness. `budget` holds the limits of each test, by the names in `BUDGET_NAMES`. `privacy` holds
-    the detectors of personal data, and `sweep` how to sweep the tests; None if the project has no such table. `gate` is
-    the table of the gate, unchecked (`flag_harness.gate` checks it), or None. `diff` holds the thresholds of
-    `flag-harness report diff`.
+    connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` is
+    `pytest-recording` or `pytest-vcr` if the harness plays the `vcr` marks written for that plugin, else empty. `time`
+    says whether the code under test runs on a `virtual` or the `real` clock while no request goes to the live API.
+    `border` is `run` if the whole run is kept offline, and not only the tests that use the harness. `budget` holds the
+    limits of each test, by the names in `BUDGET_NAMES`. `privacy` holds the detectors of personal data, and `sweep` how
+    to sweep the tests; None if the project has no such table. `gate` is the table of the gate, unchecked
+    (`flag_harness.gate` checks it), or None. `diff` holds the thresholds of `flag-harness report diff`.
     """
 
     agent: str = SHIPPED_AGENT
@@ -165,7 +165,10 @@ def read_config(pyproject: Path) -> Config:
 
 
 def read_project_config() -> tuple[Path, Config]:
-    """Return the folder that pytest would take as its root from here, and the settings there (see `read_config`)."""
+    """Return the root folder that pytest would choose in the current directory, and the settings of the project there.
+
+    The settings are read as in `read_config`.
+    """
     root = find_root()
     return root, read_config(root / "pyproject.toml")
 

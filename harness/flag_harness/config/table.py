@@ -176,7 +176,9 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
 
 
 def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
-    """Return a flag with the settings for verdicts on it: the margin, and what is expected of it."""
+    """Return `parsed` with the settings for verdicts from `flag`: the margin (the tolerated loss), and what `expect`
+    names.
+    """
     return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
 

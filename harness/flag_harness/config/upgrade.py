@@ -18,9 +18,10 @@ _KEY_PATTERN = re.compile(r"^(\s*)([\w-]+)(?=\s*=)")
 
 
 def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the text of a pyproject.toml with today's names, and what was renamed. Nothing else is changed.
+    """Return the text of a pyproject.toml with today's names of settings, and a description of each renamed setting.
 
-    Raise `ConfigError` naming the file `source` if it is not TOML, or if something must be renamed by hand.
+    Nothing else in the text changes. Raise `ConfigError` naming the file `source` if the text is not TOML, or if
+    something must be renamed by hand.
     """
     try:
         document = tomllib.loads(text)
@@ -39,7 +40,7 @@ def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _rename_in_document(document: Any) -> Iterator[str]:
-    """Rename keys in a parsed file, and yield what was renamed."""
+    """Rename keys of settings in a parsed pyproject.toml, and yield a description of each renamed key."""
     tool = document.get("tool")
     if not isinstance(tool, dict):
         return
