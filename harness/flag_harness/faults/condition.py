@@ -1,4 +1,6 @@
-"""The condition of a fault: which requests are due, so that the fault acts on them."""
+"""The condition of a fault: it says on which requests the fault acts. Requests that meet the condition are
+called due.
+"""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
@@ -12,7 +14,8 @@ from flag_harness.wire.timeline import Request
 
 
 class ConditionArguments(TypedDict, total=False):
-    """The arguments of every fault that say for which requests it happens. By default it is every request.
+    """The arguments, common to all faults, that say on which requests a fault acts. By default it acts on every
+    request.
 
     A request is due if it meets all of these:
 
@@ -64,7 +67,7 @@ class FaultCondition:
         return condition
 
     def _is_possible(self) -> bool:
-        """Return whether any request number can meet `on`, `every` and `until` together."""
+        """Return whether at least one request number can meet `on`, `every` and `until` together."""
         numbers = self.on or {self.every or 1}
         return any(
             (self.every is None or number % self.every == 0) and (self.until is None or number <= self.until)
@@ -87,7 +90,7 @@ class FaultCondition:
         )
 
     def is_met_by_request_number(self, number: int) -> bool:
-        """Return whether the request with this number meets `on`, `every`, `until` and `probability`."""
+        """Return whether the request with this number meets the arguments `on`, `every`, `until` and `probability`."""
         return (
             (self.on is None or number in self.on)
             and (self.every is None or number % self.every == 0)
@@ -96,9 +99,8 @@ class FaultCondition:
         )
 
     def make_random(self, number: int, purpose: str) -> Random:
-        """Return a random generator for request `number` and a purpose.
-
-        It yields the same numbers in every run.
+        """Return a random generator for request `number`. It yields the same numbers in every run, and others for each
+        `purpose`.
         """
         return Random(f"{self.seed}:{number}:{purpose}")
 

@@ -1,7 +1,7 @@
 """Edits of answers: at one point of a stream, at every event, or in a body that is not a stream.
 
-An edit changes no other bytes. An edit at a point passes a stream on event by event, because it needs the next complete
-event to know whether the point has been reached.
+An edit leaves all other bytes unchanged. An edit at a point (such as `inside_text`) passes a stream on event by event,
+because only the next complete event shows whether the point has been reached.
 """
 
 from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ class StreamChange:
 
 
 StreamPointAction: TypeAlias = Callable[[PointContext], "StreamChange | None"]
-"""A function that returns the change to make at a point, or None if nothing can be changed in this gap."""
+"""A function that returns the change to make at a point of a stream, or None if it cannot change the stream there."""
 BodyAction: TypeAlias = Callable[[bytes, float], tuple[Piece, ...] | None]
 """A function that receives a body and the time of its end. It returns the pieces to send instead, or None."""
 
@@ -65,7 +65,7 @@ class AnswerEdit:
     """Edits an answer with `stream` if it is a stream, or with `body` if it is not.
 
     Answers with an error status, and compressed answers, are left unchanged. If `only_sse` is true, AWS event streams
-    are left unchanged too, because they lack what the edit changes.
+    are left unchanged too, because the edit changes something that only server-sent events have.
     """
 
     def __init__(
@@ -103,7 +103,7 @@ class AnswerEdit:
 
 
 class StreamPointEdit:
-    """Changes a stream once, when it reaches a point for the nth time (`occurrence`)."""
+    """Changes a stream once, when it reaches a point such as `inside_text` for the `occurrence`-th time."""
 
     def __init__(self, request: FaultyRequest, at: str, occurrence: int, make_change: StreamPointAction) -> None:
         self._request, self._point, self._make_change = request, at, make_change
@@ -137,14 +137,14 @@ class StreamPointEdit:
         return out + chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
     def _take_delayed_bytes(self) -> bytes:
-        """Return the bytes that were held back until now, and report that the answer was changed."""
+        """Return the bytes that had to wait for the end of the next event, and report that the answer was changed."""
         delayed, self._delayed_bytes = self._delayed_bytes, b""
         if delayed:
             self._request.mark_as_fired()
         return delayed
 
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
-        """Return the pieces that replace the end of the stream. Report why if the change never came."""
+        """Return the pieces that replace the end of the stream. If the stream was never changed, report the reason."""
         if self._delayed_bytes:
             self._request.store_reason_for_not_firing(f"nothing came after the event at {self._point}")
         out = chunk_if_nonempty(piece.at + self._delay, self._delayed_bytes + self._event_splitter.incomplete_event)
@@ -158,7 +158,7 @@ class StreamPointEdit:
         return out + last
 
     def _stream_change_at(self, at: float, event: bytes) -> StreamChange | None:
-        """Return the change before `event` if the point is reached often enough, else None."""
+        """Return the change to make before `event`, or None if the point has not been reached often enough yet."""
         if not self._remaining_occurrences:
             return None
         gap = self._gap_tracker.advance(event) if event else self._gap_tracker.gap_after_last_event()
@@ -173,7 +173,7 @@ class StreamPointEdit:
         return None if self._remaining_occurrences else change
 
     def _apply_change(self, change: StreamChange) -> tuple[Piece, ...]:
-        """Return the pieces of a change, and store its delay and its held bytes."""
+        """Return the pieces of a change. Store its delay, and the bytes that must wait until after the next event."""
         if not change.bytes_after_next_event:
             self._request.mark_as_fired()
         self._delay += change.later_delay
@@ -245,7 +245,7 @@ class BodyEdit:
 
 
 class ChunkEdit:
-    """Changes every chunk of any body. The fault counts as fired when a chunk is different."""
+    """Changes every chunk of any body. The fault counts as fired once one chunk has become different."""
 
     def __init__(self, request: FaultyRequest, change: Callable[[Chunk], list[Chunk]], missing_part: str) -> None:
         self._request, self._change_chunk, self._missing_part = request, change, missing_part

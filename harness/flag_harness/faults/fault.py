@@ -39,13 +39,13 @@ class FaultCounter:
             self.request_count += 1
 
     def count_selected_request(self) -> int:
-        """Count a request that meets `path` and `when`, and return its number among such requests."""
+        """Count a request that meets the arguments `path` and `when`. Return its number among such requests, from 1."""
         with self._lock:
             self.selected_count += 1
             return self.selected_count
 
     def count_due_request(self) -> None:
-        """Count a request that meets all conditions of the fault."""
+        """Count a due request: one that meets all conditions of the fault, so that the fault acts on it."""
         with self._lock:
             self.due_count += 1
 
@@ -55,7 +55,9 @@ class FaultCounter:
             self.fired_count += 1
 
     def add_reason_for_not_firing(self, reason: str) -> None:
-        """Store why the answer to a due request could not be changed."""
+        """Store why the fault could not change the answer to a due request (one that meets the conditions of the
+        fault).
+        """
         with self._lock:
             if reason not in self.reasons_for_not_firing:
                 self.reasons_for_not_firing += (reason,)
@@ -63,9 +65,9 @@ class FaultCounter:
 
 @dataclass(frozen=True, slots=True)
 class FaultyRequest:
-    """A request that meets the conditions of a fault.
+    """A due request: it meets the conditions of a fault, so that the fault acts on it.
 
-    The fault calls its methods to report whether it changed the answer.
+    The fault calls its methods to report whether the answer to the request was changed.
     """
 
     request: Request
@@ -87,8 +89,9 @@ class FaultyRequest:
 
 
 FaultEffect: TypeAlias = Callable[[FaultyRequest], "Response | Edit | None"]
-"""What a fault does to a due request. The function returns an answer, an edit of the answer, or None to let the request
-pass.
+"""What a fault does to a request that meets its conditions.
+
+The function returns an answer, an edit of the answer, or None to let the request pass.
 """
 
 
@@ -110,9 +113,9 @@ class Fault:
     counter: FaultCounter = field(default_factory=FaultCounter, compare=False, repr=False)
 
     def __call__(self, request: Request) -> Response | Edit | None:
-        """Return an answer or an edit if the request is due, else None.
+        """Return an answer or an edit of the answer if the request meets the fault's conditions, and otherwise None.
 
-        Raise `FaultConditionError` if the `when` function raises.
+        Raise `FaultConditionError` if the fault's `when` function raises an exception.
         """
         if self.side == "client":
             return None
@@ -136,7 +139,9 @@ class Fault:
         return FaultyRequest(request, number, self.condition, self.counter)
 
     def arm(self, combination: str | None = None) -> "Fault":
-        """Return a copy with a new counter, for a test that runs under this flag combination."""
+        """Return a copy with a new counter, for a test that runs under the flag combination with the id
+        `combination`.
+        """
         return replace(self, armed_combination=combination, counter=FaultCounter())
 
     @property
@@ -157,7 +162,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True)
 class FaultKind:
-    """A kind of fault, with what the table of faults says about it.
+    """A kind of fault, with its description for `fault_kinds()` and the docs.
 
     `stream_result` and `create_result` describe how the SDK reacts if the agent does nothing about the fault (anthropic
     2.12 with `max_retries=0`), to `messages.stream(...).get_final_message()` and to `messages.create(...)`. The values
@@ -185,7 +190,7 @@ def fault_kind(
     transport_only: bool = False,
     side: FaultSide = "wire",
 ) -> Callable[[Callable[P, FaultEffect]], Callable[P, Fault]]:
-    """Decorate a function that returns an effect. The result makes a `Fault` of the function's name.
+    """Decorate a function that returns a `FaultEffect`, so that it returns a `Fault` named like the function instead.
 
     The arguments describe the kind of fault: see `FaultKind`.
     """
@@ -219,7 +224,9 @@ def fault_kind(
 
 
 def _reject_path_of_client_fault(condition: FaultCondition, side: FaultSide) -> None:
-    """Raise `FaultError` if a fault in calls of the SDK has a `path`, which such calls lack."""
+    """Raise `FaultError` if a fault in calls of the SDK has the argument `path`: it acts before there is a request with
+    a path.
+    """
     if side == "client" and condition.path is not None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 
@@ -237,7 +244,9 @@ def require_known_flags_in_combination(fault: Fault, flags: Collection[str]) -> 
 
 
 def explain_faults_that_never_fired(faults: Iterable[Fault]) -> list[str]:
-    """Return a sentence for each fault that never fired although it could fire under the flag combination."""
+    """Return a sentence for each fault that never fired, leaving out faults that cannot fire under the test's
+    combination.
+    """
     return [_never_fired_message(fault) for fault in faults if not fault.fired and fault.can_fire]
 
 

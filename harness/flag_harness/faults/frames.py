@@ -8,7 +8,8 @@ from flag_harness.wire.timeline import Chunk, Edit, Piece
 
 
 class FrameEdit:
-    """Applies an edit that was written for server-sent events to an AWS event stream.
+    """Applies an edit that was written for server-sent events to an AWS event stream, which sends each event in a
+    binary frame.
 
     Unchanged frames keep their bytes. If the edit sends half of an event, half of its frame is sent.
     """

@@ -16,7 +16,9 @@ _QUOTED_TEXT_PATTERN = r'"(?:[^"\\]|\\.)*"'
 _ARGUMENT_PATTERN = re.compile(
     rf"\s*(?P<name>\w+)\s*=\s*(?P<value>{_QUOTED_TEXT_PATTERN}|.*?)\s*(?:,(?=\s*\w+\s*=)|$)", re.DOTALL
 )
-"""Matches one argument. A quoted value (as in JSON) ends at its closing quote, any other before the next argument."""
+"""Matches one argument. A quoted value (as in JSON) ends at its closing quote, any other value before the next
+argument.
+"""
 _TYPES_OF_LIST_ARGUMENTS = {"on": int, "path": str, "combination": str}
 _CONDITION_TYPES = {"every": int, "until": int, "probability": float, "seed": int}
 _NUMBER_DESCRIPTION = "a number"
@@ -64,7 +66,7 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
-    """Return the value of an argument, converted to the type that the annotation in `hints` states."""
+    """Return the value of the argument `name`, converted from text to the type of its annotation in `hints`."""
     if value.startswith('"') and re.fullmatch(_QUOTED_TEXT_PATTERN, value):
         return _decode_quoted_text(name, value)
     if name == "when":
@@ -84,7 +86,9 @@ def _decode_quoted_text(name: str, value: str) -> str:
 
 
 def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
-    """Convert a text to the first type of `kinds` that fits. `str` comes last, because every text is a string."""
+    """Return the text of the argument `name`, converted to the first type in `kinds` that fits. Every text fits `str`,
+    so `str` is tried last.
+    """
     for kind, read in _VALUE_PARSERS:
         if kind in kinds:
             try:

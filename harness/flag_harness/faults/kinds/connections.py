@@ -58,7 +58,7 @@ def read_timeout(
 
 
 def _make_connection_break(how: CutKind, moment: float) -> FaultEffect:
-    """Return the effect that the connection breaks at a moment, in seconds after the request."""
+    """Return the effect that the connection breaks in the way `how`, `moment` seconds after the request was sent."""
 
     def break_connection(faulty_request: FaultyRequest) -> Response:
         faulty_request.mark_as_fired()

@@ -61,7 +61,11 @@ def empty_response(**when: Unpack[ConditionArguments]) -> FaultEffect:
 
 
 def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> FaultEffect:
-    """Return the effect that an answer ends at a point with the piece that `last` makes, a `Cut` or an `End`."""
+    """Return the effect that an answer ends at a point, with the piece that `last` makes: a `Cut` or an `End`.
+
+    `at` is the point, `occurrence` how often it must be reached, and `torn` whether half of the next event still
+    arrives.
+    """
     checks.require_type_or_none("torn", torn, bool, "true or false")
 
     def end_stream(point: PointContext) -> StreamChange | None:

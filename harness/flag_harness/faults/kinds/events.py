@@ -137,12 +137,14 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
 
 
 def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
-    """Return a function that replaces the event after a point by what `change` makes of it."""
+    """Return a function that replaces the event after a point with `change(event)`."""
     return lambda point: StreamChange((Chunk(point.time, change(point.next_event)),)) if point.next_event else None
 
 
 def _make_event_inserter(data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
-    """Return a function that inserts an event with the JSON from `data` at a point."""
+    """Return a function that inserts an event at a point. `data` returns the JSON of the event for a position in the
+    stream.
+    """
     return lambda point: StreamChange((Chunk(point.time, _encode_json_event(data(point.gap)) + point.next_event),))
 
 

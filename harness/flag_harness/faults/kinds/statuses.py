@@ -35,7 +35,7 @@ _RATE_LIMIT_MESSAGE = (
 
 
 def _fault_kind_arguments_for_error(name: str) -> dict[str, Any]:
-    """Return the arguments of `fault_kind` for a status with which the SDK raises the error `name`."""
+    """Return the arguments of `fault_kind` for an HTTP status for which the SDK raises the exception called `name`."""
     result = f"raises anthropic.{name}"
     return {"family": "status", "stream_result": result, "create_result": result}
 
@@ -194,9 +194,9 @@ def request_id(random: Random) -> str:
 
 
 def _make_api_error(status: int, error_type: str, message: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers a due request with an error of the API.
+    """Return a function that answers every request on which the fault acts with an error of the API.
 
-    Header and body have the same request id.
+    The header and the body of the answer have the same request id.
     """
 
     def answer_with_error(faulty_request: FaultyRequest) -> Response:
@@ -210,7 +210,7 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
 
 
 def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
-    """Return a function that answers every due request with the same response."""
+    """Return a function that answers every request on which the fault acts with the same response."""
 
     def answer_always_equally(faulty_request: FaultyRequest) -> Response:
         faulty_request.mark_as_fired()
@@ -221,7 +221,7 @@ def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFun
 
 
 def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers a due request with an HTML page, as a gateway does."""
+    """Return a function that answers every request on which the fault acts with an HTML page, as a gateway does."""
     return _make_fixed_answer(
         status, (("content-type", "text/html"), *_EDGE_SERVER_HEADERS, *headers), _HTML_PAGE.format(title).encode()
     )
