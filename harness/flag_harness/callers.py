@@ -13,7 +13,11 @@ _LIBRARY_FOLDERS = tuple(
 
 
 def find_calling_line() -> str:
-    """Return the innermost line outside of libraries that is running, such as `bot.py:24`, or an empty string."""
+    """Return the line of the project's code that is running now, such as `bot.py:24`, or an empty string.
+
+    It is the innermost frame of the call stack that is not in the standard library, an installed package or the
+    harness.
+    """
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename

@@ -21,9 +21,10 @@ class Clock(Protocol):
     async def async_sleep(self, seconds: float) -> None: ...
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Move the clock to `moment` if nothing has to be waited for. Return whether it is there, or later.
+        """Move the clock to `moment` if nobody has to wait for that. Return True if the clock is then at `moment` or
+        later.
 
-        A virtual clock can be moved there if no task waits for an earlier moment.
+        A virtual clock does not move if a task waits for an earlier moment; a real clock never moves.
         """
         ...
 
@@ -58,7 +59,7 @@ class VirtualClock:
             self._move_clock_to(self._now + seconds, self._running_loop())
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Move to `moment` and return True; or return False if a task or timer waits for an earlier moment."""
+        """Move to `moment` and return True, or return False if a task or timer still waits for an earlier moment."""
         with self._lock:
             if self._sleepers and self._sleepers[0][0] < moment:
                 return moment <= self._now
@@ -100,7 +101,9 @@ class VirtualClock:
         return float(self._now + due - loop.time())
 
     def _move_clock_to(self, moment: float, loop: Any) -> None:
-        """Move the clock to `moment`, and the time of the loop with it. A moment in the past changes nothing."""
+        """Move the clock to `moment`, and advance the time of the loop equally. A moment in the past changes
+        nothing.
+        """
         if moment > self._now:
             if loop is not None:
                 _advance_loop(loop, moment - self._now)

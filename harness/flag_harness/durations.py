@@ -40,7 +40,9 @@ def time_since(moment: str | None, now: datetime) -> timedelta | None:
 
 
 def is_in_future(age: timedelta) -> bool:
-    """Return whether a moment of this age is in the future, even if the clocks of two computers differ by minutes.
+    """Return whether something of this age lies in the future, so that `age` is negative.
+
+    Up to five minutes in the future count as now, because the clocks of two computers may differ by that much.
 
     >>> is_in_future(timedelta(minutes=-4)), is_in_future(timedelta(minutes=-6))
     (False, True)

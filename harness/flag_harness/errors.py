@@ -83,7 +83,9 @@ class CassetteMiss(Refusal):
 
 
 class ScenarioMiss(Refusal):
-    """No turn of the scenario answers a request. `turn` is one that would, as TOML."""
+    """No turn of the scenario answers a request. `turn` is the TOML of a turn to add, which would answer the
+    request.
+    """
 
     def __init__(self, message: str, turn: str) -> None:
         super().__init__(message)

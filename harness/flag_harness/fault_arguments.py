@@ -22,7 +22,7 @@ ARGUMENTS_OF_EVERY_FAULT = (
     FaultArgument("seed", "7", "the seed of the draw, of request ids and of padding (default: 0)"),
     FaultArgument("combination", "streaming or off|streaming", "only under the flag combinations with these ids"),
 )
-"""The arguments that every fault takes. A fault acts on the requests that meet all of them."""
+"""The arguments that every fault takes. A fault acts only on requests that meet all the arguments given."""
 
 ARGUMENTS_OF_SOME_FAULTS = (
     FaultArgument("at", "inside_text", "the point of the answer; a wrong one is answered with all points"),

@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def display_path(path: Path) -> str:
-    """Return a path relative to the current folder if it is below that, else as it is."""
+    """Return a path relative to the current folder if the path is below that folder, or else unchanged."""
     folder = Path.cwd()
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
@@ -99,7 +99,9 @@ def remove_abandoned_temporary_files(path: Path, *, of_any_age: bool = False) ->
 
 
 def _is_abandoned(path: Path, now: float) -> bool:
-    """Return whether a file has a temporary file's name and did not change lately."""
+    """Return whether a file is named like a temporary file of `write_atomically`, and was last changed over a minute
+    before `now`.
+    """
     try:
         return bool(_TEMPORARY_NAME_PATTERN.fullmatch(path.name)) and now - path.stat().st_mtime > _MAX_WRITING_SECONDS
     except FileNotFoundError:  # its writer was still running, and has finished
@@ -109,5 +111,8 @@ def _is_abandoned(path: Path, now: float) -> bool:
 _TEMPORARY_NAME_PATTERN = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _MAX_WRITING_SECONDS = 60.0
 _MAX_STEM_OF_TEMPORARY_NAME = 50
+"""A temporary file's name begins with at most so many characters of the name of the file that is written.
+
+At 4 bytes each they fit into the limit of 255 bytes.
+"""
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-"""A part file repeats so many characters of the file's name. At 4 bytes each they fit into the limit of 255 bytes."""

@@ -32,7 +32,7 @@ SET_FLAGS_FIXTURE = "harness_set_flags"
 """The fixture that sets the flags that are declared with its name: `set = "harness_set_flags"`."""
 
 EXPECTED_FIGURES = ("cost", "first_token", "input_tokens", "output_tokens", "requests", "seconds")
-"""The figures of a run that `expect` can name."""
+"""The figures of a run that a flag's `expect` setting can name, as in `expect = {cost = "lower"}`."""
 
 SOURCE_KINDS = ("env", "openfeature", "set")
 """Where an agent can read a flag; each flag has one of them."""
@@ -76,7 +76,8 @@ def nearest_name_hint(name: str, known: Iterable[str]) -> str:
 def unknown_flag_message(name: str, flags: "Iterable[Flag]") -> str:
     """Return an error message about an unknown flag.
 
-    If a declared flag has that name as its variable or key, the message names this flag, else the most similar one.
+    If `name` is the environment variable or OpenFeature key of a declared flag, the message names that flag, and
+    otherwise the flag with the most similar name.
     """
     declared = list(flags)
     owner = next((flag.name for flag in declared if name in (flag.env, flag.openfeature)), None)
@@ -102,8 +103,8 @@ class Flag:
         values: all values of the flag. If they are not just False and True, the flag is on unless it has its default.
         labels: a short, shell-safe text for each value, as in the id `model=haiku`; made from the values by default.
         group: the names of flags, this one included, of which exactly one is on.
-        margin: the loss that a verdict counts as too large, such as 0.05; None for the usual one.
-        expect: what the flag shall improve: pairs of a figure of a run and `lower` or `higher`.
+        margin: the loss that a verdict counts as too large, such as 0.05; None for the default margin.
+        expect: how the flag should improve a run: pairs of a figure such as `cost`, and `lower` or `higher`.
     """
 
     name: str
@@ -130,7 +131,10 @@ class Flag:
 
     @property
     def source(self) -> str:
-        """The variable, key or target that sets the flag. No other flag has it, except `harness_set_flags`."""
+        """The environment variable, OpenFeature key or `module:function` that sets the flag.
+
+        No two flags have the same source, except `harness_set_flags`.
+        """
         return self.env or self.openfeature or self.set
 
     @property
@@ -222,12 +226,15 @@ def check_flags(flags: Sequence[Flag]) -> None:
 
 
 def _have_same_source(one: Flag, other: Flag) -> bool:
-    """Return whether two flags are read from the same variable, key or target. `harness_set_flags` may be shared."""
+    """Return whether two flags have the same environment variable, OpenFeature key or `module:function`.
+
+    The fixture `harness_set_flags` does not count, since one fixture may set several flags.
+    """
     return (one.source_kind, one.source) == (other.source_kind, other.source) and one.set != SET_FLAGS_FIXTURE
 
 
 def _check_source(flag: Flag) -> None:
-    """Raise `FlagError` unless a flag has exactly one valid source that can have all of its values."""
+    """Raise `FlagError` unless a flag has exactly one source, which is valid and can express all values of the flag."""
     kinds = [kind for kind in SOURCE_KINDS if getattr(flag, kind)]
     if len(kinds) > 1:
         raise FlagError(f"flag {flag.name!r} has several sources, {' and '.join(kinds)}; keep one of them")

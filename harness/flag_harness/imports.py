@@ -13,8 +13,8 @@ from flag_harness.errors import ConfigError
 def import_attribute(name: str, noun: str, example: str, folder: Path | None = None) -> Any:
     """Import the object that `name` refers to as `module:attribute`. Modules in `folder` are found too.
 
-    Raise `ConfigError` naming the part that cannot be found. Error messages call the object a `noun`, and show
-    `example` if `name` is malformed.
+    Raise `ConfigError` naming the part that cannot be found. In messages, `noun` says what the object is (such as
+    `agent`), and `example` shows how to write `name`.
     """
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
@@ -30,7 +30,9 @@ def import_attribute(name: str, noun: str, example: str, folder: Path | None = N
 
 
 def _import_module(name: str, noun: str, module: str) -> Any:
-    """Import a module. Raise `ConfigError` if that fails; `noun` and `name` say for what it is needed."""
+    """Import a module, or raise `ConfigError` if that fails. For the message, `noun` and `name` say what is imported
+    from it.
+    """
     try:
         return importlib.import_module(module)
     except ImportError as error:

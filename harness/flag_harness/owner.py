@@ -32,7 +32,7 @@ class CodeOwner:
 
     Attributes:
         name: the node id of a test, or the name of a fixture with its scope.
-        is_shared: True for a fixture that several tests share. The threads that it keeps work for all of them.
+        is_shared: True for a fixture that several tests share, whose threads therefore work for all these tests.
         is_active: True while the code of the test, or the setup or teardown of the fixture, runs.
         has_ended: True after the teardown. Requests that the owner sends from then on are late.
     """
@@ -97,7 +97,9 @@ _CURRENT_FLAG_SCOPE: ContextVar[object | None] = ContextVar("flag_harness_scope"
 
 
 def current_flag_scope() -> object | None:
-    """Return the flag values that the running code was started under, or None if they are unknown."""
+    """Return the `flag_harness.sources.FlagScope` that holds the flag values of the running code, or None if it is
+    unknown.
+    """
     return _CURRENT_FLAG_SCOPE.get()
 
 

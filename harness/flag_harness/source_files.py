@@ -15,7 +15,10 @@ MAX_CODE_FILES = 2_000
 
 
 def read_code_files(root: Path, suffixes: Collection[str]) -> dict[str, str]:
-    """Return the text of each file that can be read, by its path below `root`; none if there are too many files."""
+    """Return the text of each readable file with one of the suffixes, by its path below `root`.
+
+    Return an empty dict if there are more than `MAX_CODE_FILES` such files.
+    """
     texts = dict(islice(source_texts(root, suffixes), MAX_CODE_FILES + 1))
     if len(texts) > MAX_CODE_FILES:
         return {}

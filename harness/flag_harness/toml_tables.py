@@ -35,9 +35,8 @@ def toml_string(text: str) -> str:
 
 
 def parse_toml(text: str, source: object) -> dict[str, Any]:
-    """Parse TOML text. Raise `ConfigError` if it is invalid; it names `source`, and the line if it is known.
-
-    `source` is the name of the file.
+    """Parse TOML text. Raise `ConfigError` if it is invalid; the message has the file's name `source` and, if known,
+    the line.
     """
     try:
         return tomllib.loads(text)
@@ -48,7 +47,7 @@ def parse_toml(text: str, source: object) -> dict[str, Any]:
 
 
 def find_line_of_error(text: str, message: str) -> int:
-    """Return the number of the line that an error message is about, or 1 if it is not found.
+    """Return the number of the line that `message`, an error about the TOML `text`, refers to, or 1 if it is not found.
 
     The message names a table and its keys, as in `[tool.x] key = 5 must be a string`. The line is that of the most
     deeply nested key.
@@ -64,7 +63,9 @@ def find_line_of_error(text: str, message: str) -> int:
 
 
 def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
-    """Return the line number, counted from 1, at which each table and each key begins."""
+    """Return the line number, counted from 1, at which each table and each key begins, by the path of names that leads
+    to it.
+    """
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
@@ -125,7 +126,7 @@ def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
 
 
 def _type_at_path(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
-    """Return the type of the value at a path inside a type.
+    """Return the type hint of the value at a path inside the type `hint`.
 
     Each step of the path is a pair: the name of a field and an empty string, or an empty string and an index.
     """
@@ -163,7 +164,9 @@ def _type_description(hint: Any) -> str:
 
 
 def _value_at_path(table: Any, steps: Sequence[tuple[str, str]]) -> Any:
-    """Return the value at a path inside a table. Each step is a pair, as in `_type_at_path`."""
+    """Return the value at a path inside a table. Each step is a pair: a key and an empty string, or an empty string and
+    an index.
+    """
     for name, index in steps:
         table = table[name] if name else table[int(index)]
     return table

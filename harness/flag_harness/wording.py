@@ -18,7 +18,7 @@ def count_with_noun(number: int, noun: str, plural: str = "") -> str:
 
 
 def join_names(names: Iterable[str], most: int = MAX_NAMES) -> str:
-    """Return the first names as a list in words, and how many more there are.
+    """Return the first `most` names as a list in words, without duplicates, followed by the number of the other names.
 
     >>> join_names(["a", "b", "a", "c"], most=2)
     'a, b and 1 more'
@@ -28,7 +28,7 @@ def join_names(names: Iterable[str], most: int = MAX_NAMES) -> str:
 
 
 def ratio_text(ratio: float) -> str:
-    """Return how one number compares to another: from twice as much on as a multiple, else as the change in percent.
+    """Return `ratio` as a text: as a multiple if it is at least 2, and otherwise as the change in percent.
 
     >>> ratio_text(0.732), ratio_text(1.015), ratio_text(25.3)
     ('-26.8 %', '+1.5 %', '25.3 times')
@@ -47,7 +47,7 @@ def ratio_range_text(low: float, high: float) -> str:
 
 
 def is_multiple(ratio: float) -> bool:
-    """Return whether a ratio is written as a multiple, and not in percent."""
+    """Return whether `ratio_text` writes a ratio as a multiple, and not as a change in percent."""
     return round(ratio, 3) >= _MIN_RATIO_SHOWN_AS_MULTIPLE
 
 
