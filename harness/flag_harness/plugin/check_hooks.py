@@ -1,7 +1,7 @@
-"""The hooks of `test/checks.py`, which is imported once a test needs them.
+"""The hooks that call `test/checks.py`, which is imported once a test needs it.
 
-This module is registered before the conftest files are loaded, so that their hooks see the reports with what the checks
-found.
+This module is registered before the conftest files are loaded. So the hooks of conftest files see reports that already
+contain the results of the checks.
 """
 
 from collections.abc import Generator

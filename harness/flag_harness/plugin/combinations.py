@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class CommandLineFlags:
-    """The options about flags: which combinations to run, which flags are pinned or judged, and production's state.
+    """The options about flags: which combinations to run, which flags have a fixed value, which are judged, and the
+    values of production.
 
     `selected_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
     """
@@ -32,9 +33,10 @@ class CommandLineFlags:
     def flags_with_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
-        """Return the flags that have a value in each combination of a test: those in `names`, which vary.
+        """Return those of `flags` that get a value in each combination of a test: the flags in `names`, which vary.
 
-        If the command line pins flags or starts from production, the declared and the pinned flags are added.
+        If the command line fixes flags (`--harness-flags`) or starts from production's values (`--harness-baseline`),
+        the flags in `declared` and the fixed ones get a value too.
         """
         more = {*declared, *self.pins} if self.pins or self.baseline else set()
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
@@ -69,7 +71,7 @@ def add_flag_options(group: pytest.OptionGroup) -> None:
 
 
 def configure_flags(config: pytest.Config) -> None:
-    """Read the options about flags. Raise `FlagError` for an unknown flag, or for options that contradict."""
+    """Read the options about flags. Raise `FlagError` if one names an unknown flag, or if two contradict each other."""
     selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
     flags = all_flags(config)
     if path and selection:
@@ -117,13 +119,15 @@ def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[F
 
 
 class _BaselineHeaderLines:
-    """Prints in pytest's header the flag values of production, which the run starts from."""
+    """Prints in pytest's header the values that the flags have in production, from which the run starts."""
 
     def __init__(self, path: str, baseline: "ProductionBaseline") -> None:
         self._path, self._baseline = path, baseline
 
     def pytest_report_header(self) -> list[str]:
-        """Return lines with the baseline's flag values, and with the parts of the export that it leaves out."""
+        """Return header lines: one with production's flag values, and one for each part of the exported values that is
+        not used.
+        """
         values = ", ".join(f"{name}={value}" for name, value in self._baseline.values.items())
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
@@ -173,9 +177,10 @@ def _add_combination_fixture(fixtures: list[str]) -> None:
 
 
 def combination_in_flags_marks(node: pytest.Item, flags: Sequence[Flag]) -> "Combination":
-    """Return the combination of a test without a matrix: the flags that its `flags` marks pin, the others at defaults.
+    """Return the combination of a test without a matrix: the flags in its `flags` marks have the values given there,
+    other flags their defaults.
 
-    Marks win over the command line, and nearer marks over others.
+    Marks win over the command line, and marks nearer to the test over other marks.
     """
     from flag_harness.matrix import (  # imported here: runs without the harness do not need it
         pin_flags,
@@ -206,7 +211,9 @@ def _flag_values_of_mark(mark: pytest.Mark) -> Mapping[str, object]:
 
 
 def _combinations_of_mark(config: pytest.Config, mark: pytest.Mark, nodeid: str) -> "tuple[Combination, ...]":
-    """Return the combinations that the mark, the command line and its node ids select for a test."""
+    """Return the combinations that a test runs under, as selected by `mark`, the command line, and the node ids that it
+    names.
+    """
     from flag_harness.plugin.requested_combinations import combinations_in_node_ids
 
     selected = config.stash[COMMAND_LINE_FLAGS_KEY].selected_by_mark
@@ -241,14 +248,17 @@ def _flags_and_combinations_of_mark(
 
 
 def combinations_of_run(config: pytest.Config) -> "tuple[Combination, ...]":
-    """Return the combinations of all declared flags that the command line selects."""
+    """Return all combinations of the declared flags that the command line selects."""
     return _flags_and_combinations(config, [flag.name for flag in declared_flags(config)], "")[1]
 
 
 def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
-    """Return the flags that get a value, and the combinations, in which only the flags in `names` vary."""
+    """Return all flags that get a value, and the combinations to run: in these, only the flags in `names` vary.
+
+    `selection` is the mark's choice of combinations, used if the command line makes none.
+    """
     from flag_harness.matrix import pin_unnamed_flags, select_combinations
     from flag_harness.matrix.baseline import baseline_combinations
     from flag_harness.matrix.compared_combinations import combinations_to_compare

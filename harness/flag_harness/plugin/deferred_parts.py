@@ -1,6 +1,6 @@
-"""Wait with the parts of the plugin that follow each test until a collected test uses the harness.
+"""Delay registering the parts of the plugin that act on each test until a collected test uses the harness.
 
-In a run that does not use it, no hook of the harness is called for any test.
+In a run without such a test, no hook of the harness is called for any test.
 """
 
 import pytest
@@ -13,19 +13,19 @@ CHECKS_PLUGIN_NAME = "flag-harness-checks"
 HARNESS_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARK_DESCRIPTIONS)
 """The names of the marks of the harness."""
 _FIXTURE_PREFIX = "harness_"
-"""The prefix of a fixture that every fixture of the harness requests, or is."""
+"""Every fixture of the harness has a name with this prefix, or requests a fixture that has one."""
 _OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
-"""The options of the harness that have no prefix."""
+"""The options of the harness whose names lack the prefix `harness_`."""
 _OPTIONS_OF_OTHER_OPTIONS = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
-"""Options that do nothing without another one, and have a default."""
+"""Options that have a default, and that do nothing unless another option is given too."""
 
 
 DEFERRED_PARTS_KEY = pytest.StashKey[list[object]]()
-"""The parts that are registered now, the checks aside."""
+"""The stash key of the parts of the plugin that are registered now, except the checks of each test."""
 
 
 def needs_parts_around_all_tests(config: pytest.Config) -> bool:
-    """Return True if an option or a setting needs the parts around tests that do not use the harness, too.
+    """Return True if an option or a setting needs the parts of the plugin even for tests that do not use the harness.
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
     """
@@ -51,7 +51,11 @@ def has_harness_fixture_or_mark(item: pytest.Item) -> bool:
 
 
 class DeferredPluginParts:
-    """Registers the parts once all tests are collected, if one of them uses the harness, or else unregisters them."""
+    """Once all tests are collected, registers the parts of the plugin that act on each test if one of them uses the
+    harness.
+
+    Otherwise, unregisters the parts that are registered.
+    """
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:

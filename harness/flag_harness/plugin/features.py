@@ -25,13 +25,13 @@ CASE_COUNTS = {
     "integration": 4,
     ALL_CASES: 25,
 }
-"""The number of cases that each name selects. A run of the whole suite stops if it finds other numbers."""
+"""The number of cases that each feature selects. A run of the whole suite stops if it finds other numbers."""
 
 _PARTIAL_RUN_OPTIONS = ("keyword", "markexpr", "deselect", "ignore", "ignore_glob", "lf")
 """Options of pytest that leave out some of the cases."""
 
 FEATURE_BY_SHORT_NAME = {"stream": "streaming", "cache": "prompt_cache", "output": "extended_output"}
-"""The short names that `--feature` takes too, and the full names."""
+"""The short names that `--feature` also accepts, each with the full name of the feature."""
 
 FEATURES_MARK = "features(*names): the features that a case is about; it is selected by `--feature` with any of them"
 

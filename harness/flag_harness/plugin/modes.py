@@ -11,7 +11,7 @@ RecordMode: TypeAlias = Literal["none", "once", "new_episodes", "all", "rewrite"
 RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 UPSTREAM_NAMES = ("live", "simulator")
 CASES_PACKAGE = "flag_harness.conformance"
-"""The cases, as a package: `pytest --pyargs flag_harness.conformance`."""
+"""The name of the package with the 25 cases: `pytest --pyargs flag_harness.conformance` runs them."""
 
 _OTHER_PLUGINS_BY_OPTION = {
     "--block-network": ("recording",),

@@ -125,7 +125,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def _register_plugin_parts(config: pytest.Config) -> None:
-    """Register the parts of the plugin that follow the collection, and those that follow each test if it is used."""
+    """Register the parts of the plugin that act on the collection and, once a test needs them, those that act on each
+    test.
+    """
     config.stash[CASSETTE_USE_TRACKER_KEY] = CassetteUseTracker(config)
     config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER_KEY], "flag-harness-claims")
     if (follows_all := needs_parts_around_all_tests(config)) or is_configured(config):

@@ -1,4 +1,6 @@
-"""Register the parts of the plugin that follow each test. Only a run that uses the harness has them."""
+"""Register the parts of the plugin that act on each test. A run that does not use the harness never imports this
+module.
+"""
 
 import pytest
 
@@ -26,7 +28,7 @@ from flag_harness.plugin.vcr.options import configure_vcr
 
 
 def register_plugin_parts(config: pytest.Config) -> None:
-    """Register the parts of the plugin that follow each test. Do nothing if they are registered already."""
+    """Register the parts of the plugin that act on each test. Do nothing if they are registered already."""
     if DEFERRED_PARTS_KEY in config.stash:
         return
     plugins = config.pluginmanager

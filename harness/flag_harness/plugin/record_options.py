@@ -1,4 +1,4 @@
-"""Add the options about what a run keeps, and about what fails it at its end."""
+"""Add the options that say what a run keeps, and what makes it fail at its end although its tests passed."""
 
 from pathlib import Path
 

@@ -56,12 +56,14 @@ class FixtureFailure(Refusal, _FailureWithoutTraceback):
 
 
 class LateNetworkFailure(NetworkFailure, LateRequest):
-    """A thread or task tried to reach the network after the test that started it had ended."""
+    """A thread or task tried to reach the network after the test or fixture that started it had ended."""
 
 
 @contextmanager
 def hide_refusals_in_threads() -> Iterator[None]:
-    """Do not report a thread that a refused request has ended: the failure of the test says why it was refused."""
+    """In the context, do not report a thread that a refused request has ended: the failure of the test already says
+    why.
+    """
     report_thread = threading.excepthook
 
     def report_other_thread(arguments: "threading.ExceptHookArgs") -> None:
@@ -75,5 +77,5 @@ def hide_refusals_in_threads() -> Iterator[None]:
 
 
 def refusals_of_running_test(refusals: Sequence[Refusal]) -> list[Refusal]:
-    """Return the refusals without those that are reported against a test that has ended."""
+    """Return the refusals, except those that belong to a test that has already ended and are reported as its errors."""
     return [one for one in refusals if not isinstance(one, LateRequest)]

@@ -10,9 +10,10 @@ from flag_harness.matrix import Combination, flag_space, parse_combination
 
 
 def combinations_in_node_ids(config: pytest.Config, nodeid: str, flags: Sequence[Flag]) -> Iterator[Combination]:
-    """Yield the combinations in node ids such as `test_a.py::test_x[streaming]` that name this test function.
+    """Yield the combinations in node ids on the command line, such as `test_a.py::test_x[streaming]`, that name this
+    test function.
 
-    Any allowed combination can be run by its id, also one that the test's matrix leaves out.
+    A combination that the flags allow can be run by its id even if the test's matrix leaves it out.
     """
     named = [argument for argument in config.args if "[" in argument]
     if not named:

@@ -1,4 +1,4 @@
-"""Private: finds the test or fixture that a request belongs to, and refuses its requests after its end.
+"""Private: finds the test or fixture that sent a request, and refuses requests that are sent after its end.
 
 `transports.border` guards the routes to the network.
 """

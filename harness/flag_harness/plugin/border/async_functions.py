@@ -17,7 +17,11 @@ from flag_harness.owner import CodeOwner, SubmittedWork, attribute_code_to_owner
 
 @contextmanager
 def set_request_owner_in_async_test(owner: CodeOwner, item: pytest.Item) -> Iterator[None]:
-    """Make `owner` the owner of an async test's requests and leftover tasks. Do nothing for a sync test."""
+    """While the context is open, make `owner` the owner of the requests of an async test and of the tasks that it
+    leaves running.
+
+    For a sync test, do nothing.
+    """
     if not isinstance(item, pytest.Function) or not inspect.iscoroutinefunction(item.obj):
         yield
         return
@@ -47,7 +51,9 @@ def set_request_owner_in_async_test(owner: CodeOwner, item: pytest.Item) -> Iter
 
 @contextmanager
 def set_request_owner_in_async_fixture(owner: CodeOwner | None, fixturedef: "pytest.FixtureDef[Any]") -> Iterator[None]:
-    """Make `owner` the owner of the requests of an async fixture. Do nothing for a sync fixture."""
+    """Make `owner` the owner of the requests that an async fixture sends in its setup and teardown. Do nothing for a
+    sync fixture.
+    """
     original: Any = fixturedef.func
     function = getattr(original, "__func__", original)
     if inspect.isasyncgenfunction(function):

@@ -36,7 +36,7 @@ _ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
 
 
 def uses_harness(item: pytest.Item | None) -> bool:
-    """Return True if the requests of a test are answered by its cassette, the simulator or the live API."""
+    """Return True if the harness answers a test's requests (from a cassette, the simulator or the live API)."""
     return item is not None and "harness_cassette" in getattr(item, "fixturenames", ())
 
 
@@ -96,7 +96,9 @@ class NetworkBorder:
         return report
 
     def wait_for_work_that_delays_exit(self) -> None:
-        """Wait for threads and jobs that would delay Python's exit anyway, so that their late requests are reported."""
+        """At the end of the run, wait for threads and jobs that would delay Python's exit anyway, so that requests
+        which they send too late are reported.
+        """
         deadline = time.monotonic() + MAX_SECONDS_TO_WAIT_AT_EXIT
         while time.monotonic() < deadline and any(
             work.delays_exit for owner in self._owners_with_running_work for work in owner.running_work
@@ -138,7 +140,9 @@ class NetworkBorder:
         self._active_owners.remove(owner)
 
     def refuse_further_requests(self, owner: CodeOwner, *, is_recording: bool) -> None:
-        """Refuse all later requests of an owner. If it was recorded, note the work that it left running."""
+        """Refuse all later requests of an owner. If its requests were recorded, note which threads and tasks it left
+        running.
+        """
         owner.end()
         if left := owner.running_work:
             self._owners_with_running_work.append(owner)
@@ -161,7 +165,9 @@ class NetworkBorder:
         self._libraries = loaded_http_libraries()
 
     def remove_patches_if_idle(self) -> None:
-        """Remove the patches if no test or fixture that used the harness has left anything running."""
+        """Remove the patches, unless a test or fixture that used the harness is running or has left something
+        running.
+        """
         self._owners_with_running_work = [owner for owner in self._owners_with_running_work if owner.running_work]
         if not (
             self._active_owners or self._owners_with_running_work or any(owner.running_work for owner in self.fixtures)
@@ -174,9 +180,9 @@ class NetworkBorder:
             self._patches = None
 
     def owner_of_running_code(self) -> CodeOwner | None:
-        """Return the owner of requests that the running code sends, or None if it is unknown.
+        """Return the test or fixture that owns the requests of the running code, or None if it is unknown.
 
-        Threads and tasks that a fixture of a wide scope keeps running work for the current test.
+        Threads and tasks that a fixture of a wide scope keeps running belong to the current test.
         """
         owner = current_code_owner()
         if owner is not None and owner.is_shared and not owner.is_active and self._active_owners:
@@ -184,7 +190,7 @@ class NetworkBorder:
         return owner
 
     def owner_of_request(self, request: Any) -> CodeOwner | None:
-        """Return the test or fixture that owns a request. Raise `LateRequest` if it has ended."""
+        """Return the test or fixture that owns a request. Raise `LateRequest` if that test or fixture has ended."""
         owner = self.owner_of_running_code()
         if owner is not None and owner.has_ended:
             sent = f"{request.method} {Request(request.method, str(request.url), (), b'').path}"
@@ -192,7 +198,10 @@ class NetworkBorder:
         return owner
 
     def make_network_failure(self, message: str) -> NetworkFailure:
-        """Return the error for an attempt to reach the network. If the owner has ended, report it as late work."""
+        """Return the error for an attempt to reach the network, with `message` as its text.
+
+        If the test or fixture that attempts it has ended, the error is a `LateNetworkFailure`.
+        """
         owner = self.owner_of_running_code()
         if owner is None or not owner.has_ended:
             return NetworkFailure(message)
@@ -217,12 +226,15 @@ class NetworkBorder:
         return self.owner_of_request(request) in (None, owner, owner.job_owner)
 
     def owner_of_test(self, item: pytest.Item) -> CodeOwner:
-        """Return the owner of a test's requests. Make one if the test has none yet."""
+        """Return the `CodeOwner` that stands for a test. Create it on the first call."""
         self.begin_test(item)
         return item.stash[_OWNER_KEY]
 
     def _choose_route(self, http_request: Any) -> "AnswerRoute | None":
-        """Return who answers a request that no `cassette` fixture has answered, or None to leave it alone."""
+        """Return the route (upstream, layers and clock) that answers a request that no `cassette` fixture has answered.
+
+        Return None to leave the request alone, because its owner is unknown or does not use the harness.
+        """
         owner = self.owner_of_request(http_request)
         if owner is None:
             return None
@@ -254,4 +266,4 @@ def _current_task_or_thread() -> str:
 
 
 BORDER_KEY = pytest.StashKey[NetworkBorder]()
-"""The border of the run."""
+"""The stash key of the run's `NetworkBorder`, which finds the owner of each request."""

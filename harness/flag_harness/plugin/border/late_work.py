@@ -12,11 +12,17 @@ if TYPE_CHECKING:
     from flag_harness.plugin.border.border import NetworkBorder
 
 _REFUSED_REQUESTS_ATTRIBUTE, _WORK_LEFT_ATTRIBUTE = "flag_harness_late_requests", "flag_harness_left_running"
-"""The attributes of a report that hold pairs of a test and a message; in a worker's output, the keys."""
+"""The attributes of a report that hold late requests and work left running, as pairs of a test and a message.
+
+A worker of pytest-xdist sends what it has no report for under the same names, as keys of its output.
+"""
 
 
 def make_late_request_message(owner: str, what: str, sender: str) -> str:
-    """Return the message for a request that was refused because its test or fixture had ended."""
+    """Return the message for a request that was refused because its test or fixture had ended.
+
+    `owner` names the test or fixture, `what` the request, and `sender` the thread or task that sent it.
+    """
     return (
         f"{what} was refused: {sender} sent it after {owner}, which started it, had ended.\n"
         "Let the test wait for it: join the thread, await the task, or shut the pool down. If it works for many tests, "
@@ -25,12 +31,14 @@ def make_late_request_message(owner: str, what: str, sender: str) -> str:
 
 
 def make_running_work_message(owner: str, left: Sequence[SubmittedWork]) -> str:
-    """Return the line that names the threads, tasks and jobs that a test or fixture left running."""
+    """Return the line that names the threads, tasks and jobs in `left`, which the test or fixture `owner` left
+    running.
+    """
     return f"{owner} was recorded, and left running: {', '.join(work.description for work in left)}"
 
 
 class LateWorkMessages:
-    """Collects messages about refused late requests and work left running, until a report takes them."""
+    """Collects messages about refused late requests and about work left running, until they are moved to a report."""
 
     def __init__(self) -> None:
         self.refused: list[tuple[str, str]] = []
@@ -69,13 +77,13 @@ class LateWorkReporter:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Collect the messages that a worker added after its last report."""
+        """Collect the messages that a worker of pytest-xdist added after its last report."""
         output = getattr(node, "workeroutput", {})
         self._collect_messages(output.get(_REFUSED_REQUESTS_ATTRIBUTE, ()), output.get(_WORK_LEFT_ATTRIBUTE, ()))
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Report the messages that came after the last report. A worker sends them to the main process."""
+        """Report the messages that were collected after the last report. A worker sends them to the main process."""
         self._border.wait_for_work_that_delays_exit()
         output = getattr(self._config, "workeroutput", None)
         if output is not None:

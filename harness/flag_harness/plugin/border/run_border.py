@@ -1,4 +1,4 @@
-"""The border around a whole run: from `pytest_configure` on, no API key exists and no other host can be reached."""
+"""Keep a whole run offline: from `pytest_configure` on, no API key exists and no other host can be reached."""
 
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import ExitStack
@@ -13,14 +13,14 @@ from flag_harness.plugin.refusals import NetworkFailure
 from flag_harness.plugin.stash import REFUSALS_KEY, TRAFFIC_KEY
 
 _NETWORK_ERROR_TEXTS = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
-"""Two parts of the message about a refused connection: what the test does, and what to do if it needs the network."""
+"""Two parts of the message about a refused connection: what the run does, and what to do if it needs the network."""
 
 
 def register_network_border_of_run(config: pytest.Config) -> None:
-    """Start the border if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
+    """Keep the whole run offline if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
-    A run that may reach the live API has no border. If another plugin has an option `--record-mode` too, that option
-    does not start the border.
+    A run that may reach the live API is not kept offline. `--record-mode` does not count if another plugin has that
+    option too.
     """
     is_explicit = config.getoption("--record-mode", default=None) == "none"
     is_ours = is_explicit and not is_option_of_other_plugin("--record-mode", config.pluginmanager)
@@ -31,9 +31,9 @@ def register_network_border_of_run(config: pytest.Config) -> None:
 
 
 class NetworkBorderOfRun:
-    """Refuses connections of the whole run, and fails the test or the module that attempts one, even if it is caught.
+    """Refuses the connections of a whole run. The test or module that attempts one fails, even if it catches the error.
 
-    While a test has a cassette, this border is open, because the test has a border of its own.
+    While a test has a cassette, this class refuses nothing, because connections of that test are refused separately.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -52,7 +52,7 @@ class NetworkBorderOfRun:
         self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)
 
     def close(self) -> None:
-        """End the border."""
+        """Stop refusing connections."""
         self._patches.close()
 
     @pytest.hookimpl(wrapper=True)
@@ -82,7 +82,7 @@ class NetworkBorderOfRun:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Let the test fail if it catches a refusal. Tests with a cassette note their own refusals."""
+        """If a test catches a refusal, let the test fail anyway. Tests with a cassette note their own refusals."""
         start = len(self._refused)
 
         def refusals_of_test() -> list[Refusal]:
@@ -92,12 +92,12 @@ class NetworkBorderOfRun:
         yield
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the run if code outside of tests and imports tried to reach another host."""
+        """Fail the run if code outside of tests and of imports of modules tried to reach another host."""
         if self._outside and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the attempts of code outside of tests and imports."""
+        """Print the attempts to reach another host that code outside of tests and of imports made."""
         for message in _distinct_refusal_messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)
 

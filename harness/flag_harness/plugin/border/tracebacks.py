@@ -51,10 +51,15 @@ def _top_level_package(module: str) -> str:
 
 
 class RepeatedErrors:
-    """Prints an error that several combinations or tests share once, and names the others there. `-v` prints each."""
+    """If several combinations or tests fail with the same error, prints it once, with the names of the others.
+
+    With `-v`, prints the error of each test.
+    """
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Hide the failures that repeat an error, before pytest prints them. They stay in its short summary."""
+        """Hide the failures that repeat an error, before pytest prints them. pytest's short summary still lists
+        them.
+        """
         terminal = session.config.pluginmanager.get_plugin("terminalreporter")
         if terminal is None or session.config.get_verbosity() > 0:
             return
@@ -68,10 +73,10 @@ class RepeatedErrors:
 
 
 def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
-    """Return the phase, the place and the message of a failure, without what differs in each run, and the test.
+    """Return a key that is equal for failures with the same error: phase, location, message and test.
 
-    A message without a traceback has no place and no test. The result is empty for another failure of a test that has
-    no combinations.
+    The message lacks what differs in each run. For a message without a traceback, the key has only phase and message.
+    For any other failure of a test without combinations, and if nothing failed, the key is empty.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
@@ -85,9 +90,9 @@ def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
 
 
 def _hide_reports(first: pytest.TestReport, others: list[pytest.TestReport]) -> None:
-    """Print the first report only, and name the others after it.
+    """Print only the first of several reports with the same error, and name the tests of the others after it.
 
-    Of an error in a setup or teardown pytest prints each report, so that those of the others become one line.
+    pytest prints every error of a setup or teardown, so there the other reports are shortened to one line.
     """
     if not others:
         return

@@ -36,7 +36,9 @@ _PACKAGES_WITHOUT_REQUESTS = ("_pytest.", "anyio.", "flag_harness.", "hypothesis
 
 
 class WideScopeFixtureHooks:
-    """Answers the requests of wide-scope fixtures, in setup and teardown, if tests with a cassette use them."""
+    """Answers the requests that fixtures of a wider scope than one test send in setup and teardown, if tests with a
+    cassette use them.
+    """
 
     def __init__(self, border: NetworkBorder) -> None:
         self._border = border
@@ -47,7 +49,9 @@ class WideScopeFixtureHooks:
     def pytest_fixture_setup(
         self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Let the requests of a fixture's setup belong to the test, or to the fixture itself if its scope is wider."""
+        """Let requests during a fixture's setup belong to the test, or to the fixture itself if its scope is wider than
+        one test.
+        """
         if fixturedef.scope == "function" or not self._must_answer_requests(fixturedef, request):
             owner = current_code_owner() if fixturedef.scope == "function" else None
             if owner is current_code_owner() is None:
@@ -67,7 +71,9 @@ class WideScopeFixtureHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the misses of the fixtures that were set up or torn down in this phase."""
+        """Attach to the report the misses (requests that no cassette holds) of fixtures that were set up or torn down
+        in this phase.
+        """
         report = yield
         failure = str(call.excinfo.value) if call.excinfo else ""
         for fixture in self._fixtures_of_phase:
@@ -84,7 +90,7 @@ class WideScopeFixtureHooks:
         return report
 
     def _must_answer_requests(self, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> bool:
-        """Return True if a fixture belongs to the project, and a test that uses the harness needs it."""
+        """Return True if the project defines a fixture and a test that uses the harness needs it."""
         if f"{getattr(fixturedef.func, '__module__', '')}.".startswith(
             _PACKAGES_WITHOUT_REQUESTS
         ) and not is_setup_function(fixturedef):
@@ -98,7 +104,9 @@ class WideScopeFixtureHooks:
 
 
 class WideScopeFixture:
-    """A wide-scope fixture from its setup to its teardown, with its traffic once it has sent a request."""
+    """A fixture of a wider scope than one test, from its setup to its teardown, with its requests if it has sent
+    any.
+    """
 
     def __init__(
         self, border: NetworkBorder, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
@@ -120,7 +128,9 @@ class WideScopeFixture:
         request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, self.path)
 
     def get_or_make_traffic(self) -> "CassetteTraffic":
-        """Return the traffic of the fixture. The first call makes it, since most fixtures send no request."""
+        """Return the `CassetteTraffic` that answers the fixture's requests. It is made on the first call, since most
+        fixtures send none.
+        """
         with self._lock:
             if self.traffic is None:
                 self.traffic = self._make_traffic()
@@ -139,7 +149,9 @@ class WideScopeFixture:
         return traffic
 
     def _make_traffic_plan(self) -> "TrafficPlan":
-        """Return the traffic plan. Call it during a test's setup, since it takes the filters of that test."""
+        """Return how the fixture's requests are answered. Call it during a test's setup, since it takes the filters of
+        that test.
+        """
         from flag_harness.plugin.test.plan import make_fixture_plan
 
         return make_fixture_plan(self._request, self.path, self._case)
@@ -197,7 +209,9 @@ class WideScopeFixture:
             self._fail_if_problems([str(error)])
 
     def save_evidence(self) -> None:
-        """Write the answers to the fixture's requests as evidence, since a test that may use the fixture failed."""
+        """Keep the answers to the fixture's requests beside the run record, since a test that may use the fixture
+        failed.
+        """
         if self.is_evidence:
             return
         self.is_evidence = True

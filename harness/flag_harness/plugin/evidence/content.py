@@ -30,7 +30,10 @@ def is_evidence_wanted(config: pytest.Config) -> bool:
 
 
 def evidence_content_level(config: pytest.Config) -> str:
-    """Return how much is kept of failed tests: `full`, `masked`, or `none` if no record and no report is written."""
+    """Return how much of the traffic of failed tests the run keeps: `full`, `masked`, or `none`.
+
+    It is `none` if the run writes neither a record nor a report.
+    """
     if not is_evidence_wanted(config):
         return "none"
     chosen: str | None = config.getoption("--harness-report-content")
@@ -38,10 +41,11 @@ def evidence_content_level(config: pytest.Config) -> str:
 
 
 def evidence_filters(filters: "Filters", content: str) -> "Filters":
-    """Return the filters for the traffic that is kept of failed tests.
+    """Return the filters for the traffic that the run keeps of failed tests.
 
-    They hide keys, and everything that a detector finds, even if it only warns. Unless `content` is `full`, they also
-    hide what looks like an e-mail address, a telephone, account, card or social security number.
+    They hide keys, and everything that one of the project's detectors of personal data finds, even if the detector is
+    set to warn only. Unless `content` is `full`, they also hide what looks like an e-mail address, or a telephone,
+    account, card or social security number.
     """
     from flag_harness.cassette import Filters
     from flag_harness.cassette.redact.detectors import Detector, PatternFinder
@@ -61,9 +65,11 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
 
 
 def find_values_to_remove(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
-    """Return the values that filters for named headers, parameters and keys remove from exchanges, longest first.
+    """Return the values that the filters for named headers, query parameters and JSON paths remove from exchanges,
+    longest first.
 
-    They are then hidden in other texts too, in which patterns and detectors find their values by themselves.
+    These values are then hidden in other texts too. Patterns and detectors need no such list, since they find their
+    values in any text.
     """
     from flag_harness.cassette import Filters
 
@@ -73,8 +79,9 @@ def find_values_to_remove(filters: "Filters", exchanges: "Iterable[tuple[Request
 
 
 def make_evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Callable[[str], str]:
-    """Return a function that masks a text for the record and the report, if the run writes one of them. It hides what
-    `evidence_filters` hide. `traffic.mask` also hides every value that the filters removed from the traffic.
+    """Return a function that hides secrets in a text: every value that the filters removed from the test's traffic.
+
+    If the run writes a record or a report, the function also hides what `evidence_filters` hide.
     """
     if not is_evidence_wanted(config):
         return traffic.mask

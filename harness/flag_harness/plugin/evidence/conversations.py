@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from flag_harness.record.conversation import Conversation, MessagePart
 
 _MAX_PASSAGE_CHARACTERS = 1_000_000
-"""Longer texts are cut. The longest answer of a model, 128,000 tokens, is half as long."""
+"""Texts with more characters are cut. The longest answer of a model, 128,000 tokens, is about half as long."""
 _REPORT_ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
 
@@ -26,8 +26,8 @@ _REPORT_ATTRIBUTE = "flag_harness_conversation"
 def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
     """Attach what a test sent and received to its report, unless the run keeps no conversations.
 
-    The record keeps those of failed tests, and of the nearest passing runs of the same tests; a page, or a report as
-    JSON, keeps all.
+    The run record keeps the conversations of failed tests, and of passing runs of the same tests with the most similar
+    flags. A report in HTML or JSON keeps all.
     """
     content = evidence_content_level(item.config)
     if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
@@ -42,7 +42,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
 
 
 def writes_report_with_conversations(config: pytest.Config) -> bool:
-    """Return whether the run writes a report that has the conversations of all tests: a page, or JSON."""
+    """Return whether the run writes a report that contains the conversations of all tests: an HTML page or JSON."""
     report = config.getoption("--harness-report")
     return report is not None and report.suffix in (".html", ".json")
 
@@ -67,7 +67,7 @@ class ConversationStore:
         self._passages: dict[MessagePart, MessagePart] = {}
 
     def add_conversation(self, conversation: "Conversation") -> None:
-        """Add a conversation. It replaces an earlier one of the same test."""
+        """Store a conversation under the node id of its test. It replaces an earlier conversation of the same test."""
         from msgspec.structs import replace
 
         turns = [
@@ -79,7 +79,7 @@ class ConversationStore:
         self.by_case[conversation.case] = replace(conversation, turns=tuple(turns))
 
     def conversations_to_keep(self, rows: "Sequence[RunRow]") -> "Iterator[Conversation]":
-        """Yield the conversations of failed runs, and of the passing runs that a report compares with them."""
+        """Yield the conversations of failed runs, and of the passing runs with which a report compares them."""
         from flag_harness.report.cells.neighbours import nearest_passing_runs
 
         failed = [row for row in rows if row.outcome == "failed"]
@@ -138,7 +138,9 @@ def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str
 
 
 def _block_text(kind: str, block: Mapping[str, Any]) -> str:
-    """Return a content block as text: its own text, or JSON without its type and cache mark."""
+    """Return a content block as text: its own text, or else its JSON without `type` and `cache_control`. `kind` is its
+    type.
+    """
     if kind in ("text", "thinking") and isinstance(block.get(kind), str):
         return str(block[kind])
     if kind == "tool_result" and isinstance(block.get("content"), str):

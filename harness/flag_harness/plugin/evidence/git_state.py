@@ -8,7 +8,10 @@ _GIT_TIMEOUT_SECONDS = 10
 
 
 def git_commit_and_is_dirty(root: Path) -> tuple[str, bool]:
-    """Return the git commit, and whether tracked files differ from it. Without git: an empty string and False."""
+    """Return the git commit that is checked out, and whether tracked files differ from it.
+
+    If git or a repository is missing, return an empty string and False.
+    """
     commit = _git_output(root, "rev-parse", "HEAD")
     return (commit, bool(_git_output(root, "status", "--porcelain", "--untracked-files=no"))) if commit else ("", False)
 

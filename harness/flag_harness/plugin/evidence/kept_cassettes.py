@@ -28,7 +28,9 @@ def run_record_path(config: pytest.Config) -> Path | None:
 
 
 def make_evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recorder | None":
-    """Return a recorder for a test's answers, or None if a cassette gives them or the run keeps no evidence."""
+    """Return a recorder for a test's answers, or None if they come from a cassette or if the run keeps no traffic of
+    failed tests.
+    """
     if not plan.can_reach_upstream or run_record_path(config) is None or evidence_content_level(config) == "none":
         return None
     from flag_harness.cassette import Recorder
@@ -37,8 +39,9 @@ def make_evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recor
 
 
 def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:
-    """Write the answers to a failed test to the folder of the record, without what `evidence_filters` hide. If they
-    still contain what looks like a key, or cannot be written, warn instead.
+    """Write the answers to a failed test to the folder beside the run record, without what `evidence_filters` hide.
+
+    If the answers still contain what looks like a key, or cannot be written, warn instead.
     """
     record, content = run_record_path(config), evidence_content_level(config)
     if record is None or content == "none":

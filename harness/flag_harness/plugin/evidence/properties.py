@@ -15,8 +15,10 @@ _CTRF_ATTRIBUTE = "_ctrf_metadata"
 
 
 def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
-    """Return the properties of a test: its combination, its requests with their usage, and the upstream. An unknown
-    price or upstream has no property.
+    """Return properties of a test for its report: its combination, its number of requests, their usage and cost, and
+    the upstream.
+
+    A price or an upstream that is unknown is left out.
     """
     metrics, origin = traffic.metrics, fields_about_answer_source(traffic)
     combination = item.stash.get(COMBINATION_KEY, None)

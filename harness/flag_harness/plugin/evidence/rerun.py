@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunHeader
 
 _ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
-"""The options that choose another upstream, by the names of their attributes in pytest."""
+"""The options that choose who answers requests, by the names of their attributes in pytest, with their defaults."""
 _COMMIT_HASH_LENGTH = 10
 
 
@@ -31,14 +31,15 @@ def add_rerun_option(group: pytest.OptionGroup) -> None:
 
 @dataclass(frozen=True, slots=True)
 class EvidenceCassette:
-    """The cassette of a failed test, and whether its texts are `masked` or `full`."""
+    """The cassette kept of a failed test, and whether its texts are `masked` or `full`."""
 
     path: Path
     content: str
 
 
 class FailedTestRerun:
-    """Selects the failed tests of one or several records (shards of one run), and finds their kept cassettes.
+    """Selects the failed tests of one or more run records (several if the run was split into shards), and finds their
+    kept cassettes.
 
     `path` is the option's value, relative to `folder`.
     """
@@ -54,7 +55,7 @@ class FailedTestRerun:
             raise RecordError(f"--harness-rerun={path}: no test failed in this run, so there is nothing to run again")
 
     def reads_record(self, record: Path) -> bool:
-        """Return whether a record is one of those that name the failed tests to run again."""
+        """Return whether `record` is one of the run records from which the failed tests are taken."""
         return any(one.resolve() == record.resolve() for one in self._records)
 
     def find_cassette(self, case: str) -> EvidenceCassette | None:
@@ -65,7 +66,9 @@ class FailedTestRerun:
         return next((EvidenceCassette(path, header.content) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
-        """Yield a line: how many tests are run again, and on which commit and versions they failed."""
+        """Yield a header line that says how many tests are run again, and under which git commit and versions they
+        failed.
+        """
         count = len(self.cases)
         yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code_version()}"
 
@@ -93,7 +96,9 @@ RERUN_KEY = pytest.StashKey[FailedTestRerun]()
 
 
 def configure_rerun(config: pytest.Config) -> None:
-    """Select the failed tests, and let only kept cassettes answer. Raise `RecordError` if there are none."""
+    """Select the failed tests, and let only kept cassettes answer requests. Raise `RecordError` if there are no failed
+    tests or no cassettes.
+    """
     path: Path | None = config.getoption("--harness-rerun")
     if path is None:
         return

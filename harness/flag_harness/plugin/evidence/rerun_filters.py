@@ -11,7 +11,9 @@ from flag_harness.wire.timeline import Request
 
 @dataclass(frozen=True, slots=True)
 class RerunFilters(Filters):
-    """Filters that also hide, in any place, the values that they have removed from earlier requests."""
+    """Filters that also remember the values that they have removed from earlier requests, and hide these anywhere in
+    later ones.
+    """
 
     removed: set[str] = field(default_factory=set, compare=False)
 
@@ -21,12 +23,14 @@ class RerunFilters(Filters):
         return cls(**{one.name: getattr(filters, one.name) for one in fields(filters)})
 
     def filter_sent_request(self, request: Request) -> Request:
-        """Return the request as a kept cassette has it. Values of headers that are not stored are hidden, too."""
+        """Return the request as a kept cassette would have it. Values of headers that cassettes do not store are
+        hidden, too.
+        """
         self._add_removed_values(request)
         return Filters.filter_sent_request(self, request)
 
     def filter_request(self, request: Request) -> Request:
-        """Return the request without its secrets and without those of earlier requests."""
+        """Return the request without its own secrets and without those found in earlier requests."""
         self._add_removed_values(request)
         patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
         rules = Filters(*(getattr(self, one.name) for one in fields(Filters)))

@@ -1,4 +1,4 @@
-"""What the options of a run say, for the header of its record, and which tests they leave out."""
+"""Describe the options of a run for the header of its record, and find the tests that the options leave out."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ OPTIONS_THAT_LEAVE_OUT_TESTS = {
     "collectonly": "--collect-only",
     "stepwise": "--stepwise",
 }
-"""Options that leave out tests without deselecting them, by the names of their attributes in pytest."""
+"""Options that leave out tests without reporting them as deselected. The keys are their attributes in pytest."""
 _COLLECTION_SETTINGS = frozenset(
     {"python_files", "python_classes", "python_functions", "testpaths", "norecursedirs", "addopts"}
     | {"collect_imported_tests"}
@@ -24,7 +24,9 @@ _COLLECTION_SETTINGS = frozenset(
 
 
 def command_line_fields(config: pytest.Config) -> dict[str, Any]:
-    """Return the fields of a record's header that say what the command line asked for, and in which folder."""
+    """Return the fields of a record's header that hold the command line's options and the folder in which pytest was
+    started.
+    """
     return {
         "options": tuple(harness_arguments_for_header(config)),
         "root_options": root_options(config),
@@ -47,23 +49,28 @@ def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
 
 
 def root_options(config: pytest.Config) -> tuple[str, ...]:
-    """Return the options that choose pytest's root and configuration, to be typed in the root directory."""
+    """Return the options that choose pytest's root folder and configuration file, in a form to be typed in the root
+    folder.
+    """
     file = config.getoption("inifilename")
     options = ["-c", _path_in_root(Path(config.inipath or file).resolve(), config)] if file else []
     return (*options, *(["--rootdir=."] if config.getoption("rootdir") else []))
 
 
 def folder_in_repository(root: Path) -> str:
-    """Return the path of a folder in its git repository; empty if it is the top of the repository, or in none."""
+    """Return the path of a folder relative to the top of its git repository, or an empty string.
+
+    The string is empty if the folder is the top of the repository, or is in no repository.
+    """
     top = next((one for one in (root, *root.parents) if (one / ".git").exists()), root)
     return "" if top == root else root.relative_to(top).as_posix()
 
 
 def option_that_leaves_out_tests(config: pytest.Config) -> str:
-    """Return an option in effect that leaves out tests, such as `--lf`, or an empty string.
+    """Return an option in effect that leaves out tests, such as `--lf`, or an empty string if there is none.
 
-    It is found wherever it was set: on the command line, in `PYTEST_ADDOPTS` or in the project's `addopts`. Tests that
-    are deselected, as by `-k`, are known by their names, so they do not count here; neither does `--ignore`.
+    The option may be set on the command line, in `PYTEST_ADDOPTS` or in the project's `addopts`. Options such as `-k`
+    do not count here, because the tests that they deselect are known by name. Neither does `--ignore`.
     """
     for name, option in OPTIONS_THAT_LEAVE_OUT_TESTS.items():
         if value := config.getoption(name, default=None):
@@ -83,7 +90,9 @@ def ignored_paths(config: pytest.Config) -> tuple[str, ...]:
 
 
 def tests_named_on_command_line(config: pytest.Config) -> tuple[str, ...]:
-    """Return the paths and node ids that the command line names, relative to the root. It is empty for all tests."""
+    """Return the paths and node ids that the command line names, relative to the root folder, or an empty tuple if it
+    names none.
+    """
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
         return ()
     selected = []

@@ -1,4 +1,6 @@
-"""Compute what the prompt cache did in a test: the prefixes that broke, and what its marks cost or saved."""
+"""Compute what the prompt cache did in a test: cached prefixes that a changed block made useless, and the cost or
+savings of cache marks.
+"""
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -31,7 +33,10 @@ def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
 
 
 def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
-    """Return a row without the words around the changes that broke a prefix, for records that keep no content."""
+    """Return a row of the run record without the words around each change that made a cached prefix useless.
+
+    It is for records that keep no content of requests.
+    """
     if row.cache is None or not row.cache.breaks:
         return row
     import msgspec
@@ -41,7 +46,10 @@ def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
 
 
 def _remove_secrets_and_personal_data(traffic: "CassetteTraffic", request: "Request") -> "Request":
-    """Return a request without secrets and personal data, as a report shows it: detectors that only warn mask, too."""
+    """Return a request as a report shows it, without secrets and personal data.
+
+    What a detector of personal data finds is hidden even if the detector is set to warn only.
+    """
     from flag_harness.cassette.interaction import request_to_store
 
     filters = traffic.plan.filters

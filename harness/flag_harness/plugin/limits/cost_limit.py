@@ -38,7 +38,7 @@ def configure_cost_limit(config: pytest.Config) -> None:
 
 
 def count_workers_of_all_shards(config: pytest.Config) -> int:
-    """Return into how many equal shares the limit is divided: one for each worker of each shard."""
+    """Return the number of equal shares into which the limit is divided: one for each worker process of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD_KEY]
     return workers * (shard.count if shard else 1)
@@ -61,8 +61,8 @@ class CostLimit:
     def make_cost_limit_layer(self, refusals: list[Refusal]) -> Layer:
         """Return a layer that refuses each request that could exceed the limit, and appends the error to `refusals`.
 
-        An answer may cost up to `max_tokens`. That counts while it is under way, so that requests which are sent at the
-        same time exceed the limit by the cost of one of them at most.
+        Until a request is answered, it counts with the highest cost that `max_tokens` allows. So requests that are sent
+        at the same time exceed the limit by at most the cost of one of them.
         """
         from flag_harness.analysis.spending import estimate_input_cost, highest_possible_cost
 
@@ -86,7 +86,9 @@ class CostLimit:
         return refuse_request_or_count_cost
 
     def _refusal_reason(self, expected: float | None) -> str:
-        """Return why a request must not be sent, or an empty string."""
+        """Return why a request with this `expected` cost in dollars must not be sent, or an empty string if it may be
+        sent.
+        """
         if reason := self._budget.refusal_reason(expected):
             return reason
         if self._under_way and self._budget.spent + self._pending + (expected or 0.0) > self._budget.limit:
@@ -97,9 +99,10 @@ class CostLimit:
         return ""
 
     def _make_cost_counter(self, request: Request, expected: float, pending: float) -> Edit:
-        """Return an edit that passes a response on unchanged, and counts its cost when it ends.
+        """Return an edit that passes a response on unchanged and, when the response ends, counts its actual cost.
 
-        When the response ends, the actual cost of the request replaces the expected one in the money spent.
+        The actual cost then replaces `expected`, the estimated cost of the input, and `pending`, the rest of the
+        highest possible cost.
         """
         from flag_harness.analysis.spending import cost_of_answer
 

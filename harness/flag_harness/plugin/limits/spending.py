@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 NOTHING_SPENT_NOTICE = "--harness-max-cost limits what the live API costs; nothing was sent there, so nothing was spent"
-"""What a run says that has a limit, and plays recordings or asks the simulator."""
+"""The notice at the end of a run that has a cost limit but sent nothing to the live API."""
 
 
 def register_cost_preview(config: pytest.Config) -> None:
@@ -34,10 +34,10 @@ class CostEstimate:
     """What a live run is expected to cost at list price, in US dollars.
 
     Attributes:
-        recorded: the number of tests that will be sent again, and have a recording with a price.
-        cost: what the answers of these recordings cost.
-        unknown: the number of other tests that will be sent.
-        average: what a recording of the project costs on average, or None if none has a price.
+        recorded: the number of tests that will send requests and have a recording with a known price.
+        cost: what the answers in these recordings cost.
+        unknown: the number of other tests that will send requests.
+        average: what a recording of the project costs on average, or None if no recording has a known price.
     """
 
     recorded: int
@@ -75,7 +75,9 @@ class CostPreview:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Print the line once, if workers collect the tests. The recordings tell which of them use the harness."""
+        """Print the line once, if workers of pytest-xdist collect the tests. Tests that have a recording count as using
+        the harness.
+        """
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
         if not self._is_printed and reporter is not None:
             self._is_printed = True
@@ -93,7 +95,7 @@ class CostPreview:
 
     @property
     def _plays_existing_recordings(self) -> bool:
-        """Whether a test that has a recording plays it, so that only other tests send requests."""
+        """True if tests that have a recording play it, so that only tests without a recording send requests."""
         is_disabled = is_recording_disabled(self._config)
         return not is_disabled and record_mode_of_run(self._config) in ("once", "new_episodes")
 
@@ -103,7 +105,10 @@ class CostPreview:
 
 
 def estimate_cost_of_tests(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
-    """Return what the tests will cost. `costs` has the price of each recording, by the node id of its test."""
+    """Return what the tests will cost. `costs` has the price of each recording, by the node id of its test.
+
+    If `only_new` is true, tests that have a recording cost nothing, because they play it.
+    """
     prices = [cost for cost in costs.values() if cost is not None]
     average = sum(prices) / len(prices) if prices else None
     sent = [costs.get(nodeid) for nodeid in nodeids if not (only_new and nodeid in costs)]
@@ -114,9 +119,7 @@ def estimate_cost_of_tests(nodeids: Iterable[str], costs: "dict[str, float | Non
 def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
     """Return what sending the recorded requests again is expected to cost in dollars, by node id.
 
-    A cost is None if a price is unknown.
-
-    Files that are no cassettes are left out.
+    The cost is None if a price is unknown. Files that are no cassettes are left out.
     """
     from flag_harness.analysis.spending import estimate_cost_of_resending  # imported here: only live runs need it
     from flag_harness.cassette import Cassette

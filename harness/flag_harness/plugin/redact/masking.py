@@ -25,7 +25,7 @@ class TrafficMask:
         return redact_api_keys(text)
 
     def _secrets_in_traffic(self) -> tuple[str, ...]:
-        """Return the values that the filters have removed so far, longest first, also from unfinished responses."""
+        """Return the values that the filters have removed so far, longest first. Unfinished responses count too."""
         with self._lock:
             new = self._traffic_log.entries_from(self._read_entries)
             self._read_entries += len(new)
@@ -46,7 +46,10 @@ class _OpenExchange:
         self._read_pieces, self.is_open = -1, True
 
     def new_secrets(self, filters: Filters) -> set[str]:
-        """Return the values that the filters remove, or an empty set if nothing has arrived since the last call."""
+        """Return the values that the filters remove from the request and the response so far.
+
+        Return an empty set if no part of the response has arrived since the last call.
+        """
         arrived = tuple(self._pieces)
         if len(arrived) == self._read_pieces:
             return set()

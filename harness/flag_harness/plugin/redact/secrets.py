@@ -21,7 +21,7 @@ FILTERS_MARK = "harness_filters"
 _STANDARD_LOG_RECORD_ATTRIBUTES = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 """The attributes that every log record has."""
 _PROJECT_FILTERS_KEY = pytest.StashKey["Filters"]()
-"""The filters of the configuration, which are made once in a run."""
+"""The stash key of the filters in the configuration, which are made once in a run."""
 
 
 @pytest.fixture(scope="session")
@@ -137,7 +137,7 @@ def mask_logs(mask: Callable[[str], str]) -> Iterator[None]:
 
 
 def mask_log_record(record: logging.LogRecord, mask: Callable[[str], str]) -> None:
-    """Mask secrets in the message of a log record, in its exception and in its extra attributes."""
+    """Hide secrets in a log record, in place: in its message, its exception and its extra attributes."""
     # a message whose arguments do not fit is left to its handler, which reports the mistake
     with suppress(TypeError, ValueError):
         message = record.getMessage()

@@ -37,7 +37,9 @@ class TestIdMask:
 
 
 def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
-    """Return the parameters of a test with an id in which secrets are hidden; ids of combinations hold none."""
+    """Return the parameters of one parametrized test, with secrets hidden in its id. The id of a flag combination has
+    none.
+    """
     combination = call.params.get("harness_combination")
     ids = [
         part if combination and part == combination.id else mask_part_of_test_id(part, filters) for part in call._idlist
@@ -47,7 +49,7 @@ def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
 
 @lru_cache(maxsize=4096)
 def mask_part_of_test_id(part: str, filters: "Filters") -> str:
-    """Return a part of a test's id without secrets; a hash keeps it different from other ids.
+    """Return a part of a test's id without secrets. A hash of each hidden value keeps different ids different.
 
     >>> from flag_harness.cassette import Filters
     >>> mask_part_of_test_id("model-corp-1234", Filters(patterns=["corp-[0-9]+"]))

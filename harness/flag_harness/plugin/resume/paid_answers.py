@@ -1,7 +1,7 @@
-"""Keep each complete answer of the live API at once, so that a resumed run does not pay for it again.
+"""Keep each complete answer of the live API as soon as it arrives, so that a resumed run does not pay for it again.
 
-The answers are in a file beside the record, until the run has come to its end. A resumed test gets them back, each
-once, if it sends the same request again.
+The answers are in a file beside the record, which is deleted when the run has come to its end. If a resumed test sends
+the same request again, it gets the kept answer. Each answer is used once.
 """
 
 import os
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.plan import TrafficPlan
 
 PAID_ANSWERS_KEY = pytest.StashKey["PaidAnswers | None"]()
-"""The stash key of the answers that the run keeps, or of None if it keeps none."""
+"""The stash key of the run's `PaidAnswers`, which is None if the run keeps no answers."""
 
 
 def configure_paid_answers(config: pytest.Config) -> None:
@@ -49,9 +49,10 @@ class PaidAnswers:
         self._lock = threading.Lock()
 
     def load_answers(self, rewrite: bool) -> None:
-        """Read the answers of the interrupted run. With `rewrite`, remove incomplete lines from the file.
+        """Read the answers of the interrupted run from the file.
 
-        Each process that was killed may have left one.
+        A process that was killed may have left an incomplete line. With `rewrite`, such lines are removed from the
+        file.
         """
         import msgspec
 
@@ -75,7 +76,9 @@ class PaidAnswers:
         self._path.unlink(missing_ok=True)
 
     def make_paid_answers_layer(self, plan: "TrafficPlan") -> Layer:
-        """Return the innermost layer of a test's traffic. It returns answers already paid for, and keeps new ones."""
+        """Return the layer next to the upstream. It answers requests that an earlier run has paid for, and keeps new
+        answers.
+        """
         from flag_harness.cassette import Recorder
         from flag_harness.cassette.interaction import Interaction, request_to_store
 
@@ -95,9 +98,11 @@ class PaidAnswers:
         return answer_or_store_answer
 
     def _store_answer(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
-        """Append an answer to the file, unless it is or contains an error, or the filters hide a part of it.
+        """Append the answer in `recorder` to the file, unless the answer is or contains an error, or the filters hide a
+        part of it.
 
-        A test would get a masked answer back, and might fail because of that.
+        A resumed test would get the masked answer, and might fail because of that. `case` is the test, and `key` stands
+        for the request.
         """
         import msgspec
 
@@ -120,7 +125,10 @@ class PaidAnswers:
 
 
 def _make_edit_that_stores_answer(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
-    """Return an edit that changes nothing, but calls `keep` just before a complete answer ends."""
+    """Return an edit that shows each piece of a response to `edit` and passes it on unchanged.
+
+    It calls `keep` just before a complete answer ends.
+    """
 
     def pass_on_and_store_answer(piece: Piece) -> Iterable[Piece]:
         edit(piece)

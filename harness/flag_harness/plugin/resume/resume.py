@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from flag_harness.record import RunHeader, RunRow
 
 RESUMED_ROWS_KEY = pytest.StashKey["tuple[RunRow, ...]"]()
-"""The stash key of the rows that are taken from the record of the interrupted run."""
+"""The stash key of the run record's rows (one for each test and combination) that are taken over from the interrupted
+run.
+"""
 _RESUMER_PLUGIN_NAME = "flag-harness-resume"
 _RESUMED_ATTRIBUTE = "flag_harness_resumed"
-"""The attribute of reports that were made from a row."""
+"""The attribute of a report that was made from a row of the interrupted run's record."""
 _OPTIONS_THAT_MAY_DIFFER = (
     "--harness-resume",
     "--harness-record",
@@ -89,7 +91,9 @@ def start_resuming(config: pytest.Config) -> None:
 
 
 def is_run_finished(row: "RunRow") -> bool:
-    """Return True if a run of a test need not be repeated: its function ended, with nothing refused or broken."""
+    """Return True if the test in this row need not run again: its function ended, no request was refused, and the
+    provider did not break it.
+    """
     from flag_harness.analysis.verdict.evidence import is_refused_or_broken
 
     is_ended = row.phase == "call" and row.outcome != "inconclusive"
@@ -113,7 +117,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
 
 
 def start_time_of_interrupted_run(config: pytest.Config) -> str:
-    """Return when the interrupted run began that this run resumes, or an empty string if it resumes none."""
+    """Return when the interrupted run that this run resumes began, or an empty string if this run resumes none."""
     resumer: RunResumer | None = config.pluginmanager.getplugin(_RESUMER_PLUGIN_NAME)
     return resumer.header.started_at if resumer is not None else ""
 
@@ -158,7 +162,9 @@ def _options_that_must_match(options: Sequence[str]) -> list[str]:
 
 
 class RunResumer:
-    """Reports the finished runs of an interrupted run from its rows, in place of running their tests."""
+    """Reports the tests that finished in the interrupted run from the rows of its record, without running them
+    again.
+    """
 
     def __init__(self, config: pytest.Config, path: Path, header: "RunHeader", rows: "Sequence[RunRow]") -> None:
         self.path, self.header, self.rows = path, header, rows
@@ -166,11 +172,13 @@ class RunResumer:
         self._is_verdict = bool(config.getoption("--harness-verdict"))
 
     def pytest_report_header(self) -> str:
-        """Return how many runs are taken from the record."""
+        """Return a header line that says how many results are taken from the record of the interrupted run."""
         return f"resumed: {len(self._rows)} runs of {self.path}, begun {self.header.started_at}"
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Report a finished run from its row."""
+        """If the test finished in the interrupted run, report it from its row and return True; otherwise return None to
+        let it run.
+        """
         row = self._rows.get((nodeid_of_first_repetition(item), repetition_index(item)))
         if row is None:
             return None
@@ -197,7 +205,7 @@ class RunResumer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
-        """Count resumed runs separately from those of this run. Failures are shown as failures."""
+        """Count results of the interrupted run separately from those of this run. Failures are shown as failures."""
         if not is_resumed(report) or report.when != "call" or report.failed:
             return None
         return "resumed", "r", ("RESUMED", {"cyan": True})
