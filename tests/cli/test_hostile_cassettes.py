@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cli import main, serve
+from flag_harness.cli import main
+from flag_harness.cli.serve import command as serve
 from flag_harness.errors import CassetteMiss
 from flag_harness.faults import Fault
 from flag_harness.wire.timeline import Request, Upstream

@@ -4,19 +4,17 @@ import argparse
 import json
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.cassette import Cassette, Normalisers, Replay
 from flag_harness.cassette.redact.filters import project_filters
 from flag_harness.cassette.redact.scan import redact_api_keys
+from flag_harness.cli.serve.stop import catch_stop_signals
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteMiss, HarnessError
 from flag_harness.fault_arguments import fault_argument_help_lines
@@ -226,11 +224,11 @@ def _serve_until_stopped(
         origin=origin,
     )
     try:
-        with _stop_signals() as signals, server:
+        with catch_stop_signals() as wait_for_signal, server:
             if not arguments.allow_anyone and not listens_on_loopback(arguments.host):
                 print(_HOST_REACHABLE_BY_OTHERS_WARNING.format(arguments.host), file=sys.stderr, flush=True)
             _print_address(server, what, as_json=arguments.json)
-            signals.get()
+            wait_for_signal()
     except (OSError, OverflowError) as error:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
         raise HarnessError(f"cannot listen on {arguments.host}, port {arguments.port}: {words}") from None
@@ -242,19 +240,3 @@ def _print_address(server: "LoopbackServer", what: str, *, as_json: bool) -> Non
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)
     else:
         print(f"serving {what} at {server.url}\nANTHROPIC_BASE_URL={server.url}", flush=True)
-
-
-@contextmanager
-def _stop_signals() -> "Iterator[SimpleQueue[int]]":
-    """Provide a queue that receives Ctrl-C and SIGTERM, and restore the signal handlers afterwards.
-
-    A signal handler may interrupt code that holds a lock, so it must not use locks; this queue uses none.
-    """
-    signals: SimpleQueue[int] = SimpleQueue()
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    before = [signal.signal(number, lambda number, _: signals.put(number)) for number in numbers]
-    try:
-        yield signals
-    finally:
-        for number, handler in zip(numbers, before, strict=True):
-            signal.signal(number, handler)
