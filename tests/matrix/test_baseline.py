@@ -1,11 +1,13 @@
 """Production's flag values, read from an export of a flag service."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
 from flag_harness.matrix.baseline import read_baseline
 
@@ -50,3 +52,38 @@ def test_an_export_of_all_flags_needs_no_note(tmp_path: Path) -> None:
     on = {**OF_FLAGD, "defaultVariant": "on"}
     baseline = read_baseline(_export(tmp_path, fast=on, cheap={**OF_FLAGD, "defaultVariant": "off"}), FLAGS)
     assert ({"fast": True, "cheap": False}, ()) == (baseline.values, baseline.notes)
+
+
+@pytest.mark.parametrize(
+    ("export", "field"),
+    [
+        ({"flags": {"fast": {"variants": [True]}}}, "fast: Expected `object`, got `array` - at `$.variants`"),
+        ({"flags": {"fast": {**OF_FLAGD, "defaultVariant": 1}}}, "at `$.defaultVariant`"),
+        ({"flags": {"fast": {**OF_LAUNCHDARKLY, "on": "yes"}}}, "at `$.on`"),
+        ({"flags": {"fast": {**OF_LAUNCHDARKLY, "on": False, "offVariation": "0"}}}, "at `$.offVariation`"),
+        ({"flags": {"fast": {**OF_LAUNCHDARKLY, "on": True, "fallthrough": [1]}}}, "at `$.fallthrough`"),
+        (
+            {"flags": {"fast": {**OF_LAUNCHDARKLY, "on": True, "fallthrough": {"rollout": {"variations": [{}]}}}}},
+            "missing required field `variation` - at `$.fallthrough.rollout.variations[0]`",
+        ),
+        ({"items": ["fast"]}, "items[0]: Expected `object`, got `str`"),
+        ({"items": [{"key": "fast", "environments": {"production": 1}}]}, "items[0]: Expected `object`, got `int`"),
+        ({"items": [{"key": "fast", "variations": [True]}]}, "at `$.variations[0]`"),
+    ],
+)
+def test_a_broken_export_is_refused_by_its_field(tmp_path: Path, export: dict[str, Any], field: str) -> None:
+    """The message names the file, the flag and the field, and says what a file must be."""
+    path = tmp_path / "prod.json"
+    path.write_text(json.dumps(export))
+    with pytest.raises(FlagError) as refused:
+        read_baseline(path, FLAGS)
+    assert str(refused.value).startswith(f"{path}: ")
+    assert field in str(refused.value)
+    assert str(refused.value).endswith("give an export of flagd or LaunchDarkly, or {flag: value}")
+
+
+def test_a_pipe_is_no_export(tmp_path: Path) -> None:
+    """Reading it might never end."""
+    os.mkfifo(tmp_path / "prod.json")
+    with pytest.raises(FlagError, match=r"prod\.json cannot be read: is not a regular file"):
+        read_baseline(tmp_path / "prod.json", FLAGS)

@@ -4,9 +4,12 @@ import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+import msgspec
 
 from flag_harness.errors import FlagError
+from flag_harness.files import read_regular_file
 from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.matrix.combination import Combination
 from flag_harness.matrix.covering import rows_with_single_changes
@@ -15,6 +18,50 @@ from flag_harness.matrix.space import FlagSpace
 
 BASELINE_FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
 _PRODUCTION_ENVIRONMENT = "production"
+_MAX_BYTES = 32 << 20
+T = TypeVar("T")
+
+
+class _FlagdFlag(msgspec.Struct):
+    variants: dict[str, Any]
+    defaultVariant: str | None = None  # noqa: N815 - the name in the export, as those below
+    state: Any = None
+    targeting: Any = None
+
+
+class _RolloutPart(msgspec.Struct):
+    variation: int
+    weight: float
+
+
+class _Rollout(msgspec.Struct):
+    variations: tuple[_RolloutPart, ...] = ()
+
+
+class _Fallthrough(msgspec.Struct):
+    variation: int | None = None
+    rollout: _Rollout | None = None
+
+
+class _LaunchDarklyFlag(msgspec.Struct):
+    on: bool
+    variations: tuple[Any, ...]
+    offVariation: int | None = None  # noqa: N815
+    fallthrough: _Fallthrough | None = None
+    rules: Any = None
+    targets: Any = None
+    contextTargets: Any = None  # noqa: N815
+    prerequisites: Any = None
+
+
+class _Variation(msgspec.Struct):
+    value: Any = None
+
+
+class _LaunchDarklyItem(msgspec.Struct):
+    key: str
+    variations: tuple[_Variation, ...] = ()
+    environments: dict[str, dict[str, Any]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +85,12 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
     the flags, or gives a flag an unknown value.
     """
     try:
-        document = json.loads(path.read_bytes())
-    except OSError as error:
-        raise FlagError(f"{path} cannot be read: {error.strerror}; give {BASELINE_FORMATS}") from None
+        data = read_regular_file(path, _MAX_BYTES)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise FlagError(f"{path} cannot be read: {why}; give {BASELINE_FORMATS}") from None
+    try:
+        document = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise FlagError(f"{path} is not JSON: {error}; give {BASELINE_FORMATS}") from None
     if not isinstance(document, dict):
@@ -131,7 +181,9 @@ def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedF
     value}` object.
     """
     if isinstance(document.get("items"), list):
-        yield from ((str(item.get("key")), _parse_launchdarkly_item(item)) for item in document["items"])
+        for number, row in enumerate(document["items"]):
+            item = _convert(row, _LaunchDarklyItem, f"items[{number}]")
+            yield item.key, _parse_launchdarkly_item(item)
         return
     flags, values = document.get("flags"), document.get("flagValues")
     described = flags if isinstance(flags, dict) and all(isinstance(flag, dict) for flag in flags.values()) else {}
@@ -143,53 +195,63 @@ def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedF
         yield from ((key, _ExportedFlag(value)) for key, value in document.items() if not key.startswith("$"))
 
 
-def _parse_flagd_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
+def _convert(value: Any, kind: type[T], where: str) -> T:
+    """Convert a part of an export. Raise `FlagError` that names its first wrong field if it is invalid."""
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise FlagError(f"{where}: {error}; give {BASELINE_FORMATS}") from None
+
+
+def _parse_flagd_flag(key: str, row: Mapping[str, Any]) -> _ExportedFlag:
     """Return the value that flagd serves for the flag `key`: its default variant, without targeting."""
-    variants, default = flag["variants"], flag.get("defaultVariant")
-    if flag.get("state") == "DISABLED":
+    flag = _convert(row, _FlagdFlag, key)
+    if flag.state == "DISABLED":
         return _ExportedFlag(None, ("is disabled, so the agent's default counts",))
-    if default is None:
+    if flag.defaultVariant is None:
         return _ExportedFlag(None, ("has no defaultVariant, so the agent's default counts",))
-    if default not in variants:
+    if flag.defaultVariant not in flag.variants:
         raise FlagError(
-            f"{key}: defaultVariant {default!r} is none of its variants; {nearest_name_hint(default, variants)}"
+            f"{key}: defaultVariant {flag.defaultVariant!r} is none of its variants; "
+            f"{nearest_name_hint(flag.defaultVariant, flag.variants)}"
         )
-    return _ExportedFlag(variants[default], ("its targeting is not followed",) if flag.get("targeting") else ())
+    notes = ("its targeting is not followed",) if flag.targeting else ()
+    return _ExportedFlag(flag.variants[flag.defaultVariant], notes)
 
 
-def _parse_launchdarkly_flag(key: str, flag: Mapping[str, Any]) -> _ExportedFlag:
+def _parse_launchdarkly_flag(key: str, row: Mapping[str, Any]) -> _ExportedFlag:
     """Return the value that LaunchDarkly serves for the flag `key` if none of the flag's targeting rules applies."""
-    variations = flag.get("variations")
-    if not isinstance(variations, list) or "on" not in flag:
+    if not isinstance(row.get("variations"), (list, tuple)) or "on" not in row:
         raise FlagError(
             f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {BASELINE_FORMATS}"
         )
+    flag = _convert(row, _LaunchDarklyFlag, key)
     notes = []
-    if not flag["on"]:
-        index = flag.get("offVariation")
+    if not flag.on:
+        index = flag.offVariation
     else:
-        fallthrough = flag.get("fallthrough") or {}
-        index = fallthrough.get("variation")
-        if any(flag.get(part) for part in ("rules", "targets", "contextTargets", "prerequisites")):
+        fallthrough = flag.fallthrough or _Fallthrough()
+        index = fallthrough.variation
+        if flag.rules or flag.targets or flag.contextTargets or flag.prerequisites:
             notes.append("its rules are not followed")
-        if index is None and (rollout := (fallthrough.get("rollout") or {}).get("variations")):
-            index = max(rollout, key=lambda part: part["weight"])["variation"]
+        if index is None and fallthrough.rollout and (parts := fallthrough.rollout.variations):
+            index = max(parts, key=lambda part: part.weight).variation
             notes.append("is rolled out by percentage; its largest part counts")
     if index is None:
         return _ExportedFlag(None, (*notes, "serves no variation, so the agent's default counts"))
-    if not 0 <= index < len(variations):
-        raise FlagError(f"{key}: variation {index} does not exist; it has {len(variations)}")
-    return _ExportedFlag(variations[index], tuple(notes))
+    if not 0 <= index < len(flag.variations):
+        raise FlagError(f"{key}: variation {index} does not exist; it has {len(flag.variations)}")
+    return _ExportedFlag(flag.variations[index], tuple(notes))
 
 
-def _parse_launchdarkly_item(item: Mapping[str, Any]) -> _ExportedFlag:
+def _parse_launchdarkly_item(item: _LaunchDarklyItem) -> _ExportedFlag:
     """Return the value that a flag has in production, from an item of LaunchDarkly's REST API, which lists all
     environments.
     """
-    key, environments = item.get("key"), item.get("environments") or {}
+    key, environments = item.key, item.environments
     name = _PRODUCTION_ENVIRONMENT if _PRODUCTION_ENVIRONMENT in environments else next(iter(environments), "")
     if not name or (name != _PRODUCTION_ENVIRONMENT and len(environments) > 1):
         found = ", ".join(environments) or "none"
         raise FlagError(f"{key} has no environment {_PRODUCTION_ENVIRONMENT!r} (found: {found}); export one: ?env=NAME")
-    variations = [variation.get("value") for variation in item.get("variations") or []]
-    return _parse_launchdarkly_flag(str(key), {"variations": variations, **environments[name]})
+    variations = [variation.value for variation in item.variations]
+    return _parse_launchdarkly_flag(key, {"variations": variations, **environments[name]})
