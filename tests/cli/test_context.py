@@ -1,6 +1,5 @@
 """`flag-harness context`, with real files, standard input and the environment."""
 
-import argparse
 import io
 import json
 import subprocess
@@ -10,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cli.context import add_context_command
+from flag_harness.cli import main
 from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.store import load_context, save_context
 
@@ -26,11 +25,7 @@ PROMPT = (
 
 def harness(*words: str | Path) -> int:
     """The exit code of `flag-harness context ...`."""
-    parser = argparse.ArgumentParser(prog="flag-harness")
-    add_context_command(parser.add_subparsers(required=True))
-    arguments = parser.parse_args(["context", *map(str, words)])
-    code: int = arguments.run(arguments)
-    return code
+    return main(["context", *map(str, words)])
 
 
 @pytest.fixture(autouse=True)

@@ -1,7 +1,10 @@
 """The `flag-harness` command itself: exit codes, and an ending that nobody waits for."""
 
+import errno
 import subprocess
 import sys
+from argparse import ArgumentParser, Namespace
+from importlib import import_module
 
 import pytest
 
@@ -16,6 +19,35 @@ def test_a_mistake_is_one_line_and_exit_code_two(
     assert 2 == main(["matrix"])
     message = "MAX_TOKENS='abc' is not a whole number; set it to one, or unset it for 16384\n"
     assert ("", message) == tuple(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left", "out/a\x1b.json"),
+            "out/a\\x1b.json: No space left; make room on the disk",
+        ),
+        (PermissionError(errno.EACCES, "Permission denied", b"x"), "x: Permission denied; give yourself access to it"),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "x"), "x: Is a directory; name another file or folder\n"),
+        (OSError("odd"), "odd; name another file or folder\n"),
+    ],
+)
+def test_what_the_system_refuses_is_one_line_that_names_the_file(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: OSError, message: str
+) -> None:
+    """Whichever command meets it, and nothing in the name of the file reaches a terminal raw."""
+
+    def run(arguments: Namespace) -> int:
+        raise error
+
+    parser = ArgumentParser()
+    parser.set_defaults(run=run)
+    monkeypatch.setattr(import_module("flag_harness.cli.main"), "make_parser", lambda: parser)
+    assert 2 == main([])
+    out, err = capsys.readouterr()
+    assert ("", 1) == (out, err.count("\n"))
+    assert err.startswith(message)
 
 
 def test_a_reader_that_has_had_enough_is_no_error() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.config import read_project_config
-from flag_harness.errors import ContextError, FlagError, HarnessError
+from flag_harness.errors import ContextError, FlagError
 from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF_COMBINATION, SHIPPED_FLAGS, combination_id
 from flag_harness.matrix import flag_values_by_id_part
@@ -58,17 +58,8 @@ def _add_subcommand(
         name, help=summary, description=summary, epilog=epilog, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object, for scripts")
-    parser.set_defaults(run=lambda arguments: _run_command(run, arguments))
+    parser.set_defaults(run=run)
     return parser
-
-
-def _run_command(run: Callable[[argparse.Namespace], int], arguments: argparse.Namespace) -> int:
-    """Run a command and return its exit code. If it fails, print the error on stderr and return 2."""
-    try:
-        return run(arguments)
-    except HarnessError as error:
-        print(error, file=sys.stderr)
-        return 2
 
 
 def _run_save(arguments: argparse.Namespace) -> int:

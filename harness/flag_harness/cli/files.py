@@ -1,8 +1,19 @@
-"""Helpers for commands that read or write many files."""
+"""Helpers for commands that read or write files, and for their messages about them."""
 
+import errno
+import os
+import sys
 from pathlib import Path
 
-from flag_harness.errors import CassetteError
+from flag_harness.errors import CassetteError, HarnessError
+
+_ADVICE_BY_ERROR_NUMBER = {
+    errno.ENOSPC: "make room on the disk, then run the command again",
+    errno.EDQUOT: "make room on the disk, then run the command again",
+    errno.EACCES: "give yourself access to it, then run the command again",
+    errno.EPERM: "give yourself access to it, then run the command again",
+}
+"""What to do about an error of the system, by its number."""
 
 
 class OutputFiles:
@@ -15,6 +26,20 @@ class OutputFiles:
         """Reserve a target file for a source file. Raise `CassetteError` if another source has reserved it."""
         if (other := self._sources.setdefault(target, source)) is not source:
             raise CassetteError(f"{target} would be written from {other} too; write one of them elsewhere")
+
+
+def print_error(error: HarnessError | OSError) -> None:
+    """Print an error on stderr, with unprintable characters escaped, because it may quote any file."""
+    text = str(error) if isinstance(error, HarnessError) else _describe_system_error(error)
+    print("\n".join(map(escape_to_one_line, text.split("\n"))), file=sys.stderr)
+
+
+def _describe_system_error(error: OSError) -> str:
+    """Return which file an error of the system is about, what is wrong, and what to do."""
+    reason = error.strerror or str(error) or type(error).__name__
+    advice = _ADVICE_BY_ERROR_NUMBER.get(error.errno or 0, "name another file or folder")
+    path = "" if error.filename is None else f"{os.fsdecode(error.filename)}: "
+    return f"{path}{reason}; {advice}"
 
 
 def escape_to_one_line(text: str) -> str:

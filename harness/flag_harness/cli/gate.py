@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from flag_harness.cli.files import print_error
 from flag_harness.cli.terminal import add_commands
 from flag_harness.config import find_root
 from flag_harness.errors import ConfigError, GateError, GateRefusalError
@@ -135,7 +136,7 @@ def _run_and_print_refusal(run: Callable[[argparse.Namespace], int], arguments: 
         if arguments.json:
             print(json.dumps({"refused": str(error)}))
         else:
-            print(error, file=sys.stderr)
+            print_error(error)
         return 1
 
 

@@ -12,6 +12,7 @@ from flag_harness.cli.cassette import add_cassette_command
 from flag_harness.cli.completion import add_completion_command
 from flag_harness.cli.context import add_context_command
 from flag_harness.cli.demo import add_demo_command
+from flag_harness.cli.files import print_error
 from flag_harness.cli.gate import add_gate_command
 from flag_harness.cli.init import add_init_command
 from flag_harness.cli.matrix import add_matrix_command
@@ -78,10 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = make_parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
-    except HarnessError as error:
-        print(error, file=sys.stderr)
-        return 2
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the output has closed it, as `head` does
         return 0
+    except (HarnessError, OSError) as error:
+        print_error(error)
+        return 2
     return code

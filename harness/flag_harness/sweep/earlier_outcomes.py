@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from flag_harness.errors import HarnessError
+from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.sweep.judge import OracleFinding, TroubleResult
 
 FORMAT_VERSION = 2
+_MAX_BYTES = 64 << 20
 _IGNORED_OUTCOME = "does not apply"
 
 
@@ -44,10 +46,12 @@ def load_earlier_outcomes(path: Path) -> EarlierOutcomes | None:
     if not path.exists():
         return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(read_regular_file(path, _MAX_BYTES))
         if value["version"] != FORMAT_VERSION:
-            raise HarnessError(f"{path}: version {value['version']} is unknown; delete the file to write it anew")
+            raise HarnessError(f"{path}: version {value['version']!r} is unknown; delete the file to write it anew")
         return EarlierOutcomes({test: dict(outcomes) for test, outcomes in value["outcomes"].items()})
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read: {error.strerror}; name another file") from None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HarnessError(f"{path} is not a baseline of a sweep ({error}); delete it to write it anew") from None
 
@@ -58,5 +62,8 @@ def save_outcomes(path: Path, results: Iterable[TroubleResult]) -> None:
     for one in sorted(results, key=lambda result: (result.nodeid, result.kind, result.trouble)):
         if one.outcome != _IGNORED_OUTCOME:
             outcomes.setdefault(one.nodeid, {})[one.trouble] = describe_outcome(one)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"version": FORMAT_VERSION, "outcomes": outcomes}, indent=1) + "\n", encoding="utf-8")
+    text = json.dumps({"version": FORMAT_VERSION, "outcomes": outcomes}, indent=1) + "\n"
+    try:
+        write_atomically(path, text.encode())
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be written: {error.strerror}; make its folder writable") from None
