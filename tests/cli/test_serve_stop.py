@@ -11,16 +11,17 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli.serve.stop import catch_stop_signals
-from tests.cli.test_serve import _warm, cassette, loop, served, stopped
+from tests.cli.test_serve import _warm, loop, served, stopped
+from tests.cli.test_serve import cassette as recorded
 
-__all__ = ["_warm", "cassette", "loop"]
+__all__ = ["_warm", "loop", "recorded"]
 
 
-def test_a_signal_among_many_requests_is_not_missed(cassette: Path) -> None:
+def test_a_signal_among_many_requests_is_not_missed(recorded: Path) -> None:
     """It comes while the threads of three hundred requests compete with the one that waits for it."""
     sent = b"POST /v1/messages HTTP/1.1\r\nhost: localhost\r\ncontent-length: 2\r\n\r\n{}"
     for _ in range(3):
-        with served("replay", cassette) as (url, process):
+        with served("replay", recorded) as (url, process):
             connection = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
             connection.sendall(sent * 300)
             time.sleep(0.05)
