@@ -274,6 +274,30 @@ def test_sleeps_and_deadlines_of_asyncio_strike(clock: SharedClock) -> None:
     assert 3615 == pytest.approx(clock.now(), abs=1)
 
 
+def test_a_deadline_around_a_sleep_strikes_beside_a_foreign_thread(clock: SharedClock) -> None:
+    """As around a retry that waits longer: the loop sleeps, although its next timer is the deadline."""
+    end = threading.Event()
+
+    def beat() -> None:
+        while not end.wait(0.05):
+            pass
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+
+    async def try_again_after_a_minute() -> None:
+        async with asyncio.timeout(30):
+            await asyncio.sleep(60)
+
+    try:
+        with pytest.raises(TimeoutError):
+            asyncio.run(try_again_after_a_minute())
+    finally:
+        end.set()
+        thread.join()
+    assert 30 <= clock.now() < 35
+
+
 def test_a_loop_waits_for_its_threads(clock: SharedClock) -> None:
     """The deadline does not strike while the thread works."""
 

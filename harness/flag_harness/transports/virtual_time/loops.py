@@ -81,12 +81,14 @@ class _VirtualSelect:
             self._last_wait = real_perf_counter()
 
     def _make_wait(self, timeout: float) -> ThreadWait:
-        """Return the wait of the loop for its next timer, `timeout` seconds from now."""
+        """Return the wait of the loop for its next timer, `timeout` seconds from now.
+
+        It is a sleep if any task sleeps, also if the next timer is a deadline.
+        """
         loop, clock = self._loop, self._clock
-        timer = min(
-            (timer for timer in loop._scheduled if not timer._cancelled), key=lambda one: one._when, default=None
+        is_sleep = clock.has_delayed_answers or any(
+            timer._callback is _asyncio_sleep_callback and not timer._cancelled for timer in loop._scheduled
         )
-        is_sleep = clock.has_delayed_answers or getattr(timer, "_callback", None) is _asyncio_sleep_callback
         return ThreadWait(
             clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_foreign_sockets(loop)
         )
