@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from flag_harness.errors import LateRequest
+from flag_harness.errors import LateRequest, Refusal
 from flag_harness.owner import (
     CodeOwner,
     SubmittedWork,
@@ -109,10 +109,10 @@ def _wrap_submit(original: Any) -> Any:
             try:
                 with attribute_code_to_owner(owner), use_flag_scope(scope):
                     return function(*job_arguments, **job_options)
-            except LateRequest as error:
+            except Refusal as error:
                 if isinstance(pool, ThreadPoolExecutor):
                     raise
-                raise RuntimeError(str(error)) from None  # anything else would end the thread of such a pool
+                raise RuntimeError(str(error)) from None  # what is no Exception ends the thread of such a pool
 
         with attribute_code_to_owner(None), use_flag_scope(None):  # the pool's threads serve others too
             future = original(pool, run_job_for_owner, *arguments, **options)
