@@ -4,13 +4,13 @@ import ipaddress
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import IN_CHILD_PROCESS_TEXT, ChildProcessGuard
-from flag_harness.transports.border.event_loops import guard_uvloop, import_uvloop_early
+from flag_harness.transports.border.event_loops import guard_pycares, guard_uvloop, import_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.flag_services import flag_service_advice
 from flag_harness.transports.patch import replace_attribute
@@ -69,16 +69,22 @@ class _NetworkGuard:
     def open(self) -> Iterator[None]:
         """Check every connection and name lookup inside the context."""
         sockets = socket_audit_handlers(self._check_host, self._check_name_lookup)
+        libraries_in_c = {
+            "uvloop": partial(guard_uvloop, self._check_host),
+            "pycares": partial(guard_pycares, self._check_name_lookup),
+        }
         with ExitStack() as stack:
 
             def guard_import(module: str, *_: Any) -> None:
-                if module == "uvloop" and not self._children.is_in_child:
-                    import_uvloop_early()
-                    stack.enter_context(guard_uvloop(self._check_host))
+                if module in libraries_in_c and not self._children.is_in_child:
+                    import_early(module)
+                    stack.enter_context(libraries_in_c[module]())
                 self._children.guard_import(module)
 
             handlers = {**sockets, **self._children.handlers, "import": guard_import}
-            for guard in (guard_uvloop, guard_socket_methods, guard_open_connections):
+            for guard_library in libraries_in_c.values():
+                stack.enter_context(guard_library())
+            for guard in (guard_socket_methods, guard_open_connections):
                 stack.enter_context(guard(self._check_host))
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed_hosts else ():
                 stack.enter_context(replace_attribute(socket, name, self._wrap_lookup(getattr(socket, name))))
@@ -93,7 +99,7 @@ class _NetworkGuard:
             return
         if self._children.is_in_child:
             if message := self._children.ask_parent(host, port):
-                raise self._make_refusal(message)
+                raise ConnectionRefusedError(message)
         elif matches_host(self._scope.ignored_hosts, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
         else:

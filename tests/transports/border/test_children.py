@@ -1,6 +1,7 @@
 """Child processes are under the guard of their parent."""
 
 import json
+import multiprocessing
 import os
 import socket
 import subprocess
@@ -11,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from flag_harness.errors import NetworkRefused
 from flag_harness.transports import ApiScope, refuse_network
 from flag_harness.transports.border import proxy
 from flag_harness.transports.border.audit import audit_hook
@@ -172,7 +172,7 @@ def test_a_forked_child_asks_the_process_that_was_forked(monkeypatch: pytest.Mon
         with monkeypatch.context() as forked:
             test, pid = threading.get_ident(), os.getpid()
             forked.setattr(os, "getpid", lambda: 1 if threading.get_ident() == test else pid)
-            with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
+            with pytest.raises(ConnectionRefusedError, match=r"tried to reach far\.example:443 in a child process"):
                 socket.getaddrinfo("far.example", 443)
             assert run("import os; print(os.environ['http_proxy'])", env={}).stdout.startswith("http://127.0.0.1:")
             forked.setattr(host_checking_proxy(), "port", closed)
@@ -188,9 +188,33 @@ def test_a_spawned_child_asks_its_parent(monkeypatch: pytest.MonkeyPatch) -> Non
         run("pass")
         ask_parent_about_every_host(host_checking_proxy().port)
         handlers[0]["socket.getaddrinfo"]("near.example", 443)
-        with pytest.raises(NetworkRefused, match=r"tried to reach far\.example:443 in a child process"):
+        with pytest.raises(ConnectionRefusedError, match=r"tried to reach far\.example:443 in a child process"):
             handlers[0]["socket.getaddrinfo"]("far.example", 443)
     assert 1 == len(refused)
+
+
+def test_a_child_is_refused_although_the_test_sets_proxy_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After the first child too, by `subprocess` or by a shell; the test keeps its values."""
+    with refuse_network() as refused:
+        run("pass")
+        monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+        monkeypatch.setenv("NO_PROXY", "*")
+        monkeypatch.setenv("no_proxy", "*")
+        assert "403" in run(GET, "http://far.example/").stderr
+        assert 0 != os.system(f"{sys.executable} -c '{GET}' http://further.example/ 2> /dev/null")
+        assert ("http://127.0.0.1:9", "*") == (os.environ["http_proxy"], os.environ["no_proxy"])
+    assert ["far.example" in str(refused[0]), "further.example" in str(refused[1])] == [True, True]
+    assert 2 == len(refused)
+
+
+@pytest.mark.parametrize("way", ["fork", "spawn"])
+def test_a_refused_job_of_a_process_pool_comes_back(way: str) -> None:
+    """An error that is no `Exception` would end the process, and the caller would wait for the job forever."""
+    with refuse_network() as refused, multiprocessing.get_context(way).Pool(1) as pool:
+        job = pool.apply_async(socket.create_connection, (("192.0.2.1", 443),))
+        with pytest.raises(ConnectionRefusedError, match=r"tried to reach 192\.0\.2\.1:443 in a child process"):
+            job.get(60)
+    assert ["192.0.2.1:443" in str(one) for one in refused] == [True]
 
 
 def test_a_debugger_sees_the_threads_of_the_proxy(monkeypatch: pytest.MonkeyPatch) -> None:

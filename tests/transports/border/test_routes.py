@@ -254,6 +254,7 @@ TABLE = re.findall(
 )
 """Each route of the docs with its verdict."""
 TESTED_ELSEWHERE = {
+    "lookup by c-ares: pycares, aiodns, aiohttp with aiodns",
     "TLS connection that was open before",
     "proxy on loopback, by HTTP",
     "proxy on loopback, by SOCKS 5",
@@ -266,7 +267,8 @@ TESTED_IN_PLUGIN = {"function fixture that is set up before `cassette`, or torn 
 """The route that `tests/plugin/test_run_border.py` tests."""
 UNTESTABLE = {
     "lookup by `_socket` as part of a connection",
-    "proxy by SOCKS 4 or HTTP/2",
+    "proxy by SOCKS 4 or HTTP/2, or asked in several pieces",
+    "socket of another family: `AF_PACKET`, `AF_VSOCK`",
     "gateway on this machine that forwards by itself",
     "thread or `atexit` function that outlives the tests",
 }

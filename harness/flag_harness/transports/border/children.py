@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.audit import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.border.proxy import (
     LOOPBACK_ADDRESS,
@@ -92,19 +91,23 @@ class ChildProcessGuard:
         return ask_parent(host_checking_proxy().port, host, *port) if self._has_started else ""
 
     def start_proxy(self) -> None:
-        """Start the proxy, and set the environment variables that name it, unless this has been done."""
+        """Start the proxy unless it runs, and set the environment variables that name it.
+
+        They are set before each start of a child process, since the test may have set its own.
+        """
         if self.is_in_child:
             return
         with self._lock, audit_hook().pause():
-            if self._has_started:
-                return
-            self._has_started = True
-            checks = host_checking_proxy().checks
-            checks.append(self._check_host_for_child)
-            self._undo.callback(checks.remove, self._check_host_for_child)
-            for name, value in self._proxy_variables().items():
+            variables = self._proxy_variables()
+            if not self._has_started:
+                self._has_started = True
+                checks = host_checking_proxy().checks
+                checks.append(self._check_host_for_child)
+                self._undo.callback(checks.remove, self._check_host_for_child)
+                for name in variables:
+                    self._undo.callback(_restore_variable, name)
+            for name, value in variables.items():
                 os.putenv(name, value)
-                self._undo.callback(_restore_variable, name)
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
         """Check a host that the proxy is to reach. The error says that a child process or a C library wants it."""
@@ -181,11 +184,15 @@ class MultiprocessingChildGuard:
 
 
 def ask_parent_about_every_host(proxy_port: int) -> None:
-    """Ask the parent process about every host from now on. Raise `NetworkRefused` if the parent refuses one."""
+    """Ask the parent process about every host from now on. Raise `ConnectionRefusedError` if the parent refuses one.
+
+    The parent has noted the refusal, which fails its test. `NetworkRefused`, which is no `Exception`, would end the
+    processes of a pool, whose caller then waits forever.
+    """
 
     def raise_if_parent_refuses(host: Any, *port: Any) -> None:
         if refusal := ask_parent(proxy_port, host, *port):
-            raise NetworkRefused(refusal)
+            raise ConnectionRefusedError(refusal)
 
     audit_hook().install_handlers(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
 

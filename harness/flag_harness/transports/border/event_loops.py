@@ -1,4 +1,4 @@
-"""Watch uvloop, whose event loops reach the network from C, unseen by Python's sockets and the audit hook."""
+"""Watch uvloop and pycares, which reach the network from C, unseen by Python's sockets and the audit hook."""
 
 import contextlib
 import importlib
@@ -36,10 +36,32 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
         yield
 
 
-def import_uvloop_early() -> None:
-    """Import uvloop early, so that `guard_uvloop` can patch it before the code under test uses it."""
+@contextmanager
+def guard_pycares(look_up: Callable[..., None]) -> Iterator[None]:
+    """Call `look_up(host)`, which may raise an error, before c-ares looks up a host, as it does for aiodns and aiohttp.
+
+    Do nothing if pycares is not loaded.
+    """
+
+    def wrap_method(original: Any) -> Any:
+        def check_and_call_original(self: Any, host: Any, *arguments: Any, **options: Any) -> Any:
+            """Check the host. `getnameinfo` has an address in its place."""
+            look_up(*_host_and_port(host) if isinstance(host, tuple) else (host,))
+            return original(self, host, *arguments, **options)
+
+        return check_and_call_original
+
+    with ExitStack() as patches:
+        channel = sys.modules["pycares"].Channel if "pycares" in sys.modules else None
+        for name in filter(lambda name: hasattr(channel, name), _LOOKUP_METHODS_OF_PYCARES):
+            patches.enter_context(replace_attribute(channel, name, wrap_method(getattr(channel, name))))
+        yield
+
+
+def import_early(module: str) -> None:
+    """Import a module early, so that a guard can patch it before the code under test uses it."""
     with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
-        importlib.import_module("uvloop")
+        importlib.import_module(module)
 
 
 def _host_and_port(address: Any) -> tuple[Any, ...]:
@@ -55,6 +77,7 @@ def _peer_address(sock: Any, *_: Any) -> tuple[Any, ...]:
         return (None,)
 
 
+_LOOKUP_METHODS_OF_PYCARES = ("getaddrinfo", "gethostbyaddr", "gethostbyname", "getnameinfo", "query", "search")
 _HOSTS_BY_UVLOOP_METHOD: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
         "create_connection": lambda factory, host=None, port=None, **options: (
