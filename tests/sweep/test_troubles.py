@@ -12,7 +12,7 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import HarnessError
-from flag_harness.faults import Fault
+from flag_harness.faults import Fault, parse_fault
 from flag_harness.simulator import Scenario, ScenarioTurn, ScriptedBlock, ScriptedToolCall, Simulator
 from flag_harness.simulator.scenario.scenario import ErrorAnswer
 from flag_harness.sweep.judge import ObservedExchange, ObservedToolCall, TestObservation
@@ -268,6 +268,22 @@ def test_a_schedule_without_a_failing_part_stays_whole() -> None:
     schedule = join_troubles(_troubles("cut_call", "long_answer"))
     assert schedule == shrink_schedule(schedule, lambda part: False)
     assert schedule.parts[1] == shrink_schedule(schedule, lambda part: part == schedule.parts[1])
+
+
+def test_a_trouble_that_only_adds_requests_is_left_out() -> None:
+    """The others then strike as many requests earlier: here a retry leads to the third request."""
+    faults = [Trouble(fault.name, fault) for fault in map(parse_fault, ("rate_limited:on=1", "overloaded:on=3"))]
+    refused, long = (
+        Trouble("surprise", parse_surprising_answer(f"{kind}:on=3")) for kind in ("refused_call", "long_answer")
+    )
+
+    def is_failing(trouble: Trouble) -> bool:
+        names = set(trouble.name.split(" + "))
+        third = 3 if "rate_limited:on=1" in names else 2
+        return {f"refused_call:on={third}", f"overloaded:on={third}"} <= names
+
+    smallest = shrink_schedule(join_troubles([long, *faults, refused]), is_failing)
+    assert "overloaded:on=2 + refused_call:on=2" == smallest.name
 
 
 def _tool_calls(*names: str) -> TestObservation:

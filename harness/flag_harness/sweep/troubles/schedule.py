@@ -1,10 +1,13 @@
 """Schedules: several troubles in one run of a test, drawn from a seed, and shrunk if the test fails."""
 
 from collections.abc import Callable, Sequence
-from itertools import combinations
+from dataclasses import replace
+from itertools import combinations, product
 from random import Random
+from typing import Any
 
-from flag_harness.faults import Fault
+from flag_harness.faults import FAULT_KINDS, Fault
+from flag_harness.sweep.troubles.surprises import SurprisingAnswer
 from flag_harness.sweep.troubles.tools import ToolTrouble
 from flag_harness.sweep.troubles.trouble import Trouble
 
@@ -17,6 +20,9 @@ _KINDS_THAT_END_TURN = frozenset({"bad_request", "unauthorized", "forbidden", "n
 """Faults after which an agent cannot succeed by trying again."""
 _MAX_TROUBLES_TO_TRY_ALL = 4
 """The largest part of which all smaller ones are tried."""
+
+_MAX_REQUESTS_TO_MOVE, _MAX_MOVES_TO_TRY = 3, 60
+"""How many requests earlier a trouble is tried, if another one is left out, and how many such schedules are tried."""
 
 
 def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
@@ -74,16 +80,48 @@ def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
 def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:
     """Return the fewest of a schedule's troubles, joined into one, under which the test still fails.
 
-    Leave out one trouble after the other, then try the smaller parts of what is left. `is_failing` runs the test under
-    a trouble.
+    Leave out one trouble after the other, then try the smaller parts of what is left, at last with some of its troubles
+    at earlier requests. `is_failing` runs the test under a trouble.
     """
     kept = [*schedule.parts]
     for one in schedule.parts:
         rest = [other for other in kept if other is not one]
         if rest and is_failing(join_troubles(rest)):
             kept = rest
-    for size in range(1, min(len(kept), _MAX_TROUBLES_TO_TRY_ALL)):
-        for chosen in combinations(kept, size):
-            if is_failing(part := join_troubles(chosen)):
-                return part
-    return join_troubles(kept)
+    sizes = range(1, min(len(kept), _MAX_TROUBLES_TO_TRY_ALL))
+    smaller = (join_troubles(chosen) for size in sizes for chosen in combinations(kept, size))
+    smallest = next(filter(is_failing, smaller), None) or join_troubles(kept)
+    moved = _find_failing_move(smallest.parts, is_failing)
+    return smallest if moved is None else shrink_schedule(moved, is_failing)
+
+
+def _find_failing_move(kept: Sequence[Trouble], is_failing: Callable[[Trouble], bool]) -> Trouble | None:
+    """Return all troubles but one, at earlier requests, if the test still fails; or None.
+
+    A trouble may be necessary only because the agent sends more requests after it: without it, the others are due at
+    requests that the agent does not send.
+    """
+    moves = [
+        join_troubles(moved)
+        for left_out in (kept if len(kept) > 2 else ())
+        for moved in list(product(*(_at_earlier_requests(one) for one in kept if one is not left_out)))[1:]
+    ]
+    return next(filter(is_failing, moves[:_MAX_MOVES_TO_TRY]), None)
+
+
+def _at_earlier_requests(trouble: Trouble) -> list[Trouble]:
+    """Return a trouble, and the same at the requests before, one request earlier each."""
+    number = _affected_request_number(trouble)
+    if not isinstance(number, int):
+        return [trouble]
+    earlier = range(number - 1, max(number - _MAX_REQUESTS_TO_MOVE, 1) - 1, -1)
+    return [trouble, *(replace(trouble, cause=_cause_at_request(trouble.cause, on)) for on in earlier)]
+
+
+def _cause_at_request(cause: Fault | SurprisingAnswer | ToolTrouble, number: int) -> Fault | SurprisingAnswer:
+    """Return the same fault or surprising answer at another request."""
+    if isinstance(cause, Fault):
+        arguments: dict[str, Any] = {**dict(cause.arguments), "on": number}
+        return FAULT_KINDS[cause.name].make_fault(**arguments)
+    assert isinstance(cause, SurprisingAnswer)
+    return replace(cause, prompt_number=number)
