@@ -105,6 +105,47 @@ async def test_a_timeout_of_somebody_else_stays_what_it_is() -> None:
         await SilenceWatchdog(SystemClock(), 10).wait_for(fails())
 
 
+@pytest.mark.asyncio
+async def test_a_wait_of_several_steps_ends_as_it_would_without_the_watchdog() -> None:
+    """Its errors are caught inside it, its result comes back, and a cancellation reaches it."""
+    seen = list[str]()
+
+    async def steps(last: "asyncio.Future[str]") -> str:
+        failing = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(failing.set_exception, OSError("gone"))
+        try:
+            await failing
+        except OSError as error:
+            seen.append(str(error))
+        try:
+            return await last
+        except asyncio.CancelledError:
+            seen.append("cancelled")
+            raise
+
+    last = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.01, last.set_result, "done")
+    assert "done" == await SilenceWatchdog(SystemClock(), 10).wait_for(steps(last))
+    never = asyncio.get_running_loop().create_future()
+    task = asyncio.create_task(SilenceWatchdog(SystemClock(), 10).wait_for(steps(never)))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ["gone", "gone", "cancelled"] == seen
+
+
+@pytest.mark.asyncio
+async def test_what_is_at_hand_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timer for each event of a stream would take longer than the rest of the agent."""
+
+    async def at_hand() -> int:
+        return 1
+
+    monkeypatch.setattr(asyncio, "timeout", None)
+    assert 1 == await SilenceWatchdog(SystemClock(), 10).wait_for(at_hand())
+
+
 def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
     """Where time can be waited for, silence ends when it is over the limit, not when it is over."""
 

@@ -68,7 +68,7 @@ class Agent:
         sound, self._repairs = repair_context(context or ConversationContext())
         model = model or sound.model or DEFAULT_MODEL
         self._session = AgentSession(
-            client=client.with_options(max_retries=0),
+            client=client if getattr(client, "max_retries", None) == 0 else client.with_options(max_retries=0),
             clock=clock,
             policy=retry or RetryPolicy(),
             template=RequestTemplate(model, system, parameters or {}),

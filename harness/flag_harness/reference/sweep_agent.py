@@ -15,7 +15,7 @@ class ReferenceAgent:
         from anthropic import AsyncAnthropic
 
         tools = [function_tool(tool.name, tool.description, tool.input_schema, tool.run) for tool in context.tools]
-        client = AsyncAnthropic(http_client=context.http_client())
+        client = AsyncAnthropic(http_client=context.http_client(), max_retries=0)
         self._agent = Agent(client, clock=context.clock, environ=context.environ, model=context.model, tools=tools)
 
     async def run(self, prompt: str) -> None:

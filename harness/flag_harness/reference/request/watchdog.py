@@ -1,8 +1,9 @@
 """End an attempt without progress, as when an open connection sends nothing but pings."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import Awaitable, Generator
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 from flag_harness.clock import Clock
 from flag_harness.reference.request.failure import SilentAnswerError
@@ -17,19 +18,51 @@ class WaitTimeoutError(Exception):
 async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
     """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
-    On a virtual clock no real time passes, so the clock is checked at the end too.
+    On a virtual clock no real time passes, so the clock is checked at the end too. There is no timer until `waiting`
+    really waits: most events of a stream have arrived together with the one before.
     """
-    started = clock.now()
+    started, steps = clock.now(), waiting.__await__()
+    try:
+        waits_for = next(steps)
+    except StopIteration as end:
+        result: T = end.value
+    else:
+        result = await _continue_with_timeout(seconds, _StartedAwaitable(steps, waits_for))
+    if clock.now() - started >= seconds:
+        raise WaitTimeoutError
+    return result
+
+
+async def _continue_with_timeout(seconds: float, waiting: Awaitable[T]) -> T:
     try:
         async with asyncio.timeout(seconds) as limit:
-            result = await waiting
+            return await waiting
     except TimeoutError:
         if limit.expired():
             raise WaitTimeoutError from None
         raise
-    if clock.now() - started >= seconds:
-        raise WaitTimeoutError
-    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _StartedAwaitable(Generic[T]):
+    """Awaits the rest of what has been started: `steps` of its `__await__`, the first of which was `waits_for`."""
+
+    steps: Generator[Any, Any, T]
+    waits_for: Any
+
+    def __await__(self) -> Generator[Any, Any, T]:
+        """Pass on what each step waits for, and give the step the result or the exception."""
+        waits_for = self.waits_for
+        try:
+            while True:
+                try:
+                    received = yield waits_for
+                except BaseException as error:  # a cancellation, or the error of what it waits for
+                    waits_for = self.steps.throw(error)
+                else:
+                    waits_for = self.steps.send(received)
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]
 
 
 class SilenceWatchdog:
