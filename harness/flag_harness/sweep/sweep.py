@@ -9,6 +9,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.matrix import Combination
 from flag_harness.sweep.agents import AgentFactory
 from flag_harness.sweep.outcomes import TrialObservation, TrialOutcome, TrialVerdict, judge_trial
+from flag_harness.sweep.remembered_answers import RememberedAnswers
 from flag_harness.sweep.trial_run import HANG_SECONDS, run_trial
 from flag_harness.sweep.trials import Trial
 
@@ -65,6 +66,7 @@ class TrialSweep:
     directory: Path
     hang_seconds: float = HANG_SECONDS
     _baselines: dict[str, TrialObservation] = field(default_factory=dict)
+    _answers: RememberedAnswers = field(default_factory=RememberedAnswers)
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
         """Run the trials in order, and yield the result of each."""
@@ -95,8 +97,7 @@ class TrialSweep:
     def _run_baseline(self, combination: Combination) -> TrialObservation:
         """Run a conversation without a fault, once for each combination, and return the observed facts."""
         if combination.id not in self._baselines:
-            observed = run_trial(self.make_agent, None, combination, self.directory, self.hang_seconds)
-            self._baselines[combination.id] = observed
+            self._baselines[combination.id] = self._run(None, combination)
         return self._baselines[combination.id]
 
     def _run_and_judge(self, trial: Trial, combination: Combination) -> TrialVerdict:
@@ -104,7 +105,10 @@ class TrialSweep:
         baseline = self.baseline_observation(combination)
         if not trial.can_apply(baseline.has_streamed):
             return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
-        return judge_trial(run_trial(self.make_agent, trial, combination, self.directory, self.hang_seconds), baseline)
+        return judge_trial(self._run(trial, combination), baseline)
+
+    def _run(self, trial: Trial | None, combination: Combination) -> TrialObservation:
+        return run_trial(self.make_agent, trial, combination, self.directory, self.hang_seconds, self._answers)
 
 
 def _baseline_failure(observed: TrialObservation) -> str:

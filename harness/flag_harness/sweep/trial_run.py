@@ -14,7 +14,6 @@ from typing import Any
 from flag_harness.errors import FlagError
 from flag_harness.faults import Fault, patch_refused_keywords
 from flag_harness.matrix import Combination
-from flag_harness.simulator import simulate
 from flag_harness.sources import FlagScope, enter_scope
 from flag_harness.sweep.abandonable_thread import AbandonableThread
 from flag_harness.sweep.agents import AgentFactory, AgentGaveUp, AgentUnderSweep, SweepContext, SweepTool
@@ -24,9 +23,9 @@ from flag_harness.sweep.model import (
     SECOND_PROMPT,
     SWEEP_TOOL_NAME,
     SWEEP_TOOL_RESULT,
-    turn_for_request,
 )
 from flag_harness.sweep.outcomes import PromptEnding, TrialObservation
+from flag_harness.sweep.remembered_answers import RememberedAnswers
 from flag_harness.sweep.transcript import ConversationLine, conversation_lines, response_lines
 from flag_harness.sweep.trials import Trial
 from flag_harness.transports import async_http_client, intercept_clients
@@ -64,6 +63,7 @@ class TrialRun:
         combination: Combination,
         directory: Path,
         hang_seconds: float,
+        answers: RememberedAnswers,
     ) -> None:
         self._make_agent = make_agent
         self._scope = FlagScope(combination, is_fallback=True)
@@ -75,7 +75,7 @@ class TrialRun:
         self._loop.on_swallowed_timeout = self._thread.block_forever
         self._hang_seconds, self._clock = hang_seconds, LoopClock(self._loop)
         self._fault_is_active, self._requests = False, 0
-        self._upstream = simulate(clock=self._clock, hook=turn_for_request)
+        self._upstream = answers.start_conversation(self._clock)
         self._layers: tuple[Layer, ...] = (self._traffic_log, self._limit_requests, self._apply_fault)
         self._agent: AgentUnderSweep | None = None
         self._turns: list[tuple[str, PromptEnding, str]] = []
@@ -214,13 +214,14 @@ def run_trial(
     combination: Combination,
     directory: Path,
     hang_seconds: float = HANG_SECONDS,
+    answers: RememberedAnswers | None = None,
 ) -> TrialObservation:
     """Run one conversation with a new agent, and return the observed facts.
 
     `directory` is for the file that the tool writes. A prompt that takes more than `hang_seconds` real seconds counts
-    as hung.
+    as hung. `answers` are those of the sweep that the run belongs to, if it belongs to one.
     """
-    return TrialRun(make_agent, trial, combination, directory, hang_seconds).run()
+    return TrialRun(make_agent, trial, combination, directory, hang_seconds, answers or RememberedAnswers()).run()
 
 
 def _is_streamed(response: Response) -> bool:

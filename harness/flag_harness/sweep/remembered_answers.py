@@ -1,0 +1,76 @@
+"""The simulated API of a sweep: it remembers its answers, since most runs of a sweep send the same requests."""
+
+import threading
+from dataclasses import dataclass, field
+
+from flag_harness.clock import Clock, VirtualClock
+from flag_harness.simulator import Simulator, simulate
+from flag_harness.sweep.model import turn_for_request
+from flag_harness.wire.timeline import Request, Response
+
+MAX_REMEMBERED_ANSWERS = 4096
+"""How many answers a sweep remembers, each of about 20 KB. With more, it forgets all of them and starts again."""
+
+
+@dataclass(eq=False, slots=True)
+class _Step:
+    """A moment in a conversation: the answer to its last request, and the steps that have followed it."""
+
+    answer: Response = ()
+    following: dict[tuple[float, Request], "_Step"] = field(default_factory=dict)
+
+
+class RememberedAnswers:
+    """The answers of one sweep, by the requests of a conversation and their times. It is thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._first, self._count = _Step(), 0
+
+    def start_conversation(self, clock: Clock) -> "RememberingSimulator":
+        """Return the simulated API for one conversation, as an upstream."""
+        with self._lock:
+            if self._count > MAX_REMEMBERED_ANSWERS:
+                self._first, self._count = _Step(), 0
+            return RememberingSimulator(self, self._first, clock)
+
+    def add_step(self, before: _Step, key: tuple[float, Request], answer: Response) -> _Step:
+        """Remember the answer to a request that follows `before`, and return its step."""
+        with self._lock:
+            self._count += 1
+            return before.following.setdefault(key, _Step(answer))
+
+
+class RememberingSimulator:
+    """Answers as a simulator does, from memory if the same requests were answered before at the same times.
+
+    All that the simulator's answer depends on is the requests so far and their times. The simulator is made, and given
+    the earlier requests, at the first request that the memory does not hold.
+    """
+
+    def __init__(self, memory: RememberedAnswers, first: _Step, clock: Clock) -> None:
+        self._memory, self._step, self._clock = memory, first, clock
+        self._waiting: list[tuple[float, Request]] = []
+        self._simulator_clock = VirtualClock(clock.now(), moves_loop=False)
+        self._simulator: Simulator | None = None
+        self._lock = threading.Lock()
+
+    def __call__(self, request: Request) -> Response:
+        """Answer a request."""
+        with self._lock:
+            key = (self._clock.now(), request)
+            self._waiting.append(key)
+            following = self._step.following.get(key)
+            self._step = following or self._memory.add_step(self._step, key, self._simulate_waiting())
+            return self._step.answer
+
+    def _simulate_waiting(self) -> Response:
+        """Give the simulator the requests that it has not seen, at their times, and return its last answer."""
+        if self._simulator is None:
+            self._simulator = simulate(clock=self._simulator_clock, hook=turn_for_request)
+        answer: Response = ()
+        for moment, request in self._waiting:
+            self._simulator_clock.reach_without_waiting(moment)
+            answer = self._simulator(request)
+        self._waiting.clear()
+        return answer
