@@ -3,10 +3,10 @@
 import ctypes
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, wait
-from queue import SimpleQueue
+from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 from time import monotonic as real_monotonic  # a sweep patches `time.monotonic`
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 from flag_harness.transports.virtual_time import VirtualTimeout
 from flag_harness.transports.virtual_time.thread_cpu import cpu_wait_seconds, thread_cpu_seconds
@@ -19,6 +19,14 @@ SECONDS_TO_STOP = 0.2
 """Real seconds that a busy job gets to end after `VirtualTimeout` was raised in it."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Outcome(Generic[T]):
+    """What a job returned, or the exception that it raised."""
+
+    value: T | None = None
+    error: BaseException | None = None
+
+
 class AbandonableThread:
     """A thread that runs one job after another, and that can be abandoned if a job does not end.
 
@@ -27,8 +35,8 @@ class AbandonableThread:
 
     def __init__(self, hang_seconds: float) -> None:
         self._hang_seconds = hang_seconds
-        self._jobs: SimpleQueue[tuple[Callable[[], Any], Future[Any]] | None] = SimpleQueue()
-        self._result: Future[Any] = Future()
+        self._jobs: SimpleQueue[tuple[Callable[[], Any], SimpleQueue[_Outcome[Any]]] | None] = SimpleQueue()
+        self._outcomes: SimpleQueue[_Outcome[Any]] = SimpleQueue()
         self._thread = threading.Thread(target=self._run_jobs, name="sweep", daemon=True)
         self._thread.start()
         self.is_abandoned = False
@@ -38,25 +46,24 @@ class AbandonableThread:
 
         The time in which the thread waits for a CPU that others use does not count.
         """
-        result: Future[T] = Future()
-        self._result = result
-        self._jobs.put((job, result))
-        started, left = real_monotonic(), self._hang_seconds
-        while left > 0 and wait([result], left).not_done:
-            waited = cpu_wait_seconds().get(self._thread.native_id or 0, 0.0)
-            left = self._hang_seconds - (real_monotonic() - started - waited)
-        if not result.done():
+        outcomes: SimpleQueue[_Outcome[T]] = SimpleQueue()  # of this job only: an abandoned one may still end
+        self._outcomes = outcomes
+        self._jobs.put((job, outcomes))
+        outcome = self._wait_for_outcome(outcomes)
+        if outcome is None:
             self.is_abandoned = True
             if _is_busy(self._thread):
                 _raise_timeout_in(self._thread)
-                wait([result], SECONDS_TO_STOP)
+                _next_outcome(outcomes, SECONDS_TO_STOP)
             raise VirtualTimeout(f"it takes more than {self._hang_seconds:g} s of real time")
-        return result.result()
+        if outcome.error is not None:
+            raise outcome.error
+        return outcome.value  # type: ignore[return-value]
 
     def block_forever(self) -> None:
         """Block the calling job forever, and abandon its thread. The waiting `run_job` raises `VirtualTimeout`."""
         self.is_abandoned = True
-        self._result.set_exception(VirtualTimeout("it swallows that its time is up"))
+        self._outcomes.put(_Outcome(error=VirtualTimeout("it swallows that its time is up")))
         threading.Event().wait()
 
     def stop(self) -> None:
@@ -65,14 +72,33 @@ class AbandonableThread:
         if not self.is_abandoned:
             self._thread.join()
 
+    def _wait_for_outcome(self, outcomes: "SimpleQueue[_Outcome[T]]") -> _Outcome[T] | None:
+        """Return the outcome of the running job, or None if it takes too long."""
+        started, left = real_monotonic(), self._hang_seconds
+        while left > 0:
+            if (outcome := _next_outcome(outcomes, left)) is not None:
+                return outcome
+            waited = cpu_wait_seconds().get(self._thread.native_id or 0, 0.0)
+            left = self._hang_seconds - (real_monotonic() - started - waited)
+        return None
+
     def _run_jobs(self) -> None:
         """Run jobs until `stop` is called, and pass each result or exception to the waiting `run_job`."""
         while (item := self._jobs.get()) is not None:
-            job, result = item
+            job, outcomes = item
             try:
-                result.set_result(job())
+                outcome = _Outcome(job())
             except BaseException as error:  # `run_job` raises it in the caller's thread
-                result.set_exception(error)
+                outcome = _Outcome(error=error)
+            outcomes.put(outcome)
+
+
+def _next_outcome(outcomes: "SimpleQueue[_Outcome[T]]", seconds: float) -> _Outcome[T] | None:
+    """Return the outcome of a job, or None if it does not come within `seconds` of real time."""
+    try:
+        return outcomes.get(timeout=seconds)
+    except Empty:
+        return None
 
 
 def _is_busy(thread: threading.Thread) -> bool:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any, TypeAlias
 
 from flag_harness.wire.message import parse_response
-from flag_harness.wire.timeline import Chunk, End, Head, Piece, Response, header_value
+from flag_harness.wire.timeline import Chunk, End, Head, Response, body, header_value
 
 ConversationLine: TypeAlias = tuple[str, ...]
 """A content block as texts: the role, the block's type, and its content."""
@@ -26,16 +26,14 @@ def conversation_lines(messages: Iterable[Mapping[str, Any]]) -> tuple[Conversat
 
 def response_lines(response: Response) -> tuple[ConversationLine, ...] | None:
     """Return the lines of the message in a response, or None if it contains no complete message."""
-    return _lines_of_answer(tuple(map(_remove_times_and_headers, response)))
+    last = None if isinstance(response[-1], (Head, Chunk)) else replace(response[-1], at=0.0)
+    head = _essential_head(response[0]) if isinstance(response[0], Head) else None
+    return _lines_of_answer(tuple(piece for piece in (head, Chunk(0.0, body(response)), last) if piece is not None))
 
 
-def _remove_times_and_headers(piece: Piece) -> Piece:
-    """Return a piece of a response without its time, and without headers other than the content type."""
-    if isinstance(piece, Chunk):
-        return Chunk(0.0, piece.data)
-    if isinstance(piece, Head):
-        return Head(0.0, piece.status, (("content-type", header_value(piece.headers, "content-type")),))
-    return replace(piece, at=0.0)
+def _essential_head(head: Head) -> Head:
+    """Return the head of a response without its time, and without headers other than the content type."""
+    return Head(0.0, head.status, (("content-type", header_value(head.headers, "content-type")),))
 
 
 @lru_cache(maxsize=1000)

@@ -89,7 +89,7 @@ class _UpstreamTransport:
         """Yield the response's head and then its bytes, each at its time, for an async client."""
         clock, start, read_timeout = exchange.clock, exchange.start_time, client_read_timeout(http_request)
         limit = read_timeout
-        async with aclosing(exchange.async_apply_layers(source)) as pieces:
+        async with aclosing(source) as pieces:
             async for piece in pieces:
                 at = piece.at
                 if at > limit and start + at - clock.now() > read_timeout:
@@ -126,8 +126,8 @@ class _UpstreamTransport:
         self, exchange: OpenExchange, request: Request, http_request: Any
     ) -> AsyncGenerator[Piece]:
         if exchange.answer is None and isinstance(self._upstream, self._library.async_transport):
-            return self._async_live_pieces(exchange, http_request)
-        return _async_upstream_pieces(exchange.answer, self._upstream, request)
+            return exchange.async_apply_layers(self._async_live_pieces(exchange, http_request))
+        return _yield_without_waiting(self._pieces_after_layers(exchange, request, http_request))
 
     def _live_pieces(self, exchange: OpenExchange, http_request: Any) -> Generator[Piece]:
         """Send the request over the network, and yield the pieces of its answer with their times."""
@@ -167,9 +167,11 @@ def _upstream_pieces(answer: Response | None, upstream: Upstream, request: Reque
     yield from upstream(request) if answer is None else answer
 
 
-async def _async_upstream_pieces(
-    answer: Response | None, upstream: Upstream, request: Request
-) -> AsyncGenerator[Piece]:
-    """Yield the pieces that `_upstream_pieces` yields, for an async client."""
-    for piece in upstream(request) if answer is None else answer:
-        yield piece
+async def _yield_without_waiting(pieces: Iterable[Piece]) -> AsyncGenerator[Piece]:
+    """Yield pieces that are at hand, for an async client."""
+    try:
+        for piece in pieces:
+            yield piece
+    finally:
+        if isinstance(pieces, GeneratorType):
+            pieces.close()

@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar, TypeVarTuple, Unpack
-from unittest.mock import patch
+
+from flag_harness.transports.patch import replace_attribute
 
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
@@ -43,6 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self._now, self._jobs, self._idle_rounds = 0.0, 0, 0
+        self._has_started_children = False
         self.deadline = self.max_real_wait_seconds = math.inf
         self.end_reason = ""
         self.on_swallowed_timeout: Callable[[], object] = lambda: None
@@ -114,7 +116,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """True if the loop waits in real time for a job in a thread, for a child process to end, or for a socket."""
         if len(self._selector.get_map()) > 1:  # type: ignore[attr-defined] # one is its own, which threads write to
             return True
-        return self._jobs > 0 or any(thread.name.startswith(_CHILD_WATCHER_PREFIX) for thread in threading.enumerate())
+        return self._jobs > 0 or (self._has_started_children and _is_watching_children())
 
     def count_idle_round(self) -> None:
         """Count a round in which no time has passed. Raise `VirtualTimeout` after too many."""
@@ -130,6 +132,16 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._finish_job)
         return future
 
+    async def subprocess_exec(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a child process; the loop waits for it in real time."""
+        self._has_started_children = True
+        return await super().subprocess_exec(*args, **kwargs)
+
+    async def subprocess_shell(self, *args: Any, **kwargs: Any) -> Any:
+        """Start a child process with a shell; the loop waits for it in real time."""
+        self._has_started_children = True
+        return await super().subprocess_shell(*args, **kwargs)
+
     async def shutdown_default_executor(self, *args: Any) -> None:
         """Wait in real time for the loop's own threads to end."""
         self._jobs += 1
@@ -141,6 +153,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def _finish_job(self, future: object) -> None:
         self._jobs -= 1
+
+
+def _is_watching_children() -> bool:
+    """Return whether a thread of asyncio waits for a child process to end."""
+    return any(thread.name.startswith(_CHILD_WATCHER_PREFIX) for thread in threading.enumerate())
 
 
 class _ThreadPerJobExecutor(Executor):
@@ -220,7 +237,11 @@ class LoopClock:
         return self._loop.time() >= moment or self._loop.advance_if_idle(moment)
 
 
-_PATCHED_CLOCK_NAMES = ("time", "monotonic", "perf_counter")
+_UNITS_PER_SECOND_BY_CLOCK = {
+    **dict.fromkeys(("time", "monotonic", "perf_counter"), 1),
+    **dict.fromkeys(("time_ns", "monotonic_ns", "perf_counter_ns"), 10**9),
+}
+"""The clocks of `time` that follow the loop, each with its units per second."""
 
 
 @contextmanager
@@ -231,16 +252,10 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
     (`from time import sleep`), `datetime.now`, and waits of `threading` and `queue` keep real time.
     """
     with ExitStack() as patches:
-        patches.enter_context(patch.object(time, "sleep", loop.advance_for_blocking_call))
-        for name in _PATCHED_CLOCK_NAMES:
-            patches.enter_context(
-                patch.object(time, name, _make_virtual_clock_function(loop, getattr(time, name)(), 1))
-            )
-            patches.enter_context(
-                patch.object(
-                    time, f"{name}_ns", _make_virtual_clock_function(loop, getattr(time, f"{name}_ns")(), 10**9)
-                )
-            )
+        patches.enter_context(replace_attribute(time, "sleep", loop.advance_for_blocking_call))
+        for name, units in _UNITS_PER_SECOND_BY_CLOCK.items():
+            clock = _make_virtual_clock_function(loop, getattr(time, name)(), units)
+            patches.enter_context(replace_attribute(time, name, clock))
         yield
 
 
