@@ -1,5 +1,5 @@
 """Analysis of recorded traffic and run records. All functions are pure: they use no files, no network and no clock.
 
-To add a figure about requests and answers, add a function to `metrics.py` that takes and returns values, so that the
-plugin, the commands and the reports can all use it.
+A new figure about requests and answers is a function in `metrics.py` that takes and returns values, so that the plugin,
+the commands and the reports can all use it.
 """

@@ -5,11 +5,14 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 
 AlignedIndices = tuple[tuple[int | None, int | None], ...]
-"""Pairs of indices in two sequences. One of a pair is None if the item has no counterpart."""
+"""Pairs of an index in one sequence and an index in another. One of the two is None if the item has no counterpart."""
 
 
 def align_sequences(left: Sequence[Hashable], right: Sequence[Hashable]) -> AlignedIndices:
-    """Pair equal items of two sequences in order, and pair the items between them by position."""
+    """Return pairs of indices: first equal items of the two sequences are paired in order.
+
+    Items that stand between two such pairs are then paired with each other by position.
+    """
     if left == right:
         return tuple((index, index) for index in range(len(left)))
     pairs: list[tuple[int | None, int | None]] = []

@@ -1,7 +1,7 @@
-"""Explains the failures of a test: finds the flag values that hold in all failing runs and in no passing run.
+"""Explain the failures of a test: find the flag values that hold in all failing runs and in no passing run.
 
-A row is one value for each flag. A literal says that one flag has certain values, such as `not streaming`. A
-conjunction joins literals, such as `streaming and model=haiku`.
+A row is one value for each flag. A literal is a condition on one flag, such as `not streaming`. A conjunction joins
+literals, such as `streaming and model=haiku`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -14,11 +14,11 @@ from flag_harness.analysis.conjunctions import Conjunction, FlagEncoding, find_m
 from flag_harness.matrix import FlagSpace, Row
 
 RowOutcome = tuple[Row, bool]
-"""A row, and whether the test passed under it. The same row may be run several times."""
+"""A row (one value for each flag), and whether the test passed under it. The same row may occur several times."""
 
 MAX_CANDIDATE_CONJUNCTIONS = 2_000
 MAX_SEARCH_STEPS = 20_000
-"""The limits of the search. If they are reached, the explanation is correct but may not be the smallest."""
+"""The limits of the search. If one is reached, the explanation is correct, but a smaller one may exist."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class FailureExplanation:
 
     @property
     def always_fails(self) -> bool:
-        """Whether all rows that ran failed, so that no flag value makes a difference."""
+        """Whether every row that was run failed, so that no flag value makes a difference."""
         return self.conjunctions == (Conjunction(()),)
 
     def __str__(self) -> str:
@@ -60,7 +60,9 @@ class ExplanationOfTests:
 
 @dataclass(frozen=True, slots=True)
 class ConjunctionOfTests:
-    """A conjunction that explains failures of several tests, alone or beside others, with the names of these tests."""
+    """A conjunction (such as `streaming and model=haiku`) that explains failures of several tests, and the names of
+    these tests.
+    """
 
     conjunction: Conjunction
     tests: tuple[str, ...]
@@ -75,10 +77,11 @@ class SuspectConjunction:
 
 
 def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> FailureExplanation:
-    """Return the smallest explanation of a test's failures: as few and as short conjunctions as possible.
+    """Return the smallest explanation of a test's failures: as few and as short conjunctions of flag values as
+    possible.
 
-    Rows that were not run are ignored. If all allowed rows were run, the explanation is the minimal disjunctive normal
-    form.
+    Combinations that were not run may pass or fail. If all allowed combinations were run, the explanation is the
+    minimal disjunctive normal form.
     """
     return _FailureExplainer(space).explain_test_failures(runs)
 
@@ -88,7 +91,8 @@ def explain_failures_of_tests(
 ) -> tuple[ExplanationOfTests, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
-    The largest group comes first. Tests that never fail are left out.
+    `tests` has the outcomes of each test by its name. The largest group comes first. Tests that never fail are left
+    out.
     """
     explainer = _FailureExplainer(space)
     groups: dict[tuple[Conjunction, ...], list[tuple[str, FailureExplanation]]] = {}
@@ -106,9 +110,9 @@ def explain_failures_of_tests(
 
 
 def split_into_conjunctions(findings: Iterable[ExplanationOfTests]) -> tuple[ConjunctionOfTests, ...]:
-    """Return each conjunction of these explanations once, with all tests that it makes fail.
+    """Return each conjunction that occurs in the explanations once, with all tests that it makes fail.
 
-    The one with the most tests comes first.
+    The conjunction with the most tests comes first.
     """
     tests: dict[Conjunction, list[str]] = {}
     for finding in findings:
@@ -121,7 +125,7 @@ def split_into_conjunctions(findings: Iterable[ExplanationOfTests]) -> tuple[Con
 def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[SuspectConjunction, ...]:
     """Return all sets of at most `size` flag values that some failing row has and that no passing row has.
 
-    Those that explain the most failing rows come first, and the shortest among these.
+    The sets that explain the most failing rows come first; of these, the shortest.
     """
     encoding = FlagEncoding(space)
     failing, passing, _ = split_rows_into_failing_passing_flaky(runs)
@@ -137,7 +141,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
 
 
 def split_rows_into_failing_passing_flaky(runs: Iterable[RowOutcome]) -> tuple[list[Row], list[Row], list[Row]]:
-    """Return the rows that always failed, the rows that always passed, and the flaky rows, which did both."""
+    """Return three lists: the rows that always failed, the rows that always passed, and the rows that did both."""
     outcomes: dict[Row, int] = {}
     for row, passed in runs:
         outcomes[row] = outcomes.get(row, 0) | (2 if passed else 1)
@@ -148,14 +152,14 @@ def split_rows_into_failing_passing_flaky(runs: Iterable[RowOutcome]) -> tuple[l
 
 
 class _FailureExplainer:
-    """Explains the failures of many tests. Tests with equal outcomes are explained once."""
+    """Explains the failures of many tests of one flag space. For tests with equal outcomes, the work is done once."""
 
     def __init__(self, space: FlagSpace) -> None:
         self._encoding = FlagEncoding(space)
         self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
     def explain_test_failures(self, runs: Iterable[RowOutcome]) -> FailureExplanation:
-        """Return the explanation of one test's failures. Reuse it for tests with equal outcomes."""
+        """Return the explanation of one test's failures. It is cached for tests with equal outcomes."""
         failing, passing, flaky = split_rows_into_failing_passing_flaky(runs)
         if not failing:
             return FailureExplanation((), tuple(flaky))
@@ -170,9 +174,11 @@ class _FailureExplainer:
         return FailureExplanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return sets of flag values that explain all failing rows and no passing row; and whether all were tried.
+        """Return conjunctions that hold in all failing rows together and in no passing row; and False if the search
+        stopped early.
 
-        Rows and conjunctions are bit masks. One conjunction is returned if a single one is enough.
+        Rows are bit masks of their values, and conjunctions are bit masks of the values that they exclude. If a single
+        conjunction is enough, only that one is returned.
         """
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
@@ -181,16 +187,17 @@ class _FailureExplainer:
         return self._find_fewest_conjunctions(failing, passing)
 
     def _find_minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
-        """Return the smallest sets of flag values that no passing row has; and whether the list is complete.
+        """Return the shortest conjunctions that hold in no passing row; and False if the search stopped early.
 
-        A conjunction may exclude only values in the bit mask `allowed`.
+        Conjunctions are bit masks of the values that they exclude. Only values in the mask `allowed` may be excluded.
         """
         return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATE_CONJUNCTIONS)
 
     def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return the fewest sets of flag values of which each failing row has one, and no passing row has any.
+        """Return the fewest conjunctions of which one holds in each failing row and none in a passing row.
 
-        Of several such choices, return the one with the fewest literals. Also return whether the search was complete.
+        If there are several such choices, return the one with the fewest literals. The second result is False if the
+        search stopped early.
         """
         left, essential, primes, complete = list(failing), [], set[int](), True
         for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
@@ -210,24 +217,29 @@ class _FailureExplainer:
         return essential + chosen, complete and is_smallest
 
     def _conjunction_sort_key(self, excluded: int) -> tuple[int, int]:
-        """Return a sort key that puts the conjunctions with the fewest literals first."""
+        """Return a sort key for conjunctions, given as the bit mask of excluded values: the fewest literals
+        come first.
+        """
         return self._encoding.count_literals(excluded), excluded
 
 
 def find_smallest_set_cover(
     covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
 ) -> tuple[list[int], bool]:
-    """Return the fewest keys whose bit masks together contain all bits of `everything`.
+    """Return the fewest keys of `covers` whose bit masks together have all bits of `everything`.
 
-    `covers` has the bit mask of each key. Of several such choices, return the one with the lowest sum of the first
-    values of `cost(key)`. Also return False if the search stopped early.
+    If there are several such choices, return the one with the lowest sum of the first values of `cost(key)`. The second
+    result is False if the search stopped before it had ruled out a better choice.
     """
     best = _find_greedy_set_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))
     steps = 0
 
     def search_covers(chosen: list[int], left: int, spent: int) -> None:
-        """Extend the `chosen` keys until they cover the bits that are `left`, and remember the best choice."""
+        """Add keys to `chosen` until the bits in `left` are covered, and remember the best choice.
+
+        `spent` is the cost so far.
+        """
         nonlocal best, best_cost, steps
         steps += 1
         if not left and (len(chosen), spent) < best_cost:
@@ -244,9 +256,10 @@ def find_smallest_set_cover(
 
 
 def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: list[int], size: int) -> Iterator[int]:
-    """Yield the conjunctions of at most `size` literals that hold in no passing row, as bit masks.
+    """Yield the conjunctions of at most `size` literals that hold in no passing row, as bit masks of excluded values.
 
-    All literals of a conjunction are about different flags.
+    `literals` are pairs of a flag's index and the mask of excluded values. A conjunction has at most one literal per
+    flag.
     """
     everything = (1 << len(passing)) - 1
     refuted = {excluded: _mask_of_true_conditions(bool(row & excluded) for row in passing) for _, excluded in literals}
@@ -262,19 +275,21 @@ def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: li
 
 
 def _merge_explanations(explanations: Sequence[FailureExplanation]) -> FailureExplanation:
-    """Return one explanation with the flaky rows of all, for explanations with the same conjunctions."""
+    """Return one explanation for several that have the same conjunctions. It has the flaky rows of all of them."""
     flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky_rows)
     smallest = all(explanation.is_smallest for explanation in explanations)
     return FailureExplanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 
 def _mask_of_true_conditions(conditions: Iterable[bool]) -> int:
-    """Return a number whose bit `i` is set if condition `i` is true."""
+    """Return a number in which bit number `i` is set if the condition at index `i` is true."""
     return sum(1 << position for position, condition in enumerate(conditions) if condition)
 
 
 def _find_greedy_set_cover(covers: Mapping[int, int], everything: int) -> list[int]:
-    """Return keys that cover `everything`, each time the key that covers most of the bits that are left."""
+    """Return keys of `covers` whose bit masks have all bits of `everything`: each time the key that adds most missing
+    bits.
+    """
     chosen, left = [], everything
     while left:
         key = max(covers, key=lambda key: (covers[key] & left).bit_count())

@@ -1,7 +1,7 @@
 """Compute what the prompt cache did in one test: the tokens read, written and missed, and the broken prefixes.
 
-The API's answers say how many tokens were read and written, but not which. The blocks of the requests say which: their
-estimated tokens are scaled to the number that the answer reports.
+Answers of the API say how many tokens were read and written, but not which. To find out which, the tokens of each
+content block are estimated and scaled, so that their sum is the number in the answer.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,9 +20,12 @@ from flag_harness.wire.usage import Usage
 
 CACHE_MARK_KEY = b'"cache_control"'
 _SERVER_TOOL_TYPE_PREFIXES = ("advisor", "code_execution", "tool_search", "web_fetch", "web_search")
-"""Tools that the API runs itself, by the start of their type. One answer then sums up several uses of the cache."""
+"""The beginnings of the types of tools that the API runs itself.
+
+An answer that used them adds up several cache uses.
+"""
 _TOKEN_ESTIMATE_TOLERANCE = 0.05
-"""Differences below this share are taken as errors of the token estimate."""
+"""Differences of less than this share of the prompt are taken for errors of the token estimate, and ignored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +49,9 @@ class AnsweredRequest:
 
 @dataclass(frozen=True, slots=True)
 class _RequestWithPromptSegments:
-    """A request with its content blocks.
+    """A request with the content blocks of its prompt.
 
-    The token estimates of the blocks are scaled so that their sum is the number that the answer reports.
+    The token estimates of the blocks are scaled so that they agree with the number of input tokens in the answer.
     """
 
     answered_request: AnsweredRequest
@@ -72,9 +75,10 @@ class _RequestWithPromptSegments:
 def measure_cache_use(
     requests: Sequence[AnsweredRequest], filter_request: Callable[[Request], Request], mask: Callable[[str], str]
 ) -> CacheUse | None:
-    """Return how a test's requests used the prompt cache, or None if no request has a cache mark.
+    """Return what the prompt cache did in a test, or None if no request has a cache mark.
 
-    `filter_request` removes secrets and personal data from a request; `mask` does so in a text that will be shown.
+    `requests` are those whose answers report usage. `filter_request` removes secrets and personal data from a request;
+    `mask` removes them from a text that will be shown.
     """
     if not any(CACHE_MARK_KEY in one.request.body for one in requests):
         return None
@@ -90,7 +94,9 @@ def measure_cache_use(
 
 
 def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithPromptSegments | None:
-    """Return a request with its blocks and their token counts, or None if it is not a Messages request."""
+    """Return a request with its content blocks and their token counts, or None if it is not a valid
+    Messages request.
+    """
     body = decode_json_object(sent.request.body)
     try:
         segments = prompt_segments(body, sent.model, api_key(sent.request.headers))
@@ -104,7 +110,7 @@ def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithPromptSegments 
 
 
 def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterator[tuple[int, BrokenPrefix]]:
-    """Yield the index of each turn that broke a cached prefix, and details of the break."""
+    """Yield `(index, details)` for each request that could not read a cached prefix because a block had changed."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
         owner = api_key(turn.answered_request.request.headers)
@@ -116,15 +122,17 @@ def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterat
 
 
 def _block_text(request: Request, path: str) -> str:
-    """Return the canonical JSON of a block of a request, or an empty string if the request does not have it."""
+    """Return the canonical JSON of the block at `path` in a request, or an empty string if the request has no such
+    block.
+    """
     segments = prompt_segments(decode_json_object(request.body), "")
     return next((segment.text for segment in segments if segment.path == path), "")
 
 
 def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], broken: CacheBreak | None) -> CacheTurn:
-    """Return what the last request of `turns` read from the prompt cache, wrote to it and missed.
+    """Return what the last of the requests read from the prompt cache, wrote to it and failed to read.
 
-    `broken` describes the change that broke its cached prefix, or is None.
+    `broken` describes the change that kept this request from reading a cached prefix, or is None.
     """
     turn, token_counts = turns[-1], turns[-1].token_counts
     missed, why = _count_missed_tokens_with_reason(turns, broken)
@@ -146,9 +154,10 @@ def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], brok
 def _count_missed_tokens_with_reason(
     turns: Sequence[_RequestWithPromptSegments], broken: CacheBreak | None
 ) -> tuple[int, str]:
-    """Return how many cached tokens the last of `turns` failed to read, and the reason.
+    """Return how many cached tokens the last of the requests failed to read, and the reason.
 
-    The reason is empty if the turn read from the cache as expected.
+    The reason may also say why nothing was cached. It is empty if the request read from the cache as expected. For
+    `broken` see `_cache_use_of_last_request`.
     """
     *earlier, turn = turns
     if broken is not None:
@@ -182,14 +191,17 @@ def _has_server_tools(request: Request) -> bool:
 
 
 def _reason_for_no_cache_read(earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments) -> str:
-    """Return why a turn read no cached tokens, or an empty string if the reason is unknown."""
+    """Return why a request read no cached tokens, or an empty string if the reason is unknown.
+
+    `earlier` are the requests before it.
+    """
     if earlier and all(one.answered_request.model != turn.answered_request.model for one in earlier):
         return f"another model: {turn.answered_request.model}"
     return "nothing of this prompt was cached before" if turn.token_counts.tokens_written else ""
 
 
 def _count_tokens_never_read(turns: Sequence[_RequestWithPromptSegments]) -> int:
-    """Return how many of the tokens that were written to the cache no later turn read."""
+    """Return how many of the tokens that requests wrote to the cache were not read by any later request."""
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
         turn = turns[index]
@@ -202,7 +214,7 @@ def _count_tokens_never_read(turns: Sequence[_RequestWithPromptSegments]) -> int
 def _hashes_read_from_cache(
     earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments
 ) -> set[str]:
-    """Return the hash of each prefix that a turn read from the cache."""
+    """Return the hashes of the prefixes that a request read from the cache. `earlier` are the requests before it."""
     end = _index_of_last_block_read(earlier, turn)
     return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
 
@@ -210,10 +222,10 @@ def _hashes_read_from_cache(
 def _index_of_last_block_read(
     earlier: Sequence[_RequestWithPromptSegments], turn: _RequestWithPromptSegments
 ) -> int | None:
-    """Return the index of the last block that a turn read from the cache, or None if it read nothing.
+    """Return the index of the last block that a request read from the cache, or None if it read nothing.
 
-    The API reports only how many tokens were read. The block is the one at which a prefix is nearest to this length;
-    blocks that an earlier turn marked come first.
+    The API reports only the number of tokens. So the block is chosen at whose end the prompt has nearly this many
+    tokens; blocks that an earlier request marked for the cache are preferred.
     """
     if not turn.token_counts.read:
         return None
@@ -225,7 +237,10 @@ def _index_of_last_block_read(
 
 
 def _dollars_saved_by_cache(turns: Sequence[_RequestWithPromptSegments]) -> float | None:
-    """Return how many more US dollars the turns would have cost without the cache, or None if no price is known."""
+    """Return how many more US dollars the requests would have cost without the cache, or None if a price is unknown.
+
+    The result is negative if writing to the cache cost more than reading saved.
+    """
     saved = 0.0
     for turn in turns:
         usage = turn.answered_request.usage

@@ -1,7 +1,7 @@
-"""Compares two cassettes, interaction by interaction: which parts of the requests and answers differ.
+"""Compare two cassettes, interaction by interaction: which parts of the requests and answers differ.
 
-Values that the API generates for each answer are ignored: ids, signatures and times. Two ids in later requests count as
-equal if both come from the same part of earlier answers.
+Values that the API generates anew for each answer (ids, signatures, times) are ignored. If a request refers to such an
+id, it is equal to the other cassette's request if that refers to the id in the same part of the same answer.
 """
 
 import hashlib
@@ -25,7 +25,10 @@ _GENERATED_KEYS = frozenset({"id", "request_id", "tool_use_id", "signature", "ex
 MAX_COMPARED_BYTES = 32 << 20
 """The largest body of which differences are listed, in bytes: the largest request that the Messages API accepts."""
 _MAX_EQUAL_PAIRS = 250_000
-"""With more pairs of equal requests than this, the nth of equal requests is paired with the nth, to save time."""
+"""The most pairs of equal requests for which the best pairing is searched.
+
+If there are more, equal requests are paired in order, to save time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +49,14 @@ class InteractionPair:
 
     @property
     def is_different(self) -> bool:
-        """Return whether the interactions differ, or one of them is missing."""
+        """Whether the interactions differ, or one of the two cassettes has no matching interaction."""
         return None in (self.before, self.after) or bool(self.request or self.answer)
 
 
 def compare_interactions(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[InteractionPair]:
     """Yield pairs of matching interactions of two cassettes, in the order of the first cassette.
 
-    Bodies of more than `MAX_COMPARED_BYTES` are compared as a whole.
+    Bodies of more than `MAX_COMPARED_BYTES` are only said to be equal or different.
     """
     same_ids: set[tuple[str, str]] = set()
     for before, after in _pair_interactions(first, second):
@@ -91,9 +94,10 @@ def _size_and_hash(data: bytes) -> bytes:
 
 
 def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction]) -> AlignedIndices:
-    """Return pairs of indices of matching interactions.
+    """Return pairs of the indices of matching interactions.
 
-    First the interactions with equal requests are paired; those between two such pairs are then paired in their order.
+    First the interactions with equal requests are paired. The interactions between two such pairs are then paired in
+    their order.
     """
     keys, other_keys = ([(_summarise_large_bodies(one).match_key, 0) for one in side] for side in (ours, theirs))
     counts, other_counts = Counter(keys), Counter(other_keys)
@@ -103,7 +107,7 @@ def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction
 
 
 def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """Yield each key with the number of equal keys before it, so that no two results are equal."""
+    """Yield each key with the number of equal keys before it, which makes the results unique."""
     counts: Counter[bytes] = Counter()
     for key, _ in keys:
         yield key, counts[key]
@@ -111,9 +115,9 @@ def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[b
 
 
 def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
-    """Return an answer as one JSON value that can be compared.
+    """Return an answer as one JSON value.
 
-    A stream and a plain answer with the same content differ only in `streamed`.
+    A stream and a plain answer with the same content differ only in the key `streamed`.
     """
     ended = describe_answer_ending(interaction.response[-1])
     how = {"status": answer.status, "streamed": answer.is_stream, "ended": ended}
@@ -123,7 +127,9 @@ def _comparable_answer(interaction: Interaction, answer: ParsedResponse) -> Any:
 
 
 def _are_same_id(same_ids: Collection[tuple[str, str]], one: Any, other: Any) -> bool:
-    """Return whether two values are a pair of ids in `same_ids`."""
+    """Return whether `(one, other)` is among `same_ids`, the pairs of ids that stand for the same thing in both
+    cassettes.
+    """
     return isinstance(one, str) and isinstance(other, str) and (one, other) in same_ids
 
 
@@ -135,7 +141,7 @@ def _remove_generated_values(value: Any) -> Any:
 
 
 def _pairs_of_corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, str]]:
-    """Yield pairs of generated values, such as ids, that two answers have at the same path."""
+    """Yield pairs of generated values, such as ids, that stand at the same path in two answers."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key in ours.keys() & theirs.keys():
             one, other = ours[key], theirs[key]
@@ -149,7 +155,7 @@ def _pairs_of_corresponding_ids(ours: Any, theirs: Any) -> Iterator[tuple[str, s
 
 
 def value_for_json_output(value: Any) -> Any:
-    """Return the old or new value of a difference for JSON output. A missing value becomes None."""
+    """Return the old or new value of a difference, for JSON output. A missing value becomes None."""
     return None if value is ABSENT else list(value) if isinstance(value, tuple) else value
 
 

@@ -1,6 +1,7 @@
-"""The search for the conjunction (values of some flags) that makes one row (values of all flags) fail.
+"""Find the conjunction (condition on the values of some flags) that makes one row (combination of all flags) fail.
 
-Candidates are the conjunctions that hold in the row and in no passing row. Each has a weight, its likelihood.
+Candidates are the conjunctions that hold in this row and in no passing row. Each has a weight: how likely it is the
+cause.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,30 +19,36 @@ from flag_harness.analysis.evidence import (
 CANDIDATE_SIZES = range(4)
 MAX_CANDIDATE_SIZE = 4
 MAX_CANDIDATES_OF_MAX_SIZE = 300_000
-"""If no candidate of up to three literals fits, those of four are tried, unless there are more than this."""
+"""The most candidates of four literals (conditions on one flag).
+
+If no smaller candidate fits, those of four literals are tried, unless there are more than this.
+"""
 
 MIN_WEIGHT_SHARE_TO_PROVE = 0.5
-"""The search tries to prove the likeliest candidate if it has this share of the total weight. Below that, it runs rows
-that halve the weight.
+"""If the likeliest candidate has this share of all weight, the search tries to prove it.
+
+Otherwise it runs a row that divides the candidates into two halves of about the same weight.
 """
 
 OTHER_CAUSE_PROBABILITY = 0.1
-"""The assumed probability that a row fails for another reason than the candidate."""
+"""The assumed probability that a failing row fails for another reason than a given candidate."""
 
 RANDOM_ROWS_TO_SPLIT_CANDIDATES = 16
 RANDOM_ROWS_TO_COVER_PAIRS = 6
-"""The number of random rows of which the best is run next."""
+"""The numbers of random rows that are compared to choose the next row: to split the candidates, or to cover pairs of
+values.
+"""
 
 
 class ConjunctionSearch:
-    """Finds the conjunction of flag values that makes one row (combination) fail.
+    """Finds the conjunction (condition on flag values) that makes one row (combination) fail.
 
     A conjunction is represented by the bit mask of the values that it excludes: it holds in a row that has none of
-    them. `known_conjunctions` are the conjunctions that are already known to make other rows fail. No new row satisfies
-    any of them.
+    these values. `known_conjunctions` are already known to make other rows fail; the search runs no row in which one of
+    them holds.
 
-    `proven_conjunction` is the conjunction that was searched for, or None until it is proven. `unproven_candidates`
-    lists likely candidates that no further row could prove.
+    `proven_conjunction` is the cause, or None until it is proven. `unproven_candidates` lists likely causes that no
+    further row could prove.
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class ConjunctionSearch:
         self._weigh_candidates(sizes)
 
     def update_weights(self, row: int, passed: bool) -> None:
-        """Make each candidate for the cause more or less likely, by the outcome of the first run of a row."""
+        """Make each candidate more or less likely, given the outcome of a row that has just run for the first time."""
         if passed:
             self._candidate_weights = {
                 excluded: weight for excluded, weight in self._candidate_weights.items() if row & excluded
@@ -75,7 +82,9 @@ class ConjunctionSearch:
                     self._candidate_weights[excluded] *= OTHER_CAUSE_PROBABILITY
 
     def likeliest_candidates(self, count: int) -> list[int]:
-        """Return at most `count` conjunctions that may be the cause, likeliest first, as masks of excluded values."""
+        """Return at most `count` conjunctions that may be the cause, likeliest first, as bit masks of
+        excluded values.
+        """
         order = sorted(self._candidate_weights, key=lambda excluded: -self._candidate_weights[excluded])
         return [*self.unproven_candidates, *order][:count]
 
@@ -101,7 +110,9 @@ class ConjunctionSearch:
         return None
 
     def _weigh_candidates(self, sizes: range) -> None:
-        """Store how probably each candidate of these sizes (numbers of literals) makes the row fail."""
+        """Store the weight of each candidate whose number of literals is in `sizes`: how likely it makes
+        the row fail.
+        """
         flags = len(self._encoding.flag_masks)
         failing = self._evidence.failing_rows_without_cause(self._known_conjunctions)
         for excluded, size in candidate_conjunctions(self._encoding, self.row, self._evidence.passing_rows, sizes):
@@ -109,7 +120,10 @@ class ConjunctionSearch:
             self._candidate_weights[excluded] = OTHER_CAUSE_PROBABILITY**others / comb(flags, size)
 
     def _add_larger_candidates(self) -> bool:
-        """Add the candidates of the largest size, once, if they are not too many. Return whether any is left."""
+        """Add the candidates of the largest size, unless this was done before or they are too many.
+
+        Return whether there is any candidate now.
+        """
         literals = sum(1 for _ in self._encoding.literals_in_row(self.row))
         if (
             not self._has_larger_candidates
@@ -121,13 +135,12 @@ class ConjunctionSearch:
         return bool(self._candidate_weights)
 
     def _row_to_prove_candidate(self, excluded: int) -> tuple[int | None, bool]:
-        """Return a row to run to prove or refute a conjunction, or None; and whether it is proven.
+        """Return `(row, is_proven)`: a row to run next to prove or refute a conjunction, or None; and whether it is
+        proven already.
 
         A proof needs failing rows in which the conjunction holds and which together have all pairs of other values;
-        otherwise two other conjunctions could explain them. And for each literal it needs passing rows that violate
-        only this literal.
-
-        `excluded` is the bit mask of the values that the conjunction excludes.
+        otherwise two other conjunctions could explain them. For each literal it also needs passing rows in which only
+        this literal does not hold. `excluded` is the bit mask of the values that the conjunction excludes.
         """
         rows = [
             row for row in self._evidence.failing_rows_without_cause(self._known_conjunctions) if not row & excluded
@@ -144,12 +157,11 @@ class ConjunctionSearch:
         return None, True
 
     def row_with_untried_pairs(self, excluded: int, rows: Sequence[int]) -> tuple[int | None, bool]:
-        """Return a row to run next, or None; and whether `rows` already have all possible pairs of values.
+        """Return `(row, is_complete)`: a row to run next, or None; and whether `rows` have all pairs of values that are
+        possible.
 
-        The row has not run yet, has no value in the bit mask `excluded`, and satisfies no conjunction in
-        `known_conjunctions`. Of a few random rows, it is the one with the most pairs of values that none of `rows` has.
-
-        The second value is True if each pair of values that are not excluded occurs in one of `rows`, or is impossible.
+        The row has not run yet, has no value in the bit mask `excluded`, and no known conjunction holds in it. A few
+        random rows are tried, and the one with the most pairs of values that none of `rows` has is returned.
         """
         gaps = find_uncovered_pairs(self._encoding, rows, excluded)
         best, best_gain = None, 0
@@ -169,10 +181,10 @@ class ConjunctionSearch:
         return None, is_complete
 
     def _row_that_breaks_one_literal(self, excluded: int, bit: int) -> tuple[int | None, bool]:
-        """Return a row to run in which all literals of a conjunction but one hold, or None; and whether none is needed.
+        """Return `(row, is_enough)`: a row to run in which all literals of a conjunction hold but one, or None.
 
-        The row has the value `bit`, and no other value of the bit mask `excluded`. It may have passed before or be new.
-        If there is no such row, also return whether the rows that ran are enough for a proof.
+        The row has the value `bit`, and no other value of the bit mask `excluded`. It may be new, or have passed once.
+        If there is no such row, `is_enough` says whether the rows that have run are enough for a proof.
         """
         passing, failing = self._evidence.rows_that_break_one_literal(
             excluded, bit, self._evidence.failing_rows_without_cause(self._known_conjunctions)
@@ -191,7 +203,7 @@ class ConjunctionSearch:
         return next((row for row in passing if self._evidence.count_runs_of_row(row) < 2), None), bool(passing)
 
     def _random_rows(self, excluded: int, required: int) -> Iterator[int]:
-        """Yield a few random rows that have the required values and no excluded one. A row may come twice."""
+        """Yield a few random rows that have the values in `required` and none in `excluded`. A row may occur twice."""
         limits = self._evidence.allowed_values_of_restricted_flags(excluded, required)
         for _ in range(RANDOM_ROWS_TO_COVER_PAIRS):
             row = self._evidence.find_row_within_limits(
@@ -202,9 +214,9 @@ class ConjunctionSearch:
             yield row
 
     def _row_with_many_missing_pairs(self, gaps: dict[int, int], excluded: int) -> int:
-        """Return a row without excluded values that has many pairs of values from `gaps`, the missing pairs.
+        """Return a row without the values in `excluded` that has many of the missing pairs of values.
 
-        `gaps` maps each value to the mask of the values that it has not occurred with.
+        `gaps` maps each value to the bit mask of the values that no row has together with it.
         """
         masks = list(self._encoding.flag_masks)
         self._random.shuffle(masks)
@@ -216,7 +228,10 @@ class ConjunctionSearch:
         return row
 
     def _change_failing_row_at_random(self, share: float) -> int:
-        """Return the failing row with some values changed at random; each is kept with probability `share`."""
+        """Return the failing row with some values changed at random.
+
+        Each value is kept with the probability `share`.
+        """
         row = 0
         for mask in self._encoding.flag_masks:
             others = list(split_into_bits(mask & ~self.row))
@@ -224,7 +239,7 @@ class ConjunctionSearch:
         return row
 
     def _row_that_splits_candidates(self) -> int | None:
-        """Return an untried row that satisfies candidates with about half of the total weight, or None."""
+        """Return a row that has not run and in which candidates with about half of the total weight hold, or None."""
         total = sum(self._candidate_weights.values())
         best, best_distance = None, 0.5
         for turn in range(RANDOM_ROWS_TO_SPLIT_CANDIDATES):
@@ -239,9 +254,9 @@ class ConjunctionSearch:
         return best
 
     def _nearest_row(self, target: int, excluded_values: int, required_values: int = 0) -> int | None:
-        """Return the allowed row that is most similar to the row `target`, or None. All arguments are bit masks.
+        """Return the allowed row that is most similar to `target`, or None. All arguments are bit masks of values.
 
-        The row has all required values and no excluded value, and satisfies no conjunction in `known_conjunctions`.
+        The row has all required values and no excluded value, and no known conjunction holds in it.
         """
         limits = self._evidence.allowed_values_of_restricted_flags(excluded_values, required_values)
         preferred = list(self._encoding.decode_row(target))
@@ -253,10 +268,10 @@ class ConjunctionSearch:
         return self._evidence.find_row_within_limits(limits, tuple(preferred), self._known_conjunctions)
 
     def _change_row_to_avoid_conjunction(self, conjunction: int, preferred: list[int], limits: dict[int, int]) -> None:
-        """Change one random value of the row `preferred`, in place, so that a named conjunction does not hold in it.
+        """Change one random value of the row `preferred`, in place, so that a conjunction does not hold in it.
 
-        Only values that `limits` allows are chosen. The row stays as it is if the conjunction does not hold, or no
-        value can be changed.
+        The new value is one that `limits` permits. Nothing is changed if the conjunction does not hold, or no value can
+        be changed.
         """
         offsets = self._encoding.offsets
         if conjunction & sum(1 << offsets[index] + value for index, value in enumerate(preferred)):
@@ -269,7 +284,10 @@ class ConjunctionSearch:
 
 
 def _missing_pairs_of_values(gaps: dict[int, int]) -> Iterator[int]:
-    """Yield each pair of values in `gaps` once, as a mask of two bits."""
+    """Yield each missing pair of values once, as a bit mask of two bits.
+
+    For `gaps` see `_row_with_many_missing_pairs`.
+    """
     for first, others in gaps.items():
         for second in split_into_bits(others):
             if first < second:

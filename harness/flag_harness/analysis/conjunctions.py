@@ -1,7 +1,7 @@
-"""Conjunctions of literals, such as `extended_output and not streaming`. A literal says which values a flag may have.
+"""Conjunctions of literals, such as `extended_output and not streaming`. A literal is a condition on one flag.
 
-Internally each value of each flag is one bit. A row (one value for each flag) is the mask of its values. A conjunction
-is the mask of the values that it excludes, so it holds in a row if the two masks share no bit.
+Internally each value of each flag is one bit. A row (one value for each flag) is the bit mask of its values. A
+conjunction is the bit mask of the values that it excludes, so it holds in a row if the two masks have no bit in common.
 """
 
 from bisect import bisect_right
@@ -15,9 +15,9 @@ from flag_harness.matrix.matrix_flag import FlagLike
 
 @dataclass(frozen=True, slots=True)
 class FlagLiteral:
-    """The statement that a flag has one of `values`, such as `not streaming`.
+    """The condition that a flag has one of `values`, such as `not streaming`. `others` are the flag's remaining values.
 
-    `others` are the flag's remaining values. Values are True and False, or labels.
+    Values are True and False, or the short texts (labels) of values.
     """
 
     flag: str
@@ -34,12 +34,14 @@ class FlagLiteral:
 
 @dataclass(frozen=True, slots=True)
 class Conjunction:
-    """Literals that hold together, such as `streaming and model=haiku`. Without literals it always holds."""
+    """Conditions on flags that must all hold, such as `streaming and model=haiku`. Without any, it always holds."""
 
     literals: tuple[FlagLiteral, ...]
 
     def holds(self, values: Mapping[str, object]) -> bool:
-        """Return whether it holds under these values (True and False, or labels), by the names of flags."""
+        """Return whether the conjunction holds if flags have these values (True and False, or labels), given by flag
+        name.
+        """
         return all(values[literal.flag] in literal.values for literal in self.literals)
 
     def __str__(self) -> str:
@@ -47,7 +49,9 @@ class Conjunction:
 
 
 def values_in_literals(flag: FlagLike) -> tuple[object, ...]:
-    """Return the values of a flag as literals have them: True and False, or labels."""
+    """Return the values of a flag in the form that literals use: True and False, or the short texts
+    (labels) of values.
+    """
     is_boolean = all(isinstance(value, bool) for value in flag.values)
     return flag.values if is_boolean else flag.labels
 
@@ -80,14 +84,14 @@ class FlagEncoding:
         )
 
     def flag_index(self, bit: int) -> int:
-        """Return the index of the flag to which the value of a bit belongs."""
+        """Return the index of the flag to which a bit belongs. Each value of each flag is one bit."""
         return bisect_right(self.offsets, bit.bit_length() - 1) - 1
 
     def allowed_values_by_flag(self, excluded: int) -> dict[int, int]:
-        """Return the mask of the values that a conjunction allows, by the index of each flag in it.
+        """Return the values that a conjunction allows, for each flag on which it has a condition.
 
-        The keys are flag indices, the values are bit masks of value indices. `excluded` is the mask of the values that
-        the conjunction excludes.
+        The keys are indices of flags, and the values are bit masks of the indices of flag values. `excluded` is the bit
+        mask of the values that the conjunction excludes.
         """
         return {
             index: (mask & ~excluded) >> self.offsets[index]
@@ -96,7 +100,10 @@ class FlagEncoding:
         }
 
     def count_literals(self, excluded: int) -> int:
-        """Return how many literals (conditions on one flag) the conjunction has that excludes these values."""
+        """Return the number of flags on which a conjunction has a condition.
+
+        `excluded` is the mask of the values it excludes.
+        """
         return sum(1 for mask in self.flag_masks if mask & excluded)
 
     def make_conjunction(self, excluded: int) -> Conjunction:
@@ -111,7 +118,7 @@ class FlagEncoding:
         return Conjunction(tuple(literals))
 
     def literals_in_row(self, row_bits: int) -> Iterator[tuple[int, int]]:
-        """Yield the literals that hold in a row: the flag's index, and the mask of values that the literal excludes.
+        """Yield each literal that holds in a row, as (index of its flag, bit mask of the values that it excludes).
 
         For each flag there is one literal that allows only the row's value; and for each other value of the flag, one
         that excludes only this value.
@@ -133,9 +140,10 @@ def split_into_bits(bits: int) -> Iterator[int]:
 
 
 def find_minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int], bool]:
-    """Return the minimal masks that have a bit in common with every given mask; and whether all were found.
+    """Return the minimal bit masks that have a bit in common with every mask in `sets`, the smallest first.
 
-    The smallest masks come first. The search keeps at most `limit` masks at a time (Berge's algorithm).
+    The second result is False if some may be missing, because the search keeps at most `limit` masks at a time (Berge's
+    algorithm).
     """
     found, complete = [0], True
     for bits in _remove_supersets(sets):
@@ -155,7 +163,7 @@ def find_minimal_hitting_sets(sets: Iterable[int], limit: int) -> tuple[list[int
 
 
 def _remove_supersets(sets: Iterable[int]) -> list[int]:
-    """Return the masks that contain no other mask of the list, those with the fewest bits first."""
+    """Return the bit masks that do not contain another of the masks, those with the fewest bits first."""
     kept: list[int] = []
     for bits in sorted(set(sets), key=int.bit_count):
         if not any(other & bits == other for other in kept):

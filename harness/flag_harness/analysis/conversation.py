@@ -1,6 +1,6 @@
-"""A cassette as a conversation: for each interaction, the new part of its request, and its answer.
+"""Show a cassette as a conversation: for each interaction, what is new in its request, and its answer.
 
-In a tool loop each request repeats the earlier messages. To find the new part, a request is compared with the earlier
+In a tool loop each request repeats the earlier messages. To find what is new, a request is compared with the earlier
 request whose messages it continues.
 """
 
@@ -21,12 +21,12 @@ from flag_harness.wire.timeline import Cut, End
 from flag_harness.wire.usage import Usage
 
 _CONTENT_KEYS = ("messages", "system", "tools")
-"""Keys of a request that are shown as content. All others are shown as parameters."""
+"""The keys of a request whose values are shown as content. All other keys are shown as parameters."""
 _CACHE_MARK_KEY = "cache_control"
 """This key is ignored in comparisons, because cache marks move as a conversation grows."""
 _HASH_BYTES = 16
 _MAX_COMPARED_TEXT = 1 << 20
-"""The longest text that is compared as a whole, in characters; of a longer one the hash is compared."""
+"""The longest text in characters that is compared as a whole. For longer texts, hashes are compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +111,10 @@ def _build_conversation_step(
     answer: ParsedResponse,
     new: tuple[int | None, Any, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
 ) -> ConversationStep:
-    """Return the display data of an interaction.
+    """Return an interaction, prepared for display.
 
-    `new` has the index of the interaction that this one continues (or None), the requested model, the changed
-    parameters, and the new content blocks with their roles.
+    `number` is its index. `new` has the index of the interaction that it continues (or None), the requested model, the
+    changed parameters, and the new content blocks with their roles.
     """
     request, response = interaction.request, interaction.response
     usage = usage_of_answer(answer)
@@ -153,9 +153,8 @@ def _message_list(body: Mapping[str, Any]) -> list[Any]:
 
 
 def _prefix_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
-    """Return the length and the hash of each prefix of a conversation.
-
-    The prefixes are: the first message, the first two messages, and so on.
+    """Return `(length, hash)` for each prefix of a conversation: the first message, the first two messages,
+    and so on.
     """
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
@@ -165,13 +164,18 @@ def _prefix_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
 
 
 def _message_hash(before: bytes, message: Any) -> bytes:
-    """Return the hash of a conversation, from the hash of all messages before the last and the last message."""
+    """Return the hash of a conversation.
+
+    `before` is the hash of all messages but the last, and `message` is the last.
+    """
     content = msgspec.json.encode(_normalize_message(message), order="sorted")
     return blake2b(before + content, digest_size=_HASH_BYTES).digest()
 
 
 def _normalize_message(value: Any) -> Any:
-    """Return a message without cache marks, with texts in the form of content blocks, and with hashes of huge texts."""
+    """Return a message in a form for comparison: without cache marks, with text blocks for strings, with huge texts
+    hashed.
+    """
     if isinstance(value, dict):
         members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK_KEY}
         if isinstance(members.get("content"), str):
@@ -191,9 +195,9 @@ def _text_hash(text: str) -> str:
 
 
 def _is_repeat_of_answer(message: Any, answer: ParsedResponse) -> bool:
-    """Return whether a message repeats an earlier answer with the same blocks and texts.
+    """Return whether a message repeats an earlier answer: it has the same blocks with the same texts.
 
-    Other keys of the blocks do not matter.
+    Other keys of the blocks may differ.
     """
     if not isinstance(message, dict) or message.get("role") != "assistant":
         return False
@@ -207,7 +211,7 @@ def _comparable_block_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield each content block of the messages with its role. A string becomes a text block."""
+    """Yield `(role, content block)` for each block of the messages. A message that is a string has one text block."""
     for message in messages:
         role = message.get("role") if isinstance(message, dict) else None
         content = message.get("content") if isinstance(message, dict) else message
@@ -216,7 +220,7 @@ def _blocks_with_roles(messages: Iterable[Any]) -> Iterator[tuple[str, Mapping[s
 
 
 def _to_text_block(value: Any) -> Mapping[str, Any]:
-    """Return a text block with a string, or with the JSON text of another value."""
+    """Return a text block for a string. For any other value the block has the value's JSON text."""
     text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
     return {"type": "text", "text": text}
 
@@ -224,7 +228,9 @@ def _to_text_block(value: Any) -> Mapping[str, Any]:
 def _new_system_and_tool_blocks(
     body: Mapping[str, Any], before: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the blocks of `system` and `tools` that changed since the request `before`, each with that name."""
+    """Yield the blocks of `system` and `tools` that the request `before` does not have, each as (`system` or `tools`,
+    block).
+    """
     for part in ("system", "tools"):
         value = body.get(part)
         if value is not None and _normalize_message(value) != _normalize_message(before.get(part)):
@@ -232,7 +238,10 @@ def _new_system_and_tool_blocks(
 
 
 def _find_parameter_changes(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are new or changed since the request `before`; None for a removed one."""
+    """Return the parameters that are new or changed since the request `before`.
+
+    A removed parameter has the value None.
+    """
     changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != before.get(key)}
     return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
 
@@ -240,13 +249,13 @@ def _find_parameter_changes(body: Mapping[str, Any], before: Mapping[str, Any]) 
 def _text_block_of_invalid_body(
     interaction: Interaction, body: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the body as a text block if it is not a JSON object."""
+    """Yield the request's body as a text block with its role, if it is not a JSON object. Otherwise yield nothing."""
     if not body and interaction.request.body:
         yield "body", {"type": "text", "text": interaction.request.body.decode("utf-8", "replace")}
 
 
 def _find_beta_changes(interaction: Interaction, earlier: Interaction | None) -> dict[str, Any]:
-    """Return the `anthropic-beta` header as a dictionary if it changed since the earlier request, else an empty one."""
+    """Return `{"anthropic-beta": value}` if this header changed since the earlier request, else an empty dict."""
     asked = beta_features(interaction.request.headers)
     before = beta_features(earlier.request.headers) if earlier else ()
     return {} if asked == before else {BETA_HEADER: ",".join(asked) or None}

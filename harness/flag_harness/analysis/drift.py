@@ -1,8 +1,8 @@
-"""Drift: a change in how an upstream answers a recorded request. This module only compares; it sends nothing.
+"""Find drift: a change in how an upstream answers a recorded request. This module only compares; it sends nothing.
 
 It compares what should not vary: the status, the shape (the keys of each object and their JSON types, for streams event
-by event), the types of content blocks, and the values of the keys in `COMPARED_KEYS`. Texts, token counts, ids and
-tool inputs may vary and are ignored.
+by event), the types of content blocks, and the values of the keys in `COMPARED_KEYS`. Texts, token counts, ids and tool
+inputs may vary and are ignored.
 """
 
 from collections.abc import Collection, Iterator, Mapping
@@ -21,21 +21,26 @@ from flag_harness.wire.timeline import Response
 COMPARED_KEYS = ("type", "role", "model", "stop_reason")
 """The keys of a message whose values should not change."""
 TEMPORARY_STATUSES = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
-"""Statuses that are caused by the API key, the account or the current load, not by the request."""
+"""Statuses that depend on the API key, the account or the current load, and say nothing about drift."""
 TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
-"""Types of errors inside a stream that have the same causes as `TEMPORARY_STATUSES`."""
+"""The types of errors inside a stream that depend on the current load, like `TEMPORARY_STATUSES`."""
 NO_MATCHING_TURN_ERROR = "scenario_has_no_turn"
-"""The simulator's error type for a request that no turn of its scenario matches."""
+"""The type of the error with which the simulator answers a request that no turn of its scenario matches."""
 
 _MODEL_CHOSEN_KEYS = frozenset({"input"})
 """Keys whose contents the model chooses, so their shape is not compared."""
 _SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
-"""For each block type that only the issuing upstream accepts: the key that holds its signature."""
+"""The key that holds the signature, for each type of block that an upstream accepts only if it issued the
+block itself.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerDrift:
-    """A part of an answer that differs from the recorded answer. `path` names the part: `usage.cache_creation`."""
+    """A part of an answer that differs from the recorded answer.
+
+    `path` names the part, such as `usage.cache_creation`.
+    """
 
     path: str
     recorded_value: Any
@@ -49,8 +54,9 @@ class AnswerDrift:
 class DriftResult:
     """The result of comparing a recorded answer with a new one.
 
-    `inconclusive_reason` says why the answers could not be compared; it is empty if they could. If `is_final` is true,
-    later requests of the recording would have the same result, so they need not be sent.
+    `drifts` are the differences. `inconclusive` says why the answers could not be compared; it is empty if they could.
+    If `is_final` is True, later requests of the recording would be inconclusive for the same reason, so they need not
+    be sent.
     """
 
     drifts: tuple[AnswerDrift, ...] = ()
@@ -59,9 +65,9 @@ class DriftResult:
 
 
 def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream: str) -> str:
-    """Return why a recorded request cannot be sent again to verify its answer, or an empty string.
+    """Return why a recorded request cannot be sent again to look for drift in its answer, or an empty string if it can.
 
-    `upstream` names what would answer now: `live` or `simulator`.
+    `upstream` says who would answer now: `live` or `simulator`.
     """
     request, answer = interaction.request, parse_response(decompress_response(interaction.response))
     path = request.path.partition("?")[0]
@@ -83,9 +89,9 @@ def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream
 
 
 def _missing_information_text(interaction: Interaction, answer: ParsedResponse, fidelity: Collection[str]) -> str:
-    """Return what a comparison needs but an imported interaction lacks, or an empty string.
+    """Return what an imported interaction lacks that a comparison needs, or an empty string if it lacks nothing.
 
-    `fidelity` lists what the import could not restore.
+    `fidelity` lists what could not be restored when the cassette was imported.
     """
     if REQUEST_BODY_MISSING in fidelity and interaction.request.method != "GET" and not interaction.request.body:
         return "did not keep the request body"
@@ -97,7 +103,7 @@ def _missing_information_text(interaction: Interaction, answer: ParsedResponse, 
 
 
 def compare_answers(recorded: Response, now: Response) -> DriftResult:
-    """Compare a recorded answer with a new one. The result lists the drift, or says why none can be found."""
+    """Compare a recorded answer with a new one. Return the differences, or why the two cannot be compared."""
     before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
         return DriftResult(
@@ -113,7 +119,7 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
 
 
 def _is_temporary_error(answer: ParsedResponse) -> bool:
-    """Return whether an answer is an error that a later attempt may not meet, such as `overloaded_error`."""
+    """Return whether an answer is an error that a later attempt may not get, such as `overloaded_error`."""
     return answer.status in TEMPORARY_STATUSES or (answer.status == 200 and _error_type(answer) in TEMPORARY_ERRORS)
 
 
@@ -125,7 +131,7 @@ def _describe_status(answer: ParsedResponse) -> str:
 
 
 def _signed_block_types(value: Any) -> Iterator[str]:
-    """Yield the type of each block in a request that has a signature."""
+    """Yield the type of each block in `value`, a part of a request, that has a signature."""
     for member in member_values(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
@@ -134,7 +140,10 @@ def _signed_block_types(value: Any) -> Iterator[str]:
 
 
 def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
-    """Yield the differences between two answers. Compare their content only if status and kind are equal."""
+    """Yield the differences between two answers.
+
+    Their content is compared only if both have the same status and kind.
+    """
     if before.status != after.status:
         yield AnswerDrift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
@@ -146,7 +155,7 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Answ
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
-    """Yield a drift for each changed value, and for changed block types.
+    """Yield a drift for each changed value of a compared key, and one if the types of blocks changed.
 
     If the recording is incomplete, only the part that it contains is compared.
     """
@@ -162,7 +171,7 @@ def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Ans
 
 
 def _block_types(answer: ParsedResponse) -> list[str]:
-    """Return the type of each block, followed by the name of the tool if it is a call."""
+    """Return the type of each content block. For a tool call, the name of the tool is added."""
     return [":".join(str(block[key]) for key in ("type", "name") if key in block) for block in answer.blocks]
 
 
@@ -189,7 +198,10 @@ class _AnswerShape:
 
 
 def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
-    """Return the shape of an answer. Objects with different `type` values have different paths."""
+    """Return which keys the objects of an answer have, and the JSON types of their values.
+
+    Objects with different values of `type` have different paths.
+    """
     shape = _AnswerShape(set(), {})
     for event in answer.events:
         if event.get("type") != "ping":
@@ -200,7 +212,7 @@ def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
 
 
 def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> None:
-    """Add a JSON object at the path `node`, and the objects inside it, to `shape`."""
+    """Add to `shape` the keys of the JSON object `value` at the path `node`, and those of the objects inside it."""
     shape.objects.add(node)
     for key, member in value.items():
         path = f"{node}.{key}" if node else key
@@ -210,7 +222,10 @@ def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> 
 
 
 def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any], str]]:
-    """Yield the value if it is an object, or the objects in a list, each with a path that names its type."""
+    """Yield `(object, path)` for a value that is an object, or for each object in a list.
+
+    The path names the object's type.
+    """
     if isinstance(value, dict):
         kind = value.get("type")
         yield value, f"{path}({kind})" if isinstance(kind, str) and kind != "message" else path
@@ -219,9 +234,9 @@ def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any]
 
 
 def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[AnswerDrift]:
-    """Yield a drift for each missing key, each changed type and each added key.
+    """Yield a drift for each key that is missing or has another JSON type, and for each added key.
 
-    Added keys count only if the recording is complete (`whole`). Null may stand for any type.
+    Added keys are ignored unless the recording is complete (`whole`). Null may stand for any type.
     """
     for path, (node, kinds) in before.types_by_path.items():
         if node not in after.objects:

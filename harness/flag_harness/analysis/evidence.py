@@ -1,7 +1,8 @@
 """What the runs so far prove about the flag values that make a test fail.
 
-A row is one value for each flag. A conjunction is a set of flag values, represented by the bit mask of the values that
-it excludes (`excluded`): it holds in a row that has none of these. See `conjunctions.py`.
+A row is one value for each flag, as a bit mask. A conjunction is a condition on several flags, represented by the bit
+mask of the values that it excludes (`excluded`): it holds in a row that has none of these values. A literal is the part
+of it that is about one flag. See `conjunctions.py`.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -13,16 +14,23 @@ from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import find_uncovered_tuples
 
 MIN_ROWS_FOR_PROOF = 3
-"""A part (literal) of a conjunction is believed to be necessary once this many rows passed that fulfil all other parts
-but not this one.
+"""The number of passing rows that prove that a literal (a part of a conjunction) is necessary.
+
+In these rows all other literals hold, but not this one.
 """
 
 MAX_CONTRADICTING_ROWS = 6
-"""If more rows than this fail although they break one part of a conjunction, at least half as many must pass."""
+"""If more rows than this fail although one literal of a conjunction does not hold in them, at least half as many must
+pass.
+"""
 
 
 class RowEvidence:
-    """The outcomes of all rows (combinations) that ran. A row that passed and failed is flaky and proves nothing."""
+    """The outcomes of all rows (combinations) that have run. A row that both passed and failed is flaky and proves
+    nothing.
+
+    With `repeat`, rows that prove something are run twice.
+    """
 
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:
         self.space = space
@@ -34,23 +42,23 @@ class RowEvidence:
         self._run_counts: dict[int, int] = {}
 
     def add_run(self, bits: int, passed: bool) -> None:
-        """Count one run of a row, and whether the test passed."""
+        """Count one run of a row, given as a bit mask, and whether the test passed."""
         self.runs += 1
         self._run_counts[bits] = self._run_counts.get(bits, 0) + 1
         self._outcomes[bits] = self._outcomes.get(bits, 0) | (2 if passed else 1)
 
     def add_unrunnable_row(self, bits: int) -> None:
-        """Remember that a row cannot be run."""
+        """Remember that a row, given as a bit mask, cannot be run."""
         self.blocked.add(bits)
 
     @property
     def failing_rows(self) -> list[int]:
-        """The rows that always failed."""
+        """The rows that failed in all of their runs, as bit masks."""
         return [bits for bits, outcome in self._outcomes.items() if outcome == 1]
 
     @property
     def passing_rows(self) -> list[int]:
-        """The rows that always passed."""
+        """The rows that passed in all of their runs, as bit masks."""
         return [bits for bits, outcome in self._outcomes.items() if outcome == 2]
 
     @property
@@ -59,7 +67,7 @@ class RowEvidence:
         return tuple(self.encoding.decode_row(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
     def failing_rows_without_cause(self, named: Sequence[int]) -> list[int]:
-        """Return the failing rows in which none of the named conjunctions holds."""
+        """Return the failing rows in which none of the conjunctions in `named` holds."""
         return [row for row in self.failing_rows if all(row & excluded for excluded in named)]
 
     def count_runs_of_row(self, bits: int) -> int:
@@ -67,14 +75,14 @@ class RowEvidence:
         return self._run_counts.get(bits, 0)
 
     def is_untried(self, bits: int) -> bool:
-        """Return whether a row has never run and is not blocked."""
+        """Return whether a row has never run and has not been found to be impossible to run."""
         return bits not in self._outcomes and bits not in self.blocked
 
     def unproven_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
-        """Yield, as bits, the values that a conjunction excludes although no runs prove that it must exclude them.
+        """Yield each value (as a bit) that a conjunction excludes without proof that it must.
 
-        The proof for a value: enough rows pass that have this value and no other excluded one. For each two such rows
-        that fail without an explanation, one more must pass.
+        A value is proven by `MIN_ROWS_FOR_PROOF` passing rows that have it and no other excluded value. Every two rows
+        of `unexplained` (failing rows without a known cause) of the same kind require one more passing row.
         """
         for bit in split_into_bits(excluded):
             passing, failing = self.rows_that_break_one_literal(excluded, bit, unexplained)
@@ -84,9 +92,10 @@ class RowEvidence:
                 yield bit
 
     def drop_implied_literals(self, excluded: int) -> int:
-        """Return a conjunction without the conditions that follow from its others and from the flags' constraints.
+        """Return a conjunction without the literals that follow from its other literals and the constraints of the
+        flags.
 
-        Conjunctions are bit masks of the values that they exclude.
+        `excluded` and the result are bit masks of excluded values.
         """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
@@ -106,18 +115,19 @@ class RowEvidence:
     def rows_that_break_one_literal(
         self, excluded: int, bit: int, unexplained: Sequence[int]
     ) -> tuple[list[int], list[int]]:
-        """Return the passing rows, and the rows of `unexplained`, in which only the value `bit` breaks a conjunction.
+        """Return two lists of the rows in which a conjunction does not hold because of the value `bit` alone.
 
-        They have the value `bit`, and no other value of `excluded`, the mask of the values that the conjunction
-        excludes.
+        The first has passing rows, and the second has rows of `unexplained`. `excluded` is the mask of the values that
+        the conjunction excludes.
         """
         passing = [row for row in self.passing_rows if row & excluded == bit]
         return passing, [row for row in unexplained if row & excluded == bit]
 
     def must_run_again(self, row: int, contradictions: Sequence[int] = ()) -> bool:
-        """Return whether a row that passed once should run again.
+        """Return whether a row that has passed once should run again.
 
-        It should if `contradictions` (failing rows) speak against it, if any row is flaky, or if `repeat` is set.
+        It should if rows in `contradictions` failed although they should have passed, if any row is flaky, or if
+        `repeat` is set.
         """
         return self.count_runs_of_row(row) < 2 and (self.repeat or bool(contradictions) or self.has_flaky_rows)
 
@@ -127,9 +137,10 @@ class RowEvidence:
         return 3 in self._outcomes.values()
 
     def allowed_values_of_restricted_flags(self, excluded: int, required: int = 0) -> dict[int, int]:
-        """Return the values that each restricted flag may have, as bit masks by index of the flag.
+        """Return, for each flag whose values are restricted, the bit mask of the values that it may still have, by flag
+        index.
 
-        A row within these limits has all required values and no excluded value.
+        A row that keeps to them has all values in `required` and none in `excluded`.
         """
         limits = self.encoding.allowed_values_by_flag(excluded)
         for index, (mask, offset) in enumerate(zip(self.encoding.flag_masks, self.encoding.offsets, strict=False)):
@@ -140,9 +151,10 @@ class RowEvidence:
     def find_row_within_limits(
         self, limits: dict[int, int], preferred: Row, avoided: Sequence[int] = (), random: Random | None = None
     ) -> int | None:
-        """Return an allowed row within the limits that satisfies no conjunction of `avoided`, or None.
+        """Return an allowed row that keeps to `limits` and in which no conjunction of `avoided` holds, or None.
 
-        The row is as similar to `preferred` as possible. With `random`, its values are random instead.
+        `limits` has bit masks of permitted values by flag index. The row is as similar to `preferred` as possible. With
+        `random`, its values are random instead.
         """
         row = self.space.complete_row_within(limits, preferred, random)
         if row is None:
@@ -161,9 +173,11 @@ class RowEvidence:
         return None
 
     def max_size_ruled_out(self, named: Sequence[int]) -> int:
-        """Return the largest size, at most 3, such that no other conjunction up to this size can cause failures.
+        """Return the largest size, at most 3, such that no unknown conjunction of up to this many literals can cause
+        failures.
 
-        Every choice of that many values passed in some row, is impossible, or contains a named conjunction.
+        Every choice of that many values passed in some row, is impossible, or contains one of the conjunctions in
+        `named`.
         """
         rows = [self.encoding.decode_row(bits) for bits in self.passing_rows]
         for size in range(1, min(3, len(self.space.flags)) + 1):
@@ -174,14 +188,14 @@ class RowEvidence:
         return min(3, len(self.space.flags))
 
     def _is_conjunction_implied_by(self, bits: int, excluded: int) -> bool:
-        """Return whether a conjunction holds in every row that has these values."""
+        """Return whether a conjunction holds in every row that has the values in the mask `bits`."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 
 def find_uncovered_pairs(encoding: FlagEncoding, rows: Iterable[int], excluded: int) -> dict[int, int]:
-    """Return the pairs of values that occur together in none of the rows.
+    """Return the pairs of values that occur together in none of the rows. Values in `excluded` are left out.
 
-    The result maps each value that is not excluded to the mask of the values that it never occurs with.
+    The result maps each value to the bit mask of the values that it never occurs with.
     """
     allowed = encoding.all_bits & ~excluded
     beside: dict[int, int] = dict.fromkeys(split_into_bits(allowed), 0)
@@ -199,9 +213,10 @@ def find_uncovered_pairs(encoding: FlagEncoding, rows: Iterable[int], excluded: 
 def candidate_conjunctions(
     encoding: FlagEncoding, row: int, passing: Iterable[int], sizes: range
 ) -> Iterator[tuple[int, int]]:
-    """Yield the conjunctions that hold in a row and in no passing row, each with its number of literals.
+    """Yield `(excluded, size)` for each conjunction that holds in `row` and in no passing row.
 
-    A conjunction is represented by the mask of the values that it excludes.
+    `excluded` is the mask of the values that the conjunction excludes, and `size` its number of literals, which is in
+    `sizes`.
     """
     rows = list(passing)
     everything = (1 << len(rows)) - 1

@@ -1,6 +1,6 @@
-"""Finds the flag values that make a test fail, by running the test under a few more rows.
+"""Find the flag values that make a test fail, by running the test under a few more rows.
 
-A row is one value for each flag. A conjunction is a set of flag values, such as `streaming and not concise`.
+A row is one value for each flag. A conjunction is a condition on several flags, such as `streaming and not concise`.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,17 +14,17 @@ from flag_harness.matrix import FlagSpace, Row
 from flag_harness.matrix.covering import find_uncovered_tuples
 
 DEFAULT_RUN_BUDGET = 45
-"""The most runs of the test."""
+"""The most runs of a test in one search, including runs from before the search."""
 DEFAULT_MIN_RUNS = 20
-"""If all failures are explained earlier, rows are still run up to this number, to rule out other conjunctions."""
+"""The search makes at least this many runs, even if all failures are explained earlier, to rule out further causes."""
 
 RANDOM_ROWS_TO_COVER_TRIPLES = 40
-"""The number of random rows of which the one with the most new triples of values is run."""
+"""The number of random rows that are compared to find one with many triples of values that no passing row has."""
 MAX_SUSPECTS = 5
-"""The most suspects that a result lists."""
+"""The most suspected causes that a result lists."""
 
 RunTestUnderRow = Callable[[Row], bool | None]
-"""A function that runs a row. It returns whether the test passed, or None if the row cannot be run."""
+"""A function that runs a test under a row. It returns whether the test passed, or None if the row cannot be run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +50,12 @@ class CauseSearchResult:
 
     @property
     def is_decided(self) -> bool:
-        """Return whether the named conjunctions explain all failing rows."""
+        """Whether the conjunctions that were found explain all failing rows."""
         return not self.reason
 
     @property
     def caveat(self) -> str:
-        """What the search has not ruled out. It is shown with the result."""
+        """A sentence about what the search has not ruled out, to be shown with the result."""
         return f"whether other sets of {self.excluded_size + 1} or more flag values make it fail, too"
 
     def __str__(self) -> str:
@@ -73,11 +73,12 @@ class CauseSearchResult:
 
 
 class CauseSearch:
-    """Searches for the conjunctions that make a test fail, step by step.
+    """Searches for the conjunctions (conditions on flags) that make a test fail, step by step.
 
-    Run the rows from `next_rows()`, pass their outcomes to `add_outcomes`, and repeat. `runs` are runs so far; they
-    count towards `budget`. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof
-    always run twice; otherwise only if some row was flaky or contradicts them.
+    The caller runs the test under the rows from `next_rows()`, passes the outcomes to `add_outcomes`, and repeats both
+    until there are no more rows. `runs` are runs from before; they count towards `budget`, the most runs. At least
+    `min_runs` are made. The same seed gives the same rows. With `repeat`, passing rows that are part of a proof always
+    run twice; otherwise only if some row was flaky or failing rows contradict them.
     """
 
     def __init__(
@@ -151,7 +152,10 @@ class CauseSearch:
         )
 
     def _next_row(self) -> int | None:
-        """Return the next row to run, or None if no run is needed. If the search gives up, store the reason."""
+        """Return the next row to run as a bit mask, or None if no run is needed.
+
+        If the search gives up, the reason is stored.
+        """
         if not self._evidence.failing_rows:
             return self._row_with_unseen_triples()
         while unexplained := self._evidence.failing_rows_without_cause(self._named):
@@ -171,7 +175,7 @@ class CauseSearch:
         return self._row_with_unseen_pairs()
 
     def _next_search_row(self, row: int) -> int | None:
-        """Return the next row of the search for the cause of one row's failure, or None if it is over."""
+        """Return the next row to run to find out why the row `row` fails, or None if that search is over."""
         if self._search is None or self._search.row != row:
             self._search = ConjunctionSearch(self._evidence, row, self._named, self._random)
         step = self._search.choose_next_row()
@@ -187,7 +191,10 @@ class CauseSearch:
         return None
 
     def _row_with_unseen_pairs(self) -> int | None:
-        """Return a row that rules out more pairs of values as causes, or None after `min_runs` runs."""
+        """Return a row with pairs of values that no passing row has, to rule them out as causes.
+
+        Return None after `min_runs` runs, or if there is no such row.
+        """
         if self._evidence.runs >= self._min_runs:
             return None
         search = ConjunctionSearch(
@@ -196,9 +203,9 @@ class CauseSearch:
         return search.row_with_untried_pairs(0, self._evidence.passing_rows)[0]
 
     def _row_with_unseen_triples(self) -> int | None:
-        """Return the random row with the most triples of values that no passing row has.
+        """Return a random row that has many triples of values that no passing row has.
 
-        Return None if there is no such triple, or no untried row.
+        Return None if there is no such triple, or if every row that was tried has run before.
         """
         rows = [self._encoding.decode_row(bits) for bits in self._evidence.passing_rows]
         gap = next(find_uncovered_tuples(self._space, rows, min(3, len(self._space.flags))), None)
@@ -231,7 +238,10 @@ def find_failure_causes(
     repeat: bool = False,
     seed: int = 0,
 ) -> CauseSearchResult:
-    """Run a test under more rows until the causes of its failures are found or the budget is spent."""
+    """Run a test under more rows until the causes of its failures are found or the budget of runs is spent.
+
+    `oracle` runs the test under a row. For the other parameters see `CauseSearch`.
+    """
     locator = CauseSearch(space, runs, budget=budget, min_runs=min_runs, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
         locator.add_outcomes([(row, oracle(row)) for row in rows])
@@ -239,14 +249,14 @@ def find_failure_causes(
 
 
 def _count_new_triples(row: int, beside: dict[int, int]) -> int:
-    """Return how many sets of three flag values a row has that no passing row has.
+    """Return how many triples of values a row has that no passing row has.
 
-    `beside` has, for each pair of values, the mask of the values that occur with the pair in a passing row.
+    `beside` has, for each pair of values, the mask of the values that a passing row has together with this pair.
     """
     return sum((row & ~beside.get(pair, 0)).bit_count() for pair in _value_pair_ids(row))
 
 
 def _value_pair_ids(row: int) -> list[int]:
-    """Return each pair of a row's values, as a mask of two bits."""
+    """Return each pair of a row's values, as a bit mask with two bits."""
     bits = list(split_into_bits(row))
     return [first | second for number, first in enumerate(bits) for second in bits[number + 1 :]]

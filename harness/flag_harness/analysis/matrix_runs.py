@@ -1,4 +1,4 @@
-"""The runs of matrix tests, as workers send them, and the tests that failed in some of them."""
+"""The runs of matrix tests in the form in which xdist workers send them, and the tests that failed in some runs."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +37,9 @@ class MatrixRun(TypedDict):
 
 
 NO_CASSETTE = "it uses no cassette"
-"""The value of `MatrixRun.exclusion_reason` if the run came to no cassette, such as after a failed setup."""
+"""The value of `MatrixRun.exclusion_reason` if the run did not open a cassette, for example because its
+setup failed.
+"""
 TEST_NOT_RECORDED = "not recorded"
 NO_SCENARIO = "no usable scenario"
 NO_KEY = "no key for the live API"
@@ -46,7 +48,7 @@ FLAGS_NOT_SET = "the flags could not be set"
 TEST_SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
-"""Values of `MatrixRun.other_cause`."""
+"""These constants are values of `MatrixRun.other_cause`: why an outcome is not due to flags."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +58,8 @@ class FailingTest:
     Attributes:
         name: the node id without the combination.
         flags: the flags of its combinations.
-        runs: its runs, without those whose outcome has another cause than flags.
-        pins: the flags that have a single value.
+        runs: its runs, except those whose outcome is not due to flags.
+        pins: the values of flags that have the same value in all runs, by name.
         faults: the faults that could fire in all of its runs.
     """
 
@@ -69,17 +71,17 @@ class FailingTest:
 
     @property
     def space(self) -> FlagSpace:
-        """The combinations that the test could run under."""
+        """All combinations under which the test could run."""
         return FlagSpace(self.flags, pins=self.pins) if self.pins else flag_space(self.flags)
 
     @property
     def row_outcomes(self) -> "list[tuple[Row, bool]]":
-        """The row of each run, and whether it passed."""
+        """For each run, its row (the index of each flag's value) and whether it passed."""
         return [(row_of_run(run, self.flags), run["has_passed"]) for run in self.runs]
 
     @property
     def has_run_every_combination(self) -> bool:
-        """Return whether every allowed combination was run."""
+        """Whether the test ran under every combination that its flags allow."""
         return self.space.has_at_most_rows(len({row for row, _ in self.row_outcomes}))
 
     @property
@@ -88,9 +90,10 @@ class FailingTest:
         return self.failures_when(Conjunction(()))[0]
 
     def failures_when(self, conjunction: Conjunction) -> list[MatrixRun]:
-        """Return the failing runs in which a conjunction holds, those with the fewest changed flags first.
+        """Return the failing runs in which a conjunction (condition on flags) holds, those with the fewest changed
+        flags first.
 
-        A run whose combination also passed comes after the others.
+        A run whose combination also passed in another repetition comes last.
         """
         passing, space = {row for row, passed in self.row_outcomes if passed}, self.space
         failing = [run for run in self.runs if not run["has_passed"] and conjunction.holds(self.literal_values(run))]
@@ -102,21 +105,21 @@ class FailingTest:
         return sorted(failing, key=sort_key)
 
     def literal_values(self, run: MatrixRun) -> dict[str, object]:
-        """Return the value of each flag in a run, as literals have it."""
+        """Return the value of each flag in a run, as conjunctions name it: True or False, or the label of a value."""
         return {
             flag.name: values_in_literals(flag)[index]
             for flag, index in zip(self.flags, row_of_run(run, self.flags), strict=True)
         }
 
     def count_changed_flags(self, run: MatrixRun) -> int:
-        """Return how many flags are not at their default in a run."""
+        """Return how many flags are not at their default in this run."""
         return count_changed_flags(row_of_run(run, self.flags), self.space)
 
 
 def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_pins: bool = False) -> list[FailingTest]:
-    """Return the tests with a failing run. A test that ran once is left out, for it says nothing about flags.
+    """Return the tests that failed in some run. A test that ran under one combination only is left out.
 
-    If the command line pins flags (`has_pins`), those with the same value in all runs of a test count as pinned.
+    If the command line pins flags (`has_pins`), flags with the same value in all runs of a test count as pinned.
     """
     found = []
     for name, own in _runs_by_test(runs).items():
@@ -137,9 +140,10 @@ def tests_that_failed_in_their_only_run(runs: Iterable[MatrixRun]) -> list[str]:
 def runs_by_cause_other_than_flags(
     runs: Iterable[MatrixRun], tests: Iterable[FailingTest]
 ) -> dict[str, list[MatrixRun]]:
-    """Return the runs whose outcome has another cause than flags, such as `skipped`, by that cause.
+    """Return the runs whose outcome is not due to flags, by its cause, such as `skipped`.
 
-    A run that was skipped or expected to fail is included only if its test also failed under other combinations.
+    A run that was skipped or expected to fail is included only if its test is one of `tests`, which failed under other
+    combinations.
     """
     failing, found = {test.name for test in tests}, dict[str, list[MatrixRun]]()
     for name, own in _runs_by_test(runs).items():
@@ -152,7 +156,7 @@ def runs_by_cause_other_than_flags(
 def faults_in_every_run(runs: Sequence[MatrixRun]) -> frozenset[str]:
     """Return the faults that could fire in every run of a test.
 
-    Runs that ended before they opened their cassette are ignored, because faults are armed at that point.
+    Runs that ended before they opened their cassette are ignored, because faults are set up when a cassette is opened.
     """
     armed = [frozenset(run["faults"]) for run in runs if run["exclusion_reason"] != NO_CASSETTE]
     return frozenset.intersection(*armed) if armed else frozenset()
@@ -167,7 +171,10 @@ def _runs_by_test(runs: Iterable[MatrixRun]) -> dict[str, list[MatrixRun]]:
 
 
 def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
-    """Group the runs of a test by what caused their outcome besides flags. The key is an empty text if nothing did."""
+    """Group the runs of a test by the cause, other than flags, of their outcome.
+
+    The key is empty if there is no such cause.
+    """
     shared, found = faults_in_every_run(runs), dict[str, list[MatrixRun]]()
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]
@@ -185,15 +192,18 @@ def _values_shared_by_all_runs(flags: "Iterable[Flag]", runs: Sequence[MatrixRun
 
 
 def row_of_run(run: MatrixRun, flags: "Sequence[Flag]") -> "Row":
-    """Return the row of a run in the space of `flags`. Flags that the test does not use have their default."""
+    """Return the row of a run: the index of each flag's value. Flags that the test does not use have their default."""
     return tuple(run["row"].get(flag.name, value) for flag, value in zip(flags, default_row(tuple(flags)), strict=True))
 
 
 def outcomes_by_test(tests: Mapping[str, FailingTest], flags: "Sequence[Flag]") -> "dict[str, list[tuple[Row, bool]]]":
-    """Return the row of each run in the space of all `flags`, and whether it passed, by the name of the test."""
+    """Return, by the name of each test, pairs of the row of a run and whether the run passed.
+
+    A row has an index for each of `flags`, with the default for flags that the test does not use.
+    """
     return {name: [(row_of_run(run, flags), run["has_passed"]) for run in test.runs] for name, test in tests.items()}
 
 
 def count_changed_flags(row: "Row", space: FlagSpace) -> int:
-    """Return how many flags are not at their default."""
+    """Return how many flags in a row are not at their default."""
     return sum(map(ne, row, space.default_row))

@@ -103,17 +103,17 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
 
 
 def _longest_gap_between_pieces(times: Sequence[float]) -> tuple[float, int]:
-    """Return the longest time between two pieces of a stream, and the index of the piece before it."""
+    """Return the longest time between two pieces of a stream in seconds, and the index of the piece before the gap."""
     gaps = [after - before for before, after in pairwise(times)]
     longest = max(gaps, default=0.0)
     return longest, gaps.index(longest) if gaps else 0
 
 
 def selected_arrival_times(times: Sequence[float], gap_start: int) -> tuple[float, ...]:
-    """Return when selected pieces of a stream arrived, in seconds rounded to milliseconds.
+    """Return the times at which some pieces of a stream arrived, in seconds rounded to milliseconds.
 
-    `times` are those of all pieces. The first and the last one are selected, the one at the index `gap_start` and the
-    one after it, and others at even distances.
+    `times` are those of all pieces. Selected are the first and the last piece, the pieces before and after the longest
+    gap (`gap_start` is the index of the former), and others at even distances.
     """
     last = len(times) - 1
     count = min(last, _MAX_ARRIVAL_TIMES)
@@ -122,7 +122,7 @@ def selected_arrival_times(times: Sequence[float], gap_start: int) -> tuple[floa
 
 
 def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
-    """Combine the metrics of single requests into metrics of all of them."""
+    """Add up the metrics of single requests."""
     whole = [one for one in requests if one.is_successful]
     usages = [(one.usage, one.cost) for one in whole if one.usage is not None]
     costs = [cost for _, cost in usages]
@@ -140,9 +140,9 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
 def find_betas_dropped_after_refusal(
     exchanges: Sequence[tuple[Request, Response]], requests: Sequence[RequestMetrics]
 ) -> tuple[str, ...]:
-    """Return the betas that a refused request (status 400) had and no later request to the same path has.
+    """Return the betas that a refused request (status 400) had and that no later request to the same path has.
 
-    A refused request that was never followed by another one has dropped nothing.
+    If no request to the path follows, the refused request counts as having dropped nothing.
     """
     sent = [(canonical_path(request.path), set(beta_features(request.headers))) for request, _ in exchanges]
     dropped: set[str] = set()

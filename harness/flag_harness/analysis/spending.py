@@ -1,4 +1,4 @@
-"""The cost of sending recorded requests again, and a budget for it."""
+"""The cost of sending recorded requests again, and a limit on this cost."""
 
 from dataclasses import replace
 
@@ -12,15 +12,18 @@ from flag_harness.wire.timeline import Request, Response
 from flag_harness.wire.usage import Usage
 
 BYTES_PER_TOKEN = 2
-"""Assumed for requests whose tokens are unknown. English has four or more, so the estimate is rarely too low."""
+"""The assumed length of a token, for requests whose tokens are unknown.
+
+English text has four bytes or more per token, so the estimate of tokens is rarely too low.
+"""
 
 
 def estimate_cost_of_resending(interaction: Interaction) -> float | None:
-    """Return the expected cost in US dollars of sending a request again, or None if its price is unknown.
+    """Return the expected cost in US dollars of sending a recorded request again, or None if its price is unknown.
 
-    Only requests to `/v1/messages` cost anything. The recorded usage is used if there is one. Otherwise the input is
-    estimated from the size of the request, and the output is taken to be `max_tokens`; so it is for an incomplete
-    answer. The tokens of documents behind a URL and of server tools are not known.
+    Only requests to `/v1/messages` cost anything. If the recorded answer reports its usage and is complete, the usage
+    is used. Otherwise the input is estimated from the size of the request, and the output is assumed to be `max_tokens`
+    long. Documents behind a URL and server tools can cost more.
     """
     if interaction.request.path.partition("?")[0] != "/v1/messages":
         return 0.0
@@ -46,7 +49,7 @@ def estimate_input_cost(request: Request) -> float | None:
 
 
 def highest_possible_cost(request: Request) -> float | None:
-    """Return the cost in US dollars of a request if its answer has `max_tokens`, or None if its price is unknown."""
+    """Return the cost in US dollars of a request whose answer is `max_tokens` long, or None if its price is unknown."""
     if not request.path.partition("?")[0].endswith("/v1/messages"):
         return estimate_input_cost(request)
     most = decode_json_object(request.body).get("max_tokens")
@@ -72,18 +75,18 @@ def _max_tokens(interaction: Interaction) -> int:
 
 
 class CostBudget:
-    """A limit in US dollars on the cost of requests.
+    """A limit in US dollars on the cost of requests, and what has been spent of it.
 
-    The cost of an answer counts, or the expected cost if the real one is unknown.
+    A request counts with the cost of its answer, or with its expected cost if the former is unknown.
     """
 
     def __init__(self, limit: float) -> None:
         self.limit, self.spent = limit, 0.0
 
     def refusal_reason(self, expected: float | None) -> str:
-        """Return why a request must not be sent, or an empty string.
+        """Return why a request must not be sent, or an empty string if it may be.
 
-        A request is refused if its expected cost is unknown (None), or is more than what is left of the budget.
+        A request is refused if its expected cost is unknown (None), or more than what is left of the limit.
         """
         if expected is None:
             return "no list price is known for its model, so its cost cannot be estimated"

@@ -1,1 +1,1 @@
-"""What the code of a project says about its flags. No code is run."""
+"""Find out from a project's source code which flags it reads, and how. The code is parsed, not run."""

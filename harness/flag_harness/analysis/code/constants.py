@@ -1,4 +1,4 @@
-"""Replace the constants of a project's modules by their values, so that other code reads literals only."""
+"""Replace constants in a project's parsed code by their values, so that other modules here see only literals."""
 
 import ast
 import copy
@@ -9,14 +9,15 @@ from pathlib import PurePosixPath
 
 _COLLECTION_TYPES = ("frozenset", "set", "tuple", "list")
 _MAX_REEXPORTS = 3
-"""Through how many modules a constant is followed, such as from `flags.py` through `__init__.py`."""
+"""The most modules through which a constant is followed, such as from `flags.py` through `__init__.py` to its user."""
 
 
 def inline_constants(trees: Mapping[str, ast.Module]) -> None:
-    """Replace the names of constants by their values in the modules of a project, in place.
+    """Replace the names of constants by their values in the parsed modules of a project, in place. `trees` has them by
+    path.
 
-    A constant is a text, a boolean or a collection of texts that is assigned once, in a module or in a class. It is
-    also followed into the modules that import it. `trees` has the parsed modules, by path.
+    A constant is a text, a boolean or a collection of texts that is assigned once, in a module or a class. Uses in
+    modules that import it are replaced, too.
     """
     own = {path: dict(_assigned_constants(tree.body)) for path, tree in trees.items()}
     bound = {path: _count_assignments_by_name(tree) for path, tree in trees.items()}
@@ -36,7 +37,7 @@ def inline_constants(trees: Mapping[str, ast.Module]) -> None:
 
 
 def _assigned_constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tuple[str, ast.expr]]:
-    """Yield the constants that statements assign, those of a class as `Class.NAME`."""
+    """Yield `(name, value)` for each constant that statements assign. A constant of a class is named `Class.NAME`."""
     for statement in body:
         if isinstance(statement, ast.ClassDef) and not prefix:
             yield from _assigned_constants(statement.body, f"{statement.name}.")
@@ -47,7 +48,7 @@ def _assigned_constants(body: list[ast.stmt], prefix: str = "") -> Iterator[tupl
 
 
 def _constant_value(node: ast.expr | None) -> ast.expr | None:
-    """Return a literal with the value of a constant, or None if the expression is not constant."""
+    """Return a literal with the value of an expression, or None if the value is not constant."""
     if isinstance(node, ast.Call) and getattr(node.func, "id", "") in _COLLECTION_TYPES and len(node.args) == 1:
         node = node.args[0]
     if isinstance(node, (ast.Tuple, ast.List, ast.Set)):
@@ -56,7 +57,7 @@ def _constant_value(node: ast.expr | None) -> ast.expr | None:
 
 
 def _count_assignments_by_name(tree: ast.Module) -> Counter[str]:
-    """Return how often each name is assigned, or is a parameter or a class, anywhere in a module."""
+    """Return how often each name is bound in a module: by an assignment, as a parameter or as a class."""
     counts: Counter[str] = Counter()
     fields = {
         id(target)
@@ -85,7 +86,10 @@ def _class_assignment_targets(node: ast.ClassDef) -> Iterator[ast.expr]:
 
 @dataclass(frozen=True, slots=True)
 class _ImportedName:
-    """A name that a module imports: the dotted module, and its member or an empty text for the module itself."""
+    """A name that a module imports from `module`.
+
+    `member` is the name there, or empty if the module itself is imported.
+    """
 
     name: str
     module: str
@@ -105,7 +109,7 @@ def _list_imported_names(tree: ast.Module, path: str) -> list[_ImportedName]:
 
 
 def _paths_by_module_name(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Return the paths of modules by each dotted name that may import them: `src.bot.flags`, `bot.flags`."""
+    """Return the paths of the modules that each dotted name may mean: `src.bot.flags` and `bot.flags` for one file."""
     found: dict[str, list[str]] = {}
     for path in paths:
         words = path.removesuffix(".py").removesuffix("/__init__").split("/")
@@ -120,7 +124,11 @@ def _imported_constants(
     paths: Mapping[str, Sequence[str]],
     bound: Mapping[str, int],
 ) -> dict[str, ast.expr]:
-    """Return the constants of other modules, by the dotted names under which a module can use them."""
+    """Return the constants that a module imports, by the dotted names under which the module can use them.
+
+    `known` has the constants of each module by path, `paths` the paths by dotted name, and `bound` how often the module
+    binds each name: a name that is bound again is left out.
+    """
     return {
         one.name + constant: value
         for one in names
@@ -130,7 +138,10 @@ def _imported_constants(
 
 
 def _absolute_module(node: ast.ImportFrom, path: str) -> str:
-    """Return the dotted name of the module that `from ... import` names, with its folders if it is relative."""
+    """Return the dotted name of the module from which `from ... import` imports.
+
+    `path` is that of the importing module.
+    """
     folders = PurePosixPath(path).parts[: -node.level] if node.level else ()
     return ".".join([*folders, *([node.module] if node.module else [])])
 
@@ -138,7 +149,10 @@ def _absolute_module(node: ast.ImportFrom, path: str) -> str:
 def _constants_of_import(
     imported: _ImportedName, known: Mapping[str, Mapping[str, ast.expr]], paths: Mapping[str, Sequence[str]]
 ) -> Iterator[tuple[str, ast.expr]]:
-    """Yield the constants below an imported name: an empty text for the name itself, `.KEY` for a member of it."""
+    """Yield `(suffix, value)` for each constant that an imported name leads to.
+
+    The suffix is empty if the name itself is a constant, and `.KEY` if a member of the name is.
+    """
     module, member = imported.module, imported.member
     for path in paths.get(f"{module}.{member}".strip(".") if member else module, ()):
         yield from ((f".{name}", value) for name, value in known[path].items())
@@ -175,7 +189,7 @@ class _ConstantInliner(ast.NodeTransformer):
 
 
 def _dotted_name(node: ast.expr) -> str:
-    """Return the dotted name that an expression is, or an empty string."""
+    """Return an expression such as `settings.FLAG` as a text, or an empty string if it is anything else."""
     if isinstance(node, ast.Attribute):
         base = _dotted_name(node.value)
         return f"{base}.{node.attr}" if base else ""

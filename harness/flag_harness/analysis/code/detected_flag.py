@@ -32,7 +32,7 @@ class DetectedFlag:
 
     @property
     def toml_declaration(self) -> str:
-        """The TOML value that declares this flag in `[tool.flag-harness.flags]`."""
+        """The TOML value with which a project declares this flag in `[tool.flag-harness.flags]`."""
         if self.source == "env" and self.on == "true" and self.off is None and not self.default:
             return f'"{self.key}"'
         is_set_by_fixture = self.source in ("set", "option", "attribute")
@@ -57,5 +57,7 @@ def full_flag_name(key: str) -> str:
 
 
 def possible_flag_names(flag: DetectedFlag) -> frozenset[str]:
-    """Return the names under which a flag may have been declared: its own, and those made of its whole key."""
+    """Return the names under which a project may have declared this flag: its short name, and names made of its whole
+    key.
+    """
     return frozenset({flag.name, short_flag_name(flag.key), full_flag_name(flag.key)})

@@ -1,4 +1,4 @@
-"""Why a flag changes nothing, as far as the Python code that reads its variable shows."""
+"""Explain why a flag changes nothing, from the Python code that reads its environment variable."""
 
 import ast
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,10 +22,11 @@ _FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 def explain_inert_flags(
     flags: Iterable[Flag], sources: Mapping[str, str], declared: Iterable[Flag] = ()
 ) -> dict[str, str]:
-    """Return why flags that changed nothing have no effect, by the flag's name.
+    """Return why flags have no effect, by the flag's name. A flag is left out if no reason is found or it has no
+    variable.
 
-    A flag without an environment variable, or without a known reason, is left out. `sources` has the text of each file
-    of code of the project, by path; `declared` all flags of the project.
+    `flags` are those that changed nothing in the tests. `sources` has the text of each source file of the project, by
+    path. `declared` are all flags of the project.
     """
     flags = list(flags)
     unread = find_unread_variables(flags, sources, declared)
@@ -35,7 +36,7 @@ def explain_inert_flags(
 
 
 def _explain_reads(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
-    """Return why the reads of variables that the code names have no effect, by the flag's name."""
+    """Return why the places in the code that read the flags' variables have no effect, by the flag's name."""
     python = {path: text for path, text in sources.items() if path.endswith(".py")}
     trees = {path: tree for path, text in python.items() if (tree := parse_code(text)) is not None}
     inline_constants(trees)
@@ -59,7 +60,7 @@ class _EnvironmentRead:
         scopes: the names of the functions and classes around the expression.
         is_read_at_import: whether the expression is evaluated when its module is imported.
         is_cached: whether a function around the expression caches its result.
-        compared_words: the strings that the value is compared with.
+        compared_words: the strings with which the code compares the value.
     """
 
     location: str
@@ -72,9 +73,10 @@ class _EnvironmentRead:
 def _reason_for_no_effect(
     flag: Flag, reads: list[_EnvironmentRead], import_calls: set[str], cached_calls: set[str]
 ) -> str:
-    """Return why setting a flag in a test has no effect on these reads of its variable, or an empty string.
+    """Return why these reads do not notice a flag that a test sets, or an empty string if no reason is found.
 
-    `import_calls` are the functions that modules call at import, `cached_calls` those whose results are cached.
+    `import_calls` are the functions that modules call when they are imported. `cached_calls` are the functions whose
+    results are cached.
     """
     for read in reads:
         if read.is_read_at_import or read.scopes & import_calls:
@@ -90,7 +92,7 @@ def _reason_for_no_effect(
 
 
 class _ParsedModule:
-    """The parsed code of a file."""
+    """One parsed Python file, with what is needed to find out when an expression is evaluated."""
 
     def __init__(self, path: str, tree: ast.Module) -> None:
         self._path, self._nodes = path, list(ast.walk(tree))
@@ -101,7 +103,9 @@ class _ParsedModule:
         self.cached_calls = {name for node, name in calls if self._is_inside_cached_function(node)}
 
     def find_environment_reads(self, variable: str) -> Iterator[_EnvironmentRead]:
-        """Yield the expressions that read a variable, and the fields of settings classes that do."""
+        """Yield each expression that reads an environment variable, and each field of a settings class that is read
+        from it.
+        """
         for node in self._nodes:
             if isinstance(node, ast.ClassDef):
                 for flag in flags_in_settings_class(node, self._path):
@@ -118,11 +122,14 @@ class _ParsedModule:
                 )
 
     def _runs_at_import(self, node: ast.AST) -> bool:
-        """Return whether no function, and no `if __name__ == "__main__":`, is around a node."""
+        """Return whether a node is evaluated when the module is imported.
+
+        It is not if it is inside a function or `if __name__ == "__main__":`.
+        """
         return not any(isinstance(one, _FUNCTION_NODES) or is_main_guard(one) for one in self._enclosing_nodes(node))
 
     def _is_inside_cached_function(self, node: ast.AST) -> bool:
-        """Return whether a function around a node has a caching decorator, such as `lru_cache`."""
+        """Return whether a node is inside a function that has a caching decorator, such as `lru_cache`."""
         return any(
             decorator_name(decorator) in _CACHING_DECORATORS
             for one in self._enclosing_nodes(node)
@@ -130,14 +137,16 @@ class _ParsedModule:
         )
 
     def _enclosing_nodes(self, node: ast.AST) -> Iterator[ast.AST]:
-        """Yield the nodes around a node, the innermost first."""
+        """Yield the nodes that contain a node, the innermost first."""
         while (parent := self._parents.get(node)) is not None:
             yield parent
             node = parent
 
 
 def _name_of_called_function(call: ast.Call) -> str:
-    """Return the name of the function or method that a call calls, or an empty string."""
+    """Return the name of the function or method that is called, without its module, or an empty string if
+    it has none.
+    """
     return str(getattr(call.func, "attr", getattr(call.func, "id", "")))
 
 
@@ -148,5 +157,5 @@ def decorator_name(decorator: ast.expr) -> str:
 
 
 def is_main_guard(node: ast.AST) -> bool:
-    """Return whether a node is an `if` that tests `__name__`."""
+    """Return whether a node is `if __name__ == "__main__":` or another `if` that tests `__name__`."""
     return isinstance(node, ast.If) and any(getattr(one, "id", "") == "__name__" for one in ast.walk(node.test))

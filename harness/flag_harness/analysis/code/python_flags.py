@@ -1,4 +1,7 @@
-"""Find flags in Python code: variables that are read as switches, OpenFeature and LaunchDarkly keys, settings."""
+"""Find flags in Python code: environment variables that are used as switches, flag services' keys, settings classes.
+
+The flag services are OpenFeature and LaunchDarkly.
+"""
 
 import ast
 import re
@@ -23,18 +26,18 @@ _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
 _AMBIGUOUS_FUNCTION_NAMES = frozenset({"get", "pop", "setdefault", "getenv"})
-"""Names that a helper may have, and that calls of something else have too often."""
+"""Names that are too common: a call of one of them may be a call of something else than the project's function."""
 
 
 @dataclass(frozen=True, slots=True)
 class FlagReadingFunction:
-    """A function of the project that reads the flag which its first parameter names.
+    """A function of the project (a helper) whose first parameter is the name of the flag that it reads.
 
     Attributes:
-        source: where it reads the flag: `env`, `openfeature` or `set`.
-        compared_words: the texts that it compares an environment variable with.
+        source: the kind of source: `env` for an environment variable, `openfeature`, or `set` for another flag service.
+        compared_words: the texts with which it compares an environment variable.
         is_negated: whether the comparison is `!=` or `not in`.
-        default: whether the flag service's flag is on if nobody sets it; None if each call of the helper says so.
+        default: whether a flag of a flag service is on if nobody sets it; None if each call states its own default.
     """
 
     source: str
@@ -56,9 +59,9 @@ def parse_code(text: str) -> ast.Module | None:
 def find_flags(
     tree: ast.Module, path: str, other_helpers: Mapping[str, FlagReadingFunction] | None = None
 ) -> Iterator[DetectedFlag]:
-    """Yield the flags that a module reads, also by `other_helpers`, the helpers of other modules.
+    """Yield the flags that the module at `path` reads, once for each read.
 
-    A flag that is read twice is yielded twice.
+    `other_helpers` are functions of other modules that read the flag which their first argument names.
     """
     parents = parent_by_node(tree)
     helpers = {**(other_helpers or {}), **find_flag_reading_functions(tree)}
@@ -82,7 +85,9 @@ def parent_by_node(tree: ast.AST) -> dict[ast.AST, ast.AST]:
 
 
 def find_flag_reading_functions(tree: ast.Module) -> dict[str, FlagReadingFunction]:
-    """Return the functions of a module that read the flag which their first parameter names, by their names."""
+    """Return the functions of a module whose first parameter is the name of the flag that they read, by the function's
+    name.
+    """
     functions = (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef))
     found = (
         (node.name, _parse_flag_reading_function(node))
@@ -93,7 +98,7 @@ def find_flag_reading_functions(tree: ast.Module) -> dict[str, FlagReadingFuncti
 
 
 def _parse_flag_reading_function(function: ast.FunctionDef) -> FlagReadingFunction | None:
-    """Return what a function reads if its first parameter is the name of a variable or the key of a flag."""
+    """Return how a function reads a flag, or None if its first parameter is not the name of a flag that it reads."""
     arguments = function.args.args
     names = [one.arg for one in arguments if one.arg not in ("self", "cls")]
     with_default = arguments[len(arguments) - len(function.args.defaults) :]
@@ -119,7 +124,10 @@ def _parse_flag_reading_function(function: ast.FunctionDef) -> FlagReadingFuncti
 
 
 def _strings_compared_in_function(function: ast.FunctionDef, read: ast.AST) -> tuple[tuple[str, ...], bool]:
-    """Return the words with which a function compares an environment variable, and whether by `!=` or `not in`."""
+    """Return the strings with which a function compares the value of an environment variable.
+
+    The second result is True if the comparison is `!=` or `not in`. `read` is the expression that reads the variable.
+    """
     parents = parent_by_node(function)
     words, is_negated = strings_compared_with(read, parents)
     if not words:  # perhaps the function assigns the value first, and compares it later
@@ -130,29 +138,33 @@ def _strings_compared_in_function(function: ast.FunctionDef, read: ast.AST) -> t
 
 
 def called_function_name(node: ast.AST) -> str:
-    """Return the last name of the function that is called; empty if the node is no call of a name."""
+    """Return the last part of the name of the called function, or an empty string if the node is not such a call."""
     function = getattr(node, "func", None)
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
 def flag_source_of_method(method: str) -> str:
-    """Return the source of the flags that a method of a flag service reads, or an empty string."""
+    """Return the kind of source (`openfeature` or `set`) from which a flag service's method of this name reads flags.
+
+    The result is empty for any other method.
+    """
     if _OPENFEATURE_METHODS.match(method):
         return "openfeature"
     return "set" if method in ("variation", "variation_detail", "bool_variation") else ""
 
 
 def default_argument(call: ast.Call) -> ast.expr:
-    """Return the argument with the default of a flag service's call: the one named `default…`, or the last one."""
+    """Return the argument of a flag service's call that holds the default: the one named `default…`, or the
+    last one.
+    """
     named = (one.value for one in call.keywords if (one.arg or "").startswith("default"))
     return next(named, call.args[-1])
 
 
 def parse_variable_read(node: ast.AST, helpers: Collection[str]) -> tuple[str, ast.expr | None, bool] | None:
-    """Return the environment variable that an expression reads, or None if it reads none.
+    """Return `(variable, default, is_helper_call)` if an expression reads an environment variable, else None.
 
-    Also return the default, and whether the expression calls one of the `helpers`, functions of the project that read a
-    variable.
+    `is_helper_call` is True if the expression calls one of `helpers`, functions of the project that read a variable.
     """
     if isinstance(node, ast.Subscript) and _is_environ(node.value):
         name = string_literal(node.slice)
@@ -174,7 +186,11 @@ def _flag_from_variable_read(
     parents: dict[ast.AST, ast.AST],
     place: str,
 ) -> DetectedFlag | None:
-    """Return the flag for a variable, or None if the code does not read it as a switch."""
+    """Return the flag that an environment variable is, or None if the code does not use the variable as a switch.
+
+    `node` reads the variable `name`, directly or by the function `helper`. `parents` has the parent of each syntax
+    node.
+    """
     if not re.fullmatch(r"[A-Za-z_]\w*", name) or NOT_A_FLAG_PATTERN.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
@@ -197,7 +213,7 @@ def _flag_from_variable_read(
 
 
 def strings_compared_with(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> tuple[list[str], bool]:
-    """Return the strings that an expression is compared with, and whether the comparison is `!=` or `not in`."""
+    """Return the strings with which an expression is compared, and True if the comparison is `!=` or `not in`."""
     current, parent = node, parents.get(node)
     while isinstance(parent, (ast.Attribute, ast.Call, ast.BoolOp)):
         current, parent = parent, parents.get(parent)
@@ -224,7 +240,9 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
 
 
 def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
-    """Return whether a function assigns an expression to a variable, and uses that in conditions only."""
+    """Return whether the result of an expression is assigned to a variable that its function uses in
+    conditions only.
+    """
     assignment = parents.get(node)
     name = getattr(assignment.targets[0], "id", "") if isinstance(assignment, ast.Assign) else ""
     function = parents.get(assignment) if assignment is not None else None
@@ -238,7 +256,7 @@ def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> b
 
 
 def _flags_in_service_call(call: ast.Call, helper: FlagReadingFunction | None, place: str) -> Iterator[DetectedFlag]:
-    """Yield the flag that a call of OpenFeature or LaunchDarkly reads, or of a helper that calls one of them."""
+    """Yield the flag that a call reads from OpenFeature or LaunchDarkly, directly or by the function `helper`."""
     key = string_literal(call.args[0]) if call.args else None
     source = helper.source if helper else flag_source_of_method(called_function_name(call))
     if key is None or not source:
@@ -251,7 +269,9 @@ def _flags_in_service_call(call: ast.Call, helper: FlagReadingFunction | None, p
 
 
 def variable_name_expression(node: ast.AST) -> ast.expr | None:
-    """Return the expression of the name of the environment variable that an expression reads, or None."""
+    """Return the expression that gives the name of the environment variable which `node` reads, or None if it reads
+    none.
+    """
     if isinstance(node, ast.Subscript) and isinstance(node.ctx, ast.Load) and _is_environ(node.value):
         return node.slice
     if isinstance(node, ast.Call) and node.args and _reads_environ(node.func):
@@ -260,7 +280,7 @@ def variable_name_expression(node: ast.AST) -> ast.expr | None:
 
 
 def _reads_environ(function: ast.expr) -> bool:
-    """Return whether a function is `os.environ.get` or `os.getenv`, however it was imported."""
+    """Return whether `function` is `os.environ.get` or `os.getenv`, under whatever name it was imported."""
     if isinstance(function, ast.Attribute):
         return function.attr == "getenv" or (function.attr == "get" and _is_environ(function.value))
     return getattr(function, "id", "") == "getenv"
@@ -272,5 +292,5 @@ def _is_environ(node: ast.expr) -> bool:
 
 
 def is_on_or_off_word(text: str) -> bool:
-    """Return whether a text is one that turns a flag on or off, such as `true` or `0`."""
+    """Return whether a text usually turns a flag on or off, such as `true` or `0`."""
     return text.lower() in (*_ON_WORDS, *_OFF_WORDS)

@@ -1,4 +1,4 @@
-"""The environment variables that the fields of pydantic settings classes are read from."""
+"""Find the environment variables from which the fields of pydantic settings classes are read."""
 
 import ast
 from collections.abc import Iterator
@@ -32,7 +32,11 @@ class SettingsField:
 
 
 def settings_fields(node: ast.ClassDef) -> Iterator[SettingsField]:
-    """Yield the fields of a class that derives from `BaseSettings`, or from a class whose name ends so."""
+    """Yield the fields of a class that derives from `BaseSettings`, or from a class whose name ends with
+    `BaseSettings`.
+
+    A field that can be read from several variables is yielded once for each.
+    """
     if not any(_base_name(base).endswith(_BASE_CLASS) for base in node.bases):
         return
     prefix = next((text for value in values_named(node, "env_prefix") if (text := string_literal(value))), "")
@@ -60,7 +64,7 @@ def _base_name(base: ast.expr) -> str:
 
 
 def _field_call(value: ast.expr | None) -> ast.Call | None:
-    """Return the call of `Field` that a field is assigned, or None."""
+    """Return the call of `Field` that is assigned to a field, or None if the value is anything else."""
     is_call = isinstance(value, ast.Call) and _base_name(value.func) == "Field"
     return value if is_call and isinstance(value, ast.Call) else None
 
@@ -76,7 +80,7 @@ def _alias(value: ast.expr | None) -> str:
 
 
 def _default(value: ast.expr | None) -> ast.expr | None:
-    """Return the default of a field, also inside `Field`."""
+    """Return the default of a field, which may be an argument of `Field`, or None if the field has no default."""
     call = _field_call(value)
     if call is None:
         return value

@@ -10,7 +10,7 @@ def string_literal(node: ast.AST | None) -> str | None:
 
 
 def string_constants(tree: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
-    """Yield the string literals of a module and their texts, without docstrings."""
+    """Yield each string literal of a module with its text. Docstrings are left out."""
     docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in docstrings:
@@ -18,7 +18,7 @@ def string_constants(tree: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
 
 
 def values_named(tree: ast.AST, name: str) -> Iterator[ast.expr]:
-    """Yield the values that code gives by this name: as a keyword, in a dictionary, or in an assignment."""
+    """Yield the expressions that code gives to `name`: as a keyword argument, in a dictionary, or by an assignment."""
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == name:
             yield node.value

@@ -1,4 +1,4 @@
-"""Find reads of flags whose names are made when the code runs, so that a person has to declare them."""
+"""Find reads of flags whose names are computed while the code runs. A person has to declare these flags."""
 
 import ast
 import re
@@ -18,22 +18,22 @@ from flag_harness.analysis.code.python_flags import (
 from flag_harness.analysis.code.syntax import string_literal
 
 UNKNOWN_NAME = "NAME"
-"""Stands for the part of a name that is only known when the code runs."""
+"""Written in place of the part of a name that is computed while the code runs."""
 _MAX_CODE_LENGTH = 70
 _SETTINGS_OBJECT_NAME_PATTERN = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
-"""Names of objects that hold flags as attributes."""
+"""Matches the names of objects that usually hold flags as attributes, such as `settings`."""
 _SETTINGS_CLASS_NAME_PATTERN = re.compile(r"(Settings|Config|Flags|Features|Toggles)$")
 
 
 @dataclass(frozen=True, slots=True)
 class DynamicFlagRead:
-    """A read of a flag whose name is made when the code runs.
+    """A read of a flag whose name is computed while the code runs.
 
     Attributes:
         location: the file and line.
         code: the expression that reads the flag.
         source: the kind of source from which it reads: `env`, `openfeature` or `set`.
-        key: the variable, or the key of the flag service, with `NAME` for the part that is not known.
+        key: the variable, or the key of the flag service, with `NAME` in place of the part that is not known.
     """
 
     location: str
@@ -43,26 +43,29 @@ class DynamicFlagRead:
 
     @property
     def is_attribute(self) -> bool:
-        """Whether it reads an attribute of an object with settings."""
+        """Whether the expression reads an attribute of an object that holds settings."""
         return self.code.startswith("getattr(")
 
     @property
     def toml_line(self) -> str:
-        """The line to edit and add to `[tool.flag-harness.flags]`."""
+        """A line for `[tool.flag-harness.flags]` that a person has to complete."""
         if self.source == "env":
             return f'name = "{self.key}"'
         value = f'openfeature = "{self.key}"' if self.source == "openfeature" else 'set = "harness_set_flags"'
         return f"name = {{ {value} }}"
 
     def may_read(self, source: str) -> bool:
-        """Return whether this may be a read of a variable or key."""
+        """Return whether the expression may read the variable or key `source`."""
         return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME, ".+"), source) is not None
 
 
 def find_dynamic_flag_reads(
     tree: ast.Module, path: str, helpers: Mapping[str, FlagReadingFunction]
 ) -> Iterator[DynamicFlagRead]:
-    """Yield the reads of a module whose flags have no literal name. `helpers` has those of the project's modules."""
+    """Yield the expressions of the module at `path` that read flags whose names are computed while the code runs.
+
+    `helpers` are the functions of the project that read the flag which their first argument names.
+    """
     parents = parent_by_node(tree)
     own_helpers = find_flag_reading_functions(tree)
     for node in ast.walk(tree):
@@ -82,9 +85,9 @@ def find_dynamic_flag_reads(
 def _parse_dynamic_flag_read(
     node: ast.AST, helpers: Mapping[str, FlagReadingFunction], parents: Mapping[ast.AST, ast.AST]
 ) -> tuple[str, ast.expr] | None:
-    """Return the source of a flag that an expression reads, and the expression of its name, or None.
+    """Return `(source, name)` if an expression reads a flag whose name is computed, else None.
 
-    None is returned for a name that is a literal.
+    The source is `env`, `openfeature` or `set`; the name is the expression that computes the flag's name.
     """
     name = variable_name_expression(node)
     source = "env"
@@ -100,7 +103,9 @@ def _parse_dynamic_flag_read(
 
 
 def _is_settings_object(node: ast.expr, parents: Mapping[ast.AST, ast.AST]) -> bool:
-    """Return whether an expression is an object with settings: `settings`, `get_settings()`, or `self` in its class."""
+    """Return whether an expression is an object that holds settings: `settings`, `get_settings()`, or `self` in its
+    class.
+    """
     called = node.func if isinstance(node, ast.Call) else node
     name = str(getattr(called, "attr", getattr(called, "id", "")))
     if name != "self":
@@ -113,7 +118,10 @@ def _is_settings_object(node: ast.expr, parents: Mapping[ast.AST, ast.AST]) -> b
 def _is_parameter_of_helper(
     name: str, node: ast.AST, parents: Mapping[ast.AST, ast.AST], helpers: Mapping[str, FlagReadingFunction]
 ) -> bool:
-    """Return whether a name is the parameter of a helper, whose calls say which flag is read."""
+    """Return whether `name` is a parameter of the helper that contains `node`.
+
+    Then calls of the helper say which flag is read.
+    """
     around = _enclosing_nodes(node, parents)
     function = next((one for one in around if isinstance(one, (ast.FunctionDef, ast.AsyncFunctionDef))), None)
     return (
@@ -128,7 +136,9 @@ def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Itera
 
 
 def _is_no_flag_name(node: ast.AST, key: str) -> bool:
-    """Return whether a read is of a key, an address or the like, or has a default that is no switch."""
+    """Return whether a read is not of a flag: it reads an API key, an address or the like, or its default
+    is no switch.
+    """
     default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
     text = string_literal(default)
     has_other_default = text is not None and called_function_name(node) != "getattr" and not is_on_or_off_word(text)
@@ -136,7 +146,7 @@ def _is_no_flag_name(node: ast.AST, key: str) -> bool:
 
 
 def _name_template(node: ast.expr) -> str:
-    """Return the name that an expression makes, with `NAME` for what is only known when the code runs."""
+    """Return the name that an expression computes, with `NAME` in place of what is only known while the code runs."""
     return re.sub(rf"({UNKNOWN_NAME})+", UNKNOWN_NAME, _join_name_parts(node))
 
 

@@ -1,4 +1,6 @@
-"""Find declared flags whose environment variable no code of the project names, and the name that may be meant."""
+"""Find declared flags whose environment variable occurs nowhere in the code, and the variable that may be meant
+instead.
+"""
 
 import ast
 import re
@@ -17,15 +19,15 @@ CODE_SUFFIXES = (
     *(".py", ".js", ".mjs", ".cjs", ".ts", ".mts", ".tsx", ".jsx", ".go", ".rb", ".rs", ".java", ".kt", ".cs", ".php"),
     *(".sh", ".yaml", ".yml", ".json", ".toml", ".ini", ".cfg"),
 )
-"""The files in which a variable may be read."""
+"""The suffixes of the files in which code may read an environment variable."""
 _CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
-"""Files that read a variable as `${NAME}` only; elsewhere they set it."""
+"""The suffixes of files that read a variable only as `${NAME}`. Any other occurrence of the name sets the variable."""
 _VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
 _NODE_VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
 _MIN_PREFIX = 3
-"""The shortest text that counts as the beginning of a name that is completed when the code runs."""
+"""The shortest text that may be the beginning of a variable's name to which the code adds the rest while it runs."""
 _OPAQUE_PREFIXES = ("auto_envvar_prefix", "envvar_prefix")
-"""What click and dynaconf call the beginning of the variables that they read."""
+"""The settings of click and dynaconf that hold the beginning of the names of all variables that they read."""
 _MIN_SIMILARITY = 0.7
 
 
@@ -52,11 +54,11 @@ class UnreadVariable:
 def find_unread_variables(
     flags: Iterable[Flag], texts: Mapping[str, str], declared: Iterable[Flag] = ()
 ) -> dict[str, UnreadVariable]:
-    """Return the variables of `flags` that no code names, by the flag's name.
+    """Return the variables of `flags` that occur nowhere in the code, by the flag's name.
 
-    `texts` has the files of the project with `CODE_SUFFIXES`, by path; without code, nothing is found. A variable
-    counts as named if a text other than a comment or docstring contains it, or may be completed to it when the code
-    runs. No variable of `declared` is proposed in its place.
+    `texts` has the project's files with `CODE_SUFFIXES`, by path; without any code, the result is empty. A variable
+    occurs if its name is in the code (not in a comment or docstring), or if the code may compute it from a part while
+    it runs. A variable that belongs to a flag in `declared` is not suggested as the nearest one.
     """
     trees: dict[str, ast.Module] = {}
     has_code = any(not path.endswith(_CONFIGURATION_SUFFIXES) for path in texts)
@@ -80,7 +82,10 @@ def find_unread_variables(
 
 
 def _is_named(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
-    """Return whether a file names a variable outside comments and docstrings. Keep the parsed modules in `trees`."""
+    """Return whether a file has the name of a variable outside comments and docstrings.
+
+    Parsed modules are kept in `trees`, so that each file is parsed once.
+    """
     word = re.compile(rf"(?<!\w){re.escape(variable)}(?!\w)")
     for path, text in texts.items():
         if not word.search(text):
@@ -101,12 +106,14 @@ def _is_named(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Modu
 
 
 def _has_name(tree: ast.Module, variable: str) -> bool:
-    """Return whether code uses a variable's name as a name or an attribute, such as `settings.PLANNER`."""
+    """Return whether code uses the variable's name as an identifier or attribute, such as `settings.PLANNER`."""
     return any(variable in (getattr(node, "id", ""), getattr(node, "attr", "")) for node in ast.walk(tree))
 
 
 def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
-    """Return whether the code may read a variable whose whole name stands nowhere."""
+    """Return whether the code may compute the name of the variable while it runs, so that the whole name occurs
+    nowhere.
+    """
     unclear = [one for tree in trees for one in find_dynamic_flag_reads(tree, "", {}) if one.source == "env"]
     if any(one.key != UNKNOWN_NAME and one.may_read(variable) for one in unclear):
         return True
@@ -136,7 +143,7 @@ def _settings_fields(tree: ast.Module) -> Iterator[SettingsField]:
 
 
 def _read_variables(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """Yield the variables that the code reads, each with the file and line."""
+    """Yield `(variable, place)` for each environment variable that the code reads. The place is the file and line."""
     for path, text in texts.items():
         if not path.endswith((".py", *_CONFIGURATION_SUFFIXES)):
             for found in _NODE_VARIABLE.finditer(text):

@@ -1,1 +1,1 @@
-"""What flags change: runs of a test that differ in one flag are compared, pair by pair."""
+"""Find out what flags change, by comparing pairs of runs of the same test that differ in one flag."""

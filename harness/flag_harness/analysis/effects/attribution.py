@@ -1,4 +1,4 @@
-"""What each flag changes in requests. It is learnt from pairs of runs of one test that differ only in that flag."""
+"""Find out what each flag changes in requests, from pairs of runs of one test that differ only in that flag."""
 
 import re
 from collections import Counter
@@ -81,8 +81,8 @@ class FlagEffectAttribution:
     def flag_that_changes(self, path: str) -> str | None:
         """Return the flag that changes this path of a request body, or None if no flag does.
 
-        If several flags do, return the one that changes the path in the largest share of pairs of runs. A content or
-        system prompt that is one string is known as the text of its only block.
+        If several flags do, return the one that changes the path in the largest share of pairs of runs. For a content
+        or system prompt that is a string, `path` must be that of the text in an equal list of one block.
         """
         wanted = replace_indices_by_star(path)
         fitting = [
@@ -95,11 +95,11 @@ class FlagEffectAttribution:
 
 
 def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun]]) -> FlagEffectAttribution:
-    """Find out what each flag changes in requests, from the runs of all tests.
+    """Find out what each flag changes in requests, from the runs of all tests (by name).
 
-    Pairs of runs that differ only in one flag are compared, request by request. A value is volatile, and not an effect,
-    if it differs between repetitions of the same run, or if it looks like an id, date or random number and never
-    recurs. A run with a problem is not compared; the pairs that it would be in are counted.
+    Pairs of runs that differ only in one flag are compared, request by request. A change is ignored as volatile if the
+    value also differs between repetitions of the same run, or if it looks like an id, date or random number and never
+    has the same value again. Runs with a problem are not compared; the result counts the pairs that are lost by this.
     """
     found: dict[tuple[int, int, str, str], list[EffectInOneTest]] = {}
     pairs: Counter[int] = Counter()
@@ -134,7 +134,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
 
 
 def _describe_change(path: str, before: str, after: str) -> str:
-    """Return a change in words, such as `tools is added` or `stream: nothing → True`."""
+    """Return a change of a value in words, such as `tools is added` or `stream: nothing → True`."""
     unknown = {LONG_VALUE_TEXT, VARIOUS}
     if before == ABSENT and after in unknown:
         return f"{path} is added"
@@ -149,9 +149,10 @@ def _describe_change(path: str, before: str, after: str) -> str:
 def add_effects_seen_in_failed_runs(
     attribution: FlagEffectAttribution, every_run: FlagEffectAttribution
 ) -> FlagEffectAttribution:
-    """Return the attribution of passed runs, with the effects of flags that changed nothing except in failed runs.
+    """Return the attribution of passed runs, extended by what flags change only in failed runs.
 
-    `every_run` is the attribution of all runs. A failed run may have sent fewer requests, so their number is no effect.
+    Only flags that change nothing in passed runs are extended. `every_run` is the attribution of all runs. A different
+    number of requests is not taken over, because a failed run may have stopped early.
     """
     found = [
         effect
@@ -176,9 +177,9 @@ def replace_indices_by_star(path: str) -> str:
 
 
 def is_same_or_inner_path(general: str, path: str) -> bool:
-    """Return whether a path equals the path of an effect (`general`), or lies below it.
+    """Return whether `path` equals the path of an effect (`general`), or lies below it.
 
-    An effect's path `*.key` stands for `key` anywhere.
+    `general` may be `*.key`, which means the key at any path.
     """
     if general.startswith("*."):
         return general[2:] in re.split(r"[.\[\]*]+", path)
@@ -186,7 +187,7 @@ def is_same_or_inner_path(general: str, path: str) -> bool:
 
 
 def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEffect:
-    """Return one effect for equal effects of a flag in several tests."""
+    """Return one effect for the equal effects that a flag has in several tests."""
     first = group[0]
     flag = space.flags[first.flag]
     is_boolean = all(isinstance(value, bool) for value in flag.values)

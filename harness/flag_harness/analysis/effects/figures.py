@@ -1,4 +1,4 @@
-"""What flags change in figures such as latency, tokens and cost, measured on pairs of runs of the same test."""
+"""What flags change in figures such as latency, tokens and cost, computed from pairs of runs of the same test."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -17,7 +17,7 @@ CONFIDENCE = 0.95
 
 
 _MIN_SHOWN_WITHOUT_DECIMALS = 100
-"""Differences from here on are shown without decimals."""
+"""Differences of at least this size are shown without decimals."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +37,10 @@ class RunMetric:
     read_figure: Callable[[RunRow], float | None]
 
     def difference(self, *rows: RunRow) -> float | None:
-        """Return by how much the figure differs between two runs, or None if a run lacks it.
+        """Return the figure of the first run minus that of the second, or None if a run lacks the figure.
 
-        For four runs it is the difference of two differences. Ratios are compared by their logarithms.
+        Figures that are compared by ratios are replaced by their logarithms. For four runs, the result is the
+        difference of the first two minus that of the last two.
         """
         values = [self.read_figure(row) for row in rows]
         numbers = [value for value in values if value is not None and (value > 0 or not self.is_ratio)]
@@ -66,11 +67,11 @@ RUN_METRICS = (
 )
 
 ChangedFlagValues: TypeAlias = tuple[tuple[str, Any], ...]
-"""Flags with values. The runs with these values are compared to runs with the default values."""
+"""Pairs of a flag's name and a value. Runs with these values are compared with runs that have the defaults instead."""
 FlagGroups: TypeAlias = Mapping[str, Sequence[str]]
-"""The names of all flags in a flag's group, by the name of each flag that is in one. One flag of a group is on."""
+"""For each flag in a group, the names of all flags of the group. Exactly one flag of a group is on."""
 ValueLabels: TypeAlias = Mapping[tuple[str, str], str]
-"""The labels of flag values in ids. The keys are pairs of a flag's name and the text of a value."""
+"""The short texts of flag values in combination ids, by (name of the flag, value as text)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,17 +79,16 @@ class MetricEffect:
     """The effect of a flag's value, or of two flags' values together, on a figure such as cost.
 
     Attributes:
-        settings: the flags with their values. For two flags, the effect is what both change beyond the sum of each.
+        settings: the flags with their values. For two flags, the effect is what both change beyond the sum of each one.
         figure: the figure that is compared.
         mean: the mean difference, or the mean ratio.
-        low, high: the bounds of the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
-        pair_count: the number of pairs of runs; with two flags, of groups of four runs. They are assumed to be
-            independent.
+        lower_bound, upper_bound: the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
+        pair_count: the number of pairs of runs; for two flags, of groups of four runs. They are taken as independent.
         is_simulated: True if the simulator gave some of the answers.
         name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
-        least, most: the smallest and largest difference or ratio of a pair.
-        varies_by_chance: False if the same runs always give the same figures, because the simulator answered, and
-            repetitions of a run, if any, agree. Pairs then differ because of their tests and other flags.
+        smallest_effect, largest_effect: the smallest and largest difference or ratio of a single pair.
+        varies_by_chance: False if repeating the same runs would give the same figures, because the simulator answered
+            and repetitions, if any, agree. Pairs then differ because of their tests and other flags.
     """
 
     settings: ChangedFlagValues
@@ -105,7 +105,7 @@ class MetricEffect:
 
     @property
     def is_unchanged(self) -> bool:
-        """Return whether the figure is equal in the two runs of every pair."""
+        """Whether the figure is equal in the two runs of every pair."""
         return (self.mean, self.lower_bound, self.upper_bound) == (
             neutral := 1.0 if self.figure.is_ratio else 0.0,
             neutral,
@@ -114,14 +114,14 @@ class MetricEffect:
 
     @property
     def is_significant(self) -> bool:
-        """Return whether the confidence interval excludes "no effect"."""
+        """Whether the confidence interval excludes "no effect"."""
         if self.lower_bound is None or self.upper_bound is None:
             return False
         return not self.lower_bound <= (1.0 if self.figure.is_ratio else 0.0) <= self.upper_bound
 
     @property
     def is_mixed(self) -> bool:
-        """Return whether the effect has no single direction, although the figures are not subject to chance."""
+        """Whether pairs show effects of different sizes or directions that chance does not explain."""
         return not (self.varies_by_chance or self.lower_bound is None or self.is_significant or self.is_unchanged)
 
     def __str__(self) -> str:
@@ -145,7 +145,7 @@ class MetricEffect:
         return f"{self._format_value(low)} to {self._format_value(high)}"
 
     def _format_value(self, value: float) -> str:
-        """Return a change of the figure as text: a ratio, or a difference with its sign."""
+        """Return a change of the figure as text: as a ratio, or as a difference with its sign."""
         if self.figure.is_ratio:
             return ratio_text(value)
         return f"{value:+,.0f}" if abs(value) >= _MIN_SHOWN_WITHOUT_DECIMALS else f"{value:+,.3g}"
@@ -160,11 +160,11 @@ def metric_effects(
 ) -> tuple[MetricEffect, ...]:
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
-    For one flag, two runs of the same test and repetition are compared that differ only in this flag; for two flags,
-    four runs that differ only in these two. Only passed runs count, without those that a test excluded. `defaults` has
-    the default value of each flag, and `labels` the labels of values. A flag of a group is compared with the flag that
-    is on in this group by default. Ratios are computed only for figures above 0. With `most` 1, the
-    effects of pairs of flags are left out.
+    For one flag, pairs of runs of the same test and repetition are compared that differ only in this flag; for two
+    flags, groups of four runs that differ only in these two. Only passed runs count, except those that a test excluded.
+    `defaults` has the default of each flag, and `labels` the short texts of values. A flag of a group (of which one
+    flag is on) is compared with the flag that is on by default. Ratios are computed only for figures above 0. With
+    `most` 1, pairs of flags are left out.
     """
     rows = [row for row in rows if row.is_comparable]
     groups_of_runs = group_runs_to_compare(rows, defaults, groups, most)
@@ -179,9 +179,10 @@ def metric_effects(
 
 
 def are_comparable(runs: Sequence[RunRow]) -> bool:
-    """Return whether all runs passed, none is excluded, and the simulator answered all of them or none.
+    """Return whether the figures of these runs can be compared.
 
-    Its tokens are estimates and its times settings, so a difference from those of the API is no effect of a flag.
+    All runs must have passed, and none may be excluded by its test. Either all or none must be answered by the
+    simulator, because its token counts are estimates and its times are settings.
     """
     simulated = {row.is_simulated for row in runs if row.recorded_from or row.answered_by}
     return all(row.is_comparable for row in runs) and len(simulated) < 2
@@ -190,10 +191,10 @@ def are_comparable(runs: Sequence[RunRow]) -> bool:
 def group_runs_to_compare(
     rows: Iterable[RunRow], defaults: Mapping[str, Any], groups: FlagGroups = MappingProxyType({}), most: int = 2
 ) -> dict[ChangedFlagValues, list[tuple[RunRow, ...]]]:
-    """Return the pairs of runs that differ in one flag alone, and the groups of four that differ in two.
+    """Return the pairs of runs that differ in one flag and, unless `most` is 1, groups of four that differ in two.
 
-    The keys are the settings that make the difference. The run with all of them comes first, then those without. With
-    `most` 1, only the pairs are returned.
+    The keys are the flag values that differ from the defaults. In each group, the run with all of these values comes
+    first, and the run with none of them last.
     """
     tests: dict[tuple[str, int], dict[ChangedFlagValues, RunRow]] = {}
     for row in rows:
@@ -209,7 +210,7 @@ def group_runs_to_compare(
 
 
 def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
-    """Return whether a figure could be another one if the same runs were made again."""
+    """Return whether repeating the same runs could give another value of the figure."""
     repetitions: dict[tuple[str, str], float | None] = {}
     for row in rows:
         value = figure.read_figure(row)
@@ -223,10 +224,10 @@ def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
 def _runs_to_compare(
     runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups, most: int
 ) -> Iterator[tuple[ChangedFlagValues, tuple[RunRow, ...]]]:
-    """Yield groups of runs to compare, each with the settings that make the difference.
+    """Yield `(settings, runs)` for each group of runs to compare, which differ in the flag values `settings`.
 
-    For one setting: the run with it and the run without it. For two: the runs with both, only the first, only the
-    second, and neither.
+    For one setting, the runs are the one with it and the one without it. For two, they are the runs with both, only the
+    first, only the second, and neither.
     """
     for values, row in runs.items():
         changed = [
@@ -250,7 +251,7 @@ def _runs_to_compare(
 def _reset_to_defaults(
     values: ChangedFlagValues, defaults: Mapping[str, Any], groups: FlagGroups, *settings: tuple[str, Any]
 ) -> ChangedFlagValues:
-    """Return values in which the flags in `settings`, and all flags in a group with them, have their defaults."""
+    """Return flag values in which the flags in `settings`, and all flags in a group with them, have their defaults."""
     names = {member for name, _ in settings for member in groups.get(name, (name,))}
     return tuple((name, defaults.get(name, value) if name in names else value) for name, value in values)
 
@@ -262,7 +263,7 @@ def _estimate_effect(
     labels: ValueLabels,
     has_chance: bool,
 ) -> MetricEffect | None:
-    """Return the effect of flag settings on a figure, or None if no group of runs has the figure.
+    """Return the effect of flag settings on a figure, or None if the figure was not measured in any group of runs.
 
     Each item of `contrasts` holds the two or four runs that are compared.
     """
@@ -279,12 +280,12 @@ def _estimate_effect(
 
 
 def _to_hashable(value: Any) -> Any:
-    """Return a value, or its text if it is a list, tuple or dictionary."""
+    """Return a value itself, or its text if it is a list, tuple or dictionary."""
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 
 
 def setting_name(name: str, value: Any, labels: ValueLabels) -> str:
-    """Return a flag and its value as text: `streaming`, `no-streaming` or `model=haiku`."""
+    """Return a flag with its value as text, for which `labels` has short texts: `no-streaming` or `model=haiku`."""
     if isinstance(value, bool):
         return name if value else f"no-{name}"
     return f"{name}={labels.get((name, value_text(value))) or value_label(value)}"

@@ -1,4 +1,6 @@
-"""Runs of tests under their flag combinations, from traffic or cassettes, and what each flag changed in them."""
+"""Compare the runs of tests under their combinations, from traffic or cassettes, and describe what each
+flag changes.
+"""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -22,13 +24,13 @@ from flag_harness.wording import count_with_noun
 _COMPARED_HEADER_PREFIX = "anthropic-"
 _DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
 _MAX_COMPARED_TEXT = 1_000_000
-"""The longest text of a recorded request that is compared as a whole, in characters."""
+"""The longest text of a recorded request in characters that is compared as a whole. Longer texts are cut."""
 
 
 def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[SentRequest, ...]:
     """Return the requests of a test in the form that `attribute_effects` compares.
 
-    Host names and texts that the API wrote are removed.
+    Host names are removed, and so are texts that the API wrote, such as earlier answers.
     """
     requests: list[SentRequest] = []
     answers: list[Sequence[Any]] = []
@@ -40,10 +42,9 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
 
 
 def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> FlagEffectAttribution:
-    """Find out what each flag changes, from recordings alone.
+    """Find out what each flag changes, from cassettes alone, by comparing those of one test under several combinations.
 
-    The recordings of one test under several combinations are compared. Cassettes are skipped if they do not say under
-    which combination of these flags they were recorded.
+    A cassette is skipped if it does not say under which combination of `flags` it was recorded.
     """
     tests: dict[str, list[ObservedRun]] = {}
     for name, run in filter(None, map(partial(_test_name_and_run, flags), cassettes)):
@@ -52,9 +53,9 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
 
 
 def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, ObservedRun] | None:
-    """Return the name of a recorded test and its requests, or None if its combination is not of these flags.
+    """Return the name of a recorded test and its run, or None if the cassette's combination does not belong to `flags`.
 
-    Very long texts are cut, so that the runs of a project need less memory than its cassettes.
+    Very long texts are cut to save memory.
     """
     envelope = cassette.envelope
     combination = parse_combination(flags, envelope.combination)
@@ -67,7 +68,10 @@ def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, 
 
 
 def _cut_long_texts(value: Any) -> Any:
-    """Return a JSON value in which the end of each very long text is replaced by a hash of the text."""
+    """Return a JSON value in which each very long text is cut.
+
+    A hash of the whole text is added, so that changes are noticed.
+    """
     if isinstance(value, dict):
         return {key: _cut_long_texts(part) for key, part in value.items()}
     if isinstance(value, list):
@@ -82,10 +86,10 @@ def _cut_long_texts(value: Any) -> Any:
 def flag_effect_lines(
     attribution: FlagEffectAttribution, reasons: Mapping[str, str] = MappingProxyType({})
 ) -> list[str]:
-    """Return lines about the effects of flags, the flags that changed nothing, and the runs that were left out.
+    """Return lines about the effects of flags, the flags that changed nothing, and the runs that were not compared.
 
-    Each effect has a line, grouped by flag. Each flag that changed nothing has one, with its reason from `reasons`. The
-    last line counts the pairs of runs that were not compared, by cause.
+    Each effect has a line, grouped by flag. Each flag that changed nothing has a line with its reason from `reasons`.
+    The last line counts the pairs of runs that were not compared, by the reason.
     """
     settings: dict[str, list[FlagEffect]] = {}
     for effect in attribution.effects:
@@ -104,9 +108,9 @@ def flag_effect_lines(
 
 
 def unread_flag_lines(unread: Mapping[str, object]) -> list[str]:
-    """Return one line for each flag that seems to change something and that no code reads.
+    """Return one line for each flag that seems to change something although no code reads its variable.
 
-    `unread` says of each flag that its variable is not read.
+    `unread` has, by the flag's name, the finding that its variable is not read.
     """
     return [
         f"{name}: {reason} So its changes come from something else: what one run leaves to the next, or a random text"
@@ -115,7 +119,10 @@ def unread_flag_lines(unread: Mapping[str, object]) -> list[str]:
 
 
 def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
-    """Return a line with the number of pairs of runs that were not compared, by cause; or no line."""
+    """Return a line that counts the pairs of runs that were not compared, by the reason.
+
+    Return no line if there are none.
+    """
     if not left_out:
         return []
     count = count_with_noun(sum(left_out.values()), "pair")
@@ -123,7 +130,7 @@ def _not_compared_lines(left_out: Mapping[str, int]) -> list[str]:
 
 
 def inert_flag_lines(inert: Mapping[str, int], reasons: Mapping[str, str] = MappingProxyType({})) -> list[str]:
-    """Return one line for each flag that changed no request, with the reason if it is known.
+    """Return one line for each flag that changed no request, with its reason from `reasons` if there is one.
 
     `inert` has the number of compared pairs of runs for each such flag.
     """

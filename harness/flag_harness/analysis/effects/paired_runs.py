@@ -1,4 +1,4 @@
-"""Pairs of runs of one test that differ only in one flag, and what changes between the two runs."""
+"""Compare the runs of one test in pairs that differ only in one flag, and find what changes in the requests."""
 
 import re
 from collections import Counter
@@ -33,7 +33,7 @@ class ObservedRun:
 
 
 NO_REQUEST_SENT = "sent no request"
-"""Why a pair is left out if neither of its runs sent a request: it shows nothing about a flag."""
+"""The reason why a pair of runs is not compared if neither of them sent a request."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,10 @@ class EffectInOneTest:
 
 @dataclass(frozen=True, slots=True)
 class _RunPair:
-    """Two runs of a test that differ only in one flag, or in which one flag of a group is on.
+    """Two runs of a test that differ only in one flag, or in which flag of a group is on.
 
-    `base` is the row (the values of all flags) of the run in which the flag or the group has its default. `row` is that
-    of the other run. `changes` holds the differences between the requests, by JSON path.
+    `flag` is its index. In `base`, the row (values of all flags) of one run, the flag or group has its default; `row`
+    is that of the other run. `changes` has the differences between their requests, by JSON path.
     """
 
     flag: int
@@ -83,22 +83,22 @@ class _RunPair:
 
 
 def flag_group_indices(space: FlagSpace) -> dict[int, set[int]]:
-    """Return, for each flag in a group, the indices of all flags of that group. The keys are flag indices."""
+    """Return, for each flag in a group (of which one flag is on), the indices of all flags of the group."""
     indices = {flag.name: index for index, flag in enumerate(space.flags)}
     groups = [{indices[name] for name in group} for group in space.groups]
     return {index: group for group in groups for index in group}
 
 
 def flags_on_by_default_in_group(space: FlagSpace) -> set[int]:
-    """Return the indices of the flags that are on by default in their group of exclusive flags.
+    """Return the indices of the flags that are on by default in their group (of which exactly one flag is on).
 
-    The other flags of the group are compared with them.
+    The runs of the other flags in a group are compared with the runs of this flag.
     """
     return {index for index in flag_group_indices(space) if space.flags[index].values[space.default_row[index]] is True}
 
 
 class PairedRuns:
-    """Compares the runs of one test, pair by pair."""
+    """Compares the runs of one test in pairs that differ only in one flag."""
 
     def __init__(self, space: FlagSpace, name: str, runs: Sequence[ObservedRun]) -> None:
         self._space, self._name = space, name
@@ -126,7 +126,7 @@ class PairedRuns:
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
 
     def find_flag_effects(self) -> Iterator[EffectInOneTest]:
-        """Yield the effects of flags on this test. Paths in bodies that always change together are one effect."""
+        """Yield the effects of flags on this test. Changes at several paths that always come together are one."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
             groups.setdefault((pair.flag, pair.flag_value_index), []).append(pair)
@@ -152,9 +152,9 @@ class PairedRuns:
                 )
 
     def _format_required_flag_values(self, pairs: Sequence[_RunPair], members: set[str]) -> str:
-        """Return the other flag values that an effect needs, such as `streaming and not concise`.
+        """Return which other flag values an effect needs, such as `streaming and not concise`.
 
-        The text is empty if all pairs show the effect.
+        `members` are the paths of the effect. The text is empty if all pairs show it.
         """
         runs = [(pair.base, members.isdisjoint(pair.changes)) for pair in pairs]
         if not any(unchanged for _, unchanged in runs):
@@ -170,9 +170,10 @@ class PairedRuns:
         return self._request_ids[key][0]
 
     def _count_uncompared_pairs(self, runs: Sequence[ObservedRun], comparable: Collection[Row]) -> Counter[str]:
-        """Return how many pairs of runs are not compared because of each problem.
+        """Return how many pairs of runs are not compared, by the problem of the run that prevents it.
 
-        If both runs of a pair have a problem, the one of the run without the flag's default counts.
+        If both have a problem, that of the run with the flag's default is ignored. `comparable` are the rows without
+        one.
         """
         problems = {run.row: run.problem for run in runs if run.row not in comparable}
         rows = {*problems, *comparable}
@@ -180,7 +181,7 @@ class PairedRuns:
         return Counter(problem for problem in pairs if problem)
 
     def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
-        """Yield the pairs of runs that differ in one flag, and count the pairs without any request."""
+        """Yield the pairs of runs that differ in one flag. Pairs in which no run sent a request are counted instead."""
         for index, base, row in self._pair_rows(runs.keys()):
             before, after = runs[base], runs[row]
             if self._requests[before] or self._requests[after]:
@@ -189,7 +190,7 @@ class PairedRuns:
                 self.left_out[NO_REQUEST_SENT] += 1
 
     def _pair_rows(self, rows: Collection[Row]) -> Iterator[tuple[int, Row, Row]]:
-        """Yield the index of a flag, and two rows that differ only in this flag; the first row has its default."""
+        """Yield `(flag, base, row)`: two rows that differ only in this flag, which has its default in `base`."""
         for row in rows:
             for index, default in enumerate(self._space.default_row):
                 if row[index] == default or index in self._group_defaults:
@@ -198,7 +199,7 @@ class PairedRuns:
                     yield index, base, row
 
     def _row_with_flag_at_default(self, row: Row, flag: int) -> Row:
-        """Return a row with the default of a flag, and of the flags that are in a group with it."""
+        """Return the row with the default of the flag, and with the defaults of the flags in the same group."""
         changed = self._groups.get(flag, {flag})
         return tuple(
             default if index in changed else value
@@ -206,7 +207,7 @@ class PairedRuns:
         )
 
     def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[RequestDifference, ...]]:
-        """Return how the requests of run `after` differ from those of run `before`, by path in the body."""
+        """Return how the requests of a run differ from those of another, by JSON path; both are given by number."""
         if before == after:
             return {}
         if (before, after) not in self._cache:
@@ -216,7 +217,7 @@ class PairedRuns:
     def _find_unstable_paths(self, repetitions: Iterable[Sequence[int]]) -> Mapping[str, bool]:
         """Return the paths whose values differ between repetitions of the same run.
 
-        The value of each path is True if its values differ even with ids, dates and random numbers masked.
+        A path has True if its values differ even with ids, dates and random numbers masked, else False.
         """
         paths: dict[str, bool] = {}
         for first, *others in repetitions:
@@ -227,7 +228,7 @@ class PairedRuns:
         return paths
 
     def _remove_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
-        """Return a pair without its volatile changes, and remember the paths that have no other changes."""
+        """Return a pair with only the changes due to the flag. Paths without any go to `volatile`."""
         kept: dict[str, tuple[RequestDifference, ...]] = {}
         for path, changes in pair.changes.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
@@ -238,7 +239,7 @@ class PairedRuns:
         return _RunPair(pair.flag, pair.base, pair.row, kept)
 
     def _is_volatile(self, change: RequestDifference, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
-        """Return whether a change is not due to the flag, but to a value that varies between any two runs."""
+        """Return whether a change is not due to the flag: the value varies between any two runs."""
         if change.path in self._unstable_paths:
             return self._unstable_paths[change.path] or differs_only_in_volatile_words(change)
         if ABSENT in (change.before, change.after) or change.path == WHOLE_REQUESTS_PATH:
@@ -266,9 +267,9 @@ class PairedRuns:
 
 
 def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -> Iterator[tuple[str, set[str]]]:
-    """Yield the name of each effect, and the paths that belong to it.
+    """Yield `(name, paths)` for each effect. Paths whose values always change together are one effect.
 
-    A key that is added at several paths together is one effect with the name `*.key`.
+    If the same key is added at several paths together, the effect has the name `*.key`.
     """
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
@@ -281,10 +282,10 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 
 def _key_of_equal_changes(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
-    """Return a key to count equal changes by: the flag, its value, and the path with its old and new value."""
+    """Return a key that equal changes have in common: the flag, its value, the path, and the old and the new value."""
     return pair.flag, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
 
 
 def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:
-    """Return the changes of all pairs at any of these paths."""
+    """Return the changes at any of these paths, from all pairs."""
     return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]

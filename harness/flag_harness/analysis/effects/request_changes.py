@@ -1,5 +1,6 @@
-"""Differences between two requests, by path. Texts that repeat earlier answers, and ids that the API generated, do not
-count as differences.
+"""Find the differences between requests, by JSON path.
+
+Texts that repeat earlier answers, and ids that the API generated, do not count as differences.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,28 +15,28 @@ from flag_harness.record.outline import API_ID_PATTERN
 from flag_harness.wording import printable_text
 
 ABSENT = "<absent>"
-"""Stands for the missing value if only one of two requests has a path."""
+"""The value at a path that only the other one of two requests has."""
 
 WHOLE_REQUESTS_PATH = "requests"
-"""The `path` of a change that adds or removes whole requests."""
+"""The `path` of a difference that consists of added or removed requests."""
 
 LONG_VALUE_TEXT = "text"
-"""Stands for a long value in a summary."""
+"""Shown in a summary in place of a long value."""
 
 VARIOUS = "various"
-"""Stands in a summary for values that differ between changes."""
+"""Shown in a summary if the values are not the same in all changes."""
 
 _MAX_SHOWN_VALUE_LENGTH = 60
 _ALIGNMENT_KEYS = ("type", "name", "role", "id")
 _MAX_ALIGNED_PAIRS = 250_000
-"""Lists that form more pairs of items than this are paired by index, to save time."""
+"""The most pairs of items for which the best pairing of two lists is searched. Longer lists are paired by index."""
 _MAX_LIST_LENGTH = 10_000
-"""Two lists that differ are one change if either has more items than this."""
+"""The most items of a list whose differences are listed one by one. Longer lists are one difference."""
 
 
 @dataclass(frozen=True, slots=True)
 class SentRequest:
-    """A request in the form that is compared: method, path, selected headers, and the JSON body."""
+    """The parts of a request that are compared: method, path, selected headers, and the JSON body."""
 
     method: str
     path: str
@@ -45,7 +46,7 @@ class SentRequest:
 
 @dataclass(frozen=True, slots=True)
 class RequestDifference:
-    """One difference between two requests. List indices in `path` are `[*]`; a missing value is `ABSENT`."""
+    """One difference between two requests. List indices in `path` are `[*]`. A missing value is `ABSENT`."""
 
     path: str
     before: Any
@@ -53,11 +54,11 @@ class RequestDifference:
 
 
 def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
-    """Return the requests without text that the API wrote, so that only the agent's own content is compared.
+    """Return the requests without texts that the API wrote, so that only what the agent wrote is compared.
 
     `answers[i]` has the content blocks of the answer to `requests[i]`; it is empty if they are unknown. An assistant
-    message that repeats an answer is replaced by a short mark. Ids that the API generated become numbers in their
-    order.
+    message that repeats an answer is replaced by a short mark. Ids that the API generated are replaced by numbers in
+    order of appearance.
     """
     numbers: dict[str, str] = {}
     return [
@@ -72,7 +73,7 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
 
 
 def list_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
-    """Return all differences between two requests: of the endpoint, the headers, then the body."""
+    """Return all differences between two requests: first of the endpoint, then of headers, then of the body."""
     changes = [
         *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
     ]
@@ -88,7 +89,7 @@ def list_changes(before: SentRequest, after: SentRequest) -> list[RequestDiffere
 def changes_by_path(
     before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
 ) -> Mapping[str, tuple[RequestDifference, ...]]:
-    """Return the changes between the requests of two runs, by path."""
+    """Return the differences between the requests of two runs, by JSON path."""
     changes: dict[str, list[RequestDifference]] = {}
     if len(before) != len(after):
         changes[WHOLE_REQUESTS_PATH] = [RequestDifference(WHOLE_REQUESTS_PATH, len(before), len(after))]
@@ -104,8 +105,8 @@ def align_requests(
 ) -> list[tuple[SentRequest | None, SentRequest | None]]:
     """Pair the requests of two runs of a test in order. A request without a partner is paired with None.
 
-    Runs with equally many requests are paired by index, others so that the pairs have the fewest differences. If there
-    are very many requests, all runs are paired by index.
+    Runs with the same number of requests are paired by index. Otherwise the pairing with the fewest differences is
+    chosen, or pairing by index if there are very many requests.
     """
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         return list(zip_longest(before, after))
@@ -117,7 +118,10 @@ def align_requests(
 
 
 def format_value_in_one_line(value: Any) -> str:
-    """Return a value as one line for a summary. Of a long text, return the beginning; other long values are `text`."""
+    """Return a value as one line for a summary.
+
+    Of a long text only the beginning is shown; any other long value is `text`.
+    """
     if isinstance(value, str):
         return truncate(printable_text(redact_api_keys(value)), _MAX_SHOWN_VALUE_LENGTH)
     shown = repr(value)
@@ -125,9 +129,9 @@ def format_value_in_one_line(value: Any) -> str:
 
 
 def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
-    """Return the old and the new value that all changes share, as text; `various` if they differ.
+    """Return the old and the new value of several changes as texts; `various` if they are not the same in all changes.
 
-    For long texts, return the words that all changes remove and add.
+    For long texts, return the words that all changes remove, and the words that all changes add.
     """
     if all(map(_is_long_text_change, changes)):
         texts = dict.fromkeys((change.before, change.after) for change in changes)
@@ -143,13 +147,16 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
 
 
 def _is_long_text_change(change: RequestDifference) -> bool:
-    """Return whether a change is from one text to another, and a summary cannot show both in full."""
+    """Return whether a change replaces one text by another, and the two are too long for a summary."""
     texts = [value for value in (change.before, change.after) if isinstance(value, str) and value != ABSENT]
     return len(texts) == 2 and max(map(len, texts)) > _MAX_SHOWN_VALUE_LENGTH
 
 
 def _format_changed_words(before: str, after: str) -> tuple[str, str]:
-    """Return the words that only one of two texts has, as `5 words: 'Name problems of style, too.'` and `nothing`."""
+    """Return the words that only the old text has, and those that only the new text has.
+
+    The results look like `5 words: 'Name problems of style, too.'`, or `nothing`.
+    """
     before, after = redact_api_keys(before), redact_api_keys(after)
     words = find_changed_words(before, after)
     old, new = words.short_quotes if words.recorded_words or words.sent_words else make_excerpts(before, after)
@@ -157,9 +164,9 @@ def _format_changed_words(before: str, after: str) -> tuple[str, str]:
 
 
 def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list[tuple[int | None, int | None]]:
-    """Pair the indices of two sequences in order, with the lowest sum of costs.
+    """Return the pairing of two sequences in order that has the lowest sum of costs, as pairs of indices.
 
-    Every item of the shorter sequence gets a partner.
+    `costs[row][column]` is the cost of a pair. Every item of the shorter sequence has a partner.
     """
     skip = max((max(line) for line in costs if line), default=0) + 1
     best: dict[tuple[int, int], tuple[int, tuple[int | None, int | None] | None]] = {(0, 0): (0, None)}
@@ -183,7 +190,7 @@ def _cheapest_alignment(costs: list[list[int]], rows: int, columns: int) -> list
 
 
 def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[RequestDifference]:
-    """Yield the differences between two JSON values, with their paths."""
+    """Yield the differences between two JSON values that stand at `path`, with their paths."""
     if isinstance(before, Mapping) and isinstance(after, Mapping):
         for key in sorted(before.keys() | after.keys(), key=str):
             below = f"{path}.{key}" if path else str(key)
@@ -199,7 +206,7 @@ def _compare_values(before: Any, after: Any, path: str = "") -> Iterator[Request
 
 
 def _pair_list_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """Yield pairs of items of two lists. An item that was added or removed is paired with `ABSENT`."""
+    """Yield pairs of an item of `before` and an item of `after`. An added or removed item is paired with `ABSENT`."""
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         yield from zip_longest(before, after, fillvalue=ABSENT)
         return
@@ -208,16 +215,15 @@ def _pair_list_items(before: list[Any], after: list[Any]) -> Iterator[tuple[Any,
 
 
 def _alignment_key(item: Any) -> str:
-    """Return a key by which an item of one list is recognised in the other, even if parts of it changed."""
+    """Return a key that an item of a list keeps if parts of it change, so that it can be found in the other list."""
     if isinstance(item, Mapping):
         return repr([item.get(key) for key in _ALIGNMENT_KEYS])
     return repr(item)
 
 
 def _expand_texts_to_blocks(body: Any) -> Any:
-    """Replace each content that is a string by an equal text block.
-
-    The API takes both forms, but only a block can have a cache mark.
+    """Replace each content that is a string by an equal text block, because agents use a block only to add a cache
+    mark.
     """
     if not isinstance(body, Mapping):
         return body
@@ -243,9 +249,10 @@ def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> An
 
 
 def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
-    """Return a short mark for an assistant message that repeats an earlier answer, else the message itself.
+    """Return a short mark in place of an assistant message that repeats an earlier answer; return other messages
+    unchanged.
 
-    The mark keeps the message's cache marks, and names the block types of the answer that the message lacks.
+    The mark keeps the message's cache marks, and names the types of the answer's blocks that the message lacks.
     """
     if not isinstance(message, Mapping) or message.get("role") != "assistant":
         return message
@@ -264,7 +271,7 @@ def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> 
 
 
 def _block_identity(block: Any) -> tuple[str, str]:
-    """Return the type of a content block, and a text that is equal for blocks with the same content."""
+    """Return the type of a content block, and a text that is the same for all blocks with the same content."""
     if not isinstance(block, Mapping):
         return ("", repr(block))
     said = [block.get(key) for key in ("id", "text", "thinking", "data", "tool_use_id")]
@@ -272,7 +279,10 @@ def _block_identity(block: Any) -> tuple[str, str]:
 
 
 def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
-    """Return a value with each API id replaced by its number in `numbers`. Add new ids to `numbers`."""
+    """Return a value in which each id of the API is replaced by its number.
+
+    `numbers` has these by id; new ids are added.
+    """
     if isinstance(value, str):
         return API_ID_PATTERN.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
     if isinstance(value, Mapping):

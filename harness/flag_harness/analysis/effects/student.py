@@ -9,7 +9,10 @@ _CONVERGENCE_THRESHOLD = 1e-16
 
 
 def mean_with_interval(values: Sequence[float], confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of at least two values, and the lower and upper bound of its confidence interval."""
+    """Return `(mean, lower bound, upper bound)` of the confidence interval for the mean.
+
+    At least two values are needed.
+    """
     count = len(values)
     mean = math.fsum(values) / count
     variance = math.fsum((value - mean) ** 2 for value in values) / (count - 1)
@@ -21,9 +24,9 @@ def mean_with_interval(values: Sequence[float], confidence: float = 0.95) -> tup
 def t_quantile(probability: float, degrees: int) -> float:
     """Return the quantile of Student's t distribution for a probability from 0.5 to below 1.
 
-    `degrees` is the number of degrees of freedom (df). The quantile is found by bisection on the tail, which is the
-    regularized incomplete beta function of x = df / (df + t^2) (Abramowitz and Stegun 26.7.1), computed as a continued
-    fraction (26.5.8).
+    `degrees` is the number of degrees of freedom (df). The quantile is found by bisection of the tail probability,
+    which is the regularized incomplete beta function at x = df / (df + t^2) (Abramowitz and Stegun 26.7.1), computed as
+    a continued fraction (26.5.8).
     """
     tail = 2 * (1 - probability)
     low, high = 0.0, 1.0
@@ -61,5 +64,5 @@ def _beta_continued_fraction(x: float, a: float, b: float) -> float:
 
 
 def _replace_near_zero(value: float) -> float:
-    """Return a value, or a tiny number in place of one that is nearly 0, so that it can be a divisor."""
+    """Return a value, or a tiny number if the value is nearly 0, so that it is safe to divide by the result."""
     return value if abs(value) > _SMALLEST_DIVISOR else _SMALLEST_DIVISOR

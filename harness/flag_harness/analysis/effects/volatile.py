@@ -8,7 +8,7 @@ from flag_harness.analysis.effects.request_changes import RequestDifference
 
 UUID_PATTERN = r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"
 DATE_OR_TIME_PATTERN = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?|\b\d\d:\d\d:\d\d\b"
-"""A date or a time, as in ISO 8601."""
+"""Matches a date or a time, as in ISO 8601."""
 TEMPORARY_FILE_PATTERN = r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s\"']+"
 _VOLATILE_WORD_PATTERN = re.compile(
     rf"{UUID_PATTERN}|{DATE_OR_TIME_PATTERN}"
@@ -20,7 +20,7 @@ _VOLATILE_WORD_PATTERN = re.compile(
 
 
 def differs_only_in_volatile_words(change: RequestDifference) -> bool:
-    """Return whether the old and the new value differ only in ids, dates and random numbers."""
+    """Return whether the old and the new value of a change differ only in ids, dates and random numbers."""
     return repr(mask_volatile_words(change.before)) == repr(mask_volatile_words(change.after))
 
 

@@ -17,58 +17,71 @@ from dataclasses import dataclass
 
 _MAX_WEALTH = 1e300
 _MAX_STAKE_SHARE = 0.99
-"""No strategy stakes more than this share of what would ruin it, so that one difference never takes all."""
+"""The most that a strategy stakes, as a share of the stake with which one difference could take all of its wealth."""
 
 HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
 _HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
-"""Constant stakes: most wealth is on those that find a fall of 15 points soonest, some on those for small falls."""
+"""How the wealth is divided among the constant stakes.
+
+Most is on stakes that detect a fall of 15 points soonest, some on those for small falls.
+"""
 
 _SAFE_STAKE_MULTIPLES = (0.3, 0.8)
 _SAFE_WEALTH = (0.1, 0.9)
-"""Multiples of the best stake. Both are below 1, as an estimate may be too low; the lower one is for small losses."""
+"""How the wealth is divided among multiples of the best stake.
+
+The multiples are below 1, because the estimate on which the best stake depends may be too low; the lower multiple helps
+if losses are small.
+"""
 
 _PRIOR_ROUND_COUNT = 35
 _PRIOR_MEAN_SQUARE = 0.15
-"""The assumed mean square of a difference, and how many rounds that assumption counts as."""
+"""The assumed mean square of a difference.
+
+`_PRIOR_ROUND_COUNT` is the number of rounds for which the assumption counts.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class HarmBettingStrategies:
-    """Constant stakes for the test whether a flag does harm: bets that the mean loss is above `null_mean`."""
+    """Constant stakes for the test whether a flag does harm: they bet that the mean loss is above `null_mean`."""
 
     null_mean: float = 0.0
 
     @property
     def initial_wealth(self) -> list[float]:
-        """The wealth of each strategy before the first round."""
+        """The wealth of each strategy before the first round. The sum is 1."""
         return list(_HARM_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
-        """Return how much each strategy bets in the next round, as a share of its wealth. It is always the same."""
+        """Return the stake of each strategy in the next round, as a share of its wealth. The stakes never change."""
         return HARM_STAKES
 
 
 @dataclass(frozen=True, slots=True)
 class SafetyBettingStrategies:
-    """Stakes for the test whether a flag is safe: bets that the mean gain is 0, and not `-margin` or less.
+    """Stakes for the test whether a flag is safe: they bet that the mean gain is 0, and not `-margin` or less.
 
-    The best stake is then margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
+    The best stake is margin / (mean square + margin^2). The mean square is estimated from earlier rounds.
     """
 
     margin: float
 
     @property
     def null_mean(self) -> float:
-        """The mean that the null hypothesis allows at most."""
+        """The largest mean that the null hypothesis allows."""
         return -self.margin
 
     @property
     def initial_wealth(self) -> list[float]:
-        """The wealth of each strategy before the first round."""
+        """The wealth of each strategy before the first round. The sum is 1."""
         return list(_SAFE_WEALTH)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
-        """Return how much each strategy bets in the next round, from the earlier rounds and their sum of squares."""
+        """Return the stake of each strategy in the next round, as a share of its wealth.
+
+        `rounds` is the number of earlier rounds, and `squares` the sum of the squares of their differences.
+        """
         mean_square = estimate_mean_square(rounds, squares)
         best = self.margin / (mean_square + self.margin**2)
         largest = _MAX_STAKE_SHARE / (1 - self.margin) if self.margin < _MAX_STAKE_SHARE else math.inf
@@ -96,11 +109,11 @@ class BettingProcess:
 
     @property
     def p_value(self) -> float:
-        """The p-value of the null hypothesis. It is valid however often it is looked at."""
+        """The p-value of the null hypothesis. It is valid however often one looks at it."""
         return 1 / self.largest_wealth
 
     def add_difference(self, difference: float) -> None:
-        """Add the difference of one round, from -1 to 1. Raise `ValueError` if it is outside."""
+        """Add the difference of one round. Raise `ValueError` if it is not between -1 and 1."""
         if not -1 <= difference <= 1:
             raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")
         gain = difference - self.strategies.null_mean
@@ -116,12 +129,15 @@ class BettingProcess:
 
 
 def estimate_mean_square(rounds: int, squares: float) -> float:
-    """Return the mean square of a difference, estimated from `sum_of_squares`, the sum over all rounds, and a prior."""
+    """Return an estimate of the mean square of a difference.
+
+    `squares` is the sum of the squares over all `rounds`. A prior assumption counts as further rounds.
+    """
     return (_PRIOR_ROUND_COUNT * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUND_COUNT + rounds)
 
 
 def make_harm_process() -> BettingProcess:
-    """Return a sequential test of "the flag loses nothing". Add the loss of each round to it.
+    """Return a sequential test of the null hypothesis "the flag loses nothing". The caller adds the loss of each round.
 
     A loss is the result without the flag minus the result with it.
     """
@@ -129,7 +145,8 @@ def make_harm_process() -> BettingProcess:
 
 
 def make_safety_process(margin: float) -> BettingProcess:
-    """Return a sequential test of "the flag loses `margin` or more". Add the gain of each round to it.
+    """Return a sequential test of the null hypothesis "the flag loses `margin` or more". The caller adds each round's
+    gain.
 
     A gain is the result with the flag minus the result without it. Raise `ValueError` if the margin is not above 0 and
     at most 1.

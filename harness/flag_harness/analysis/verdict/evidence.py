@@ -1,4 +1,4 @@
-"""Pair the rows of run records into rounds: for each test, the result with a flag minus the result without it."""
+"""Pair the rows of run records into rounds: the result of a test with a flag minus its result without the flag."""
 
 import math
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 ALL_TESTS = "all tests"
-"""The stratum of all tests, each counted equally. One round over all of them is one observation."""
+"""The name of the stratum (part that is judged by itself) with all tests, each of which counts equally."""
 
 _SCORE_BY_OUTCOME = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "xfailed": 0.0}
 _FIGURE_READERS: "Mapping[str, Callable[[RunRow], float | None]]" = {
@@ -52,7 +52,7 @@ class FlagChange:
 
 
 def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
-    """Return the changes of a flag from `base` to each of its other values."""
+    """Return the changes of a flag from the value `base` to each of its other values."""
     changes = []
     for value, label in zip(flag.values, flag.labels, strict=True):
         if value == base:
@@ -68,19 +68,19 @@ def flag_changes(flag: Flag, base: Any) -> list[FlagChange]:
 def pass_or_fail_score(row: "RunRow") -> float | None:
     """Return 1 if a run passed and 0 if it failed, or None if the outcome is not due to the agent.
 
-    It is not due to the agent if the run was skipped, failed in the setup or teardown, or had a request refused by the
-    harness; or if the last request failed because of the provider: it broke off, or got a status that means trouble.
+    The latter holds if the run was skipped, if its setup or teardown failed, if this package refused a request, or if
+    the last request of a failed run broke off or got a status that means trouble at the provider.
     """
     return None if row.phase != "call" or is_refused_or_broken(row) else _SCORE_BY_OUTCOME.get(row.outcome)
 
 
 def is_refused_or_broken(row: "RunRow") -> bool:
-    """Return whether a run says nothing about the agent: the harness refused a request, or the provider broke it."""
+    """Return whether a run says nothing about the agent: a request was refused unsent, or the provider failed."""
     return bool(row.refusals) or is_provider_failure(row)
 
 
 def is_provider_failure(row: "RunRow") -> bool:
-    """Return whether a run at the live API failed because its last request broke off, or was refused or overloaded."""
+    """Return whether a run at the live API failed because its last request broke off or got a status such as 529."""
     if _SCORE_BY_OUTCOME.get(row.outcome) != 0.0 or row.refusals:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
@@ -91,7 +91,7 @@ def is_provider_failure(row: "RunRow") -> bool:
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
-    """Return what the rows of run records show about each change of a flag, to be judged by `judge_flags`."""
+    """Return what the rows of run records show about each change of a flag, in the form that verdicts are made from."""
     return tuple(map(EvidenceTable(rows).evidence_of_change, changes))
 
 
@@ -119,7 +119,7 @@ _RunPairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestR
 
 @dataclass(frozen=True, slots=True)
 class _PairedResults:
-    """The results of one test by repetition, without and with a flag, and the groups that the test belongs to."""
+    """The results of one test without a flag (`off`) and with it (`on`), by repetition, and the groups of the test."""
 
     without_flag: "Mapping[int, RunRow]"
     with_flag: "Mapping[int, RunRow]"
@@ -136,7 +136,7 @@ class _PairedResults:
 
     @property
     def score_names(self) -> list[str]:
-        """The names of the scores that the runs have."""
+        """The names of the scores (`harness_score`) that the runs have."""
         arms = (self.without_flag, self.with_flag)
         return sorted({name for rows in arms for row in rows.values() for name in row.scores})
 
@@ -144,8 +144,8 @@ class _PairedResults:
 class EvidenceTable:
     """The results of runs by test, flag values and repetition. Rows can be added between two evaluations.
 
-    Two rows make a round if they belong to the same test and repetition, and differ in the judged flag alone. The
-    strata are the tests and the groups of tests, each under each setting of the other flags, and all of them together.
+    Two rows are a round if they belong to the same test and repetition, and differ in the judged flag alone. Strata are
+    judged one by one: each test and each group of tests, under each setting of other flags, and all tests.
     """
 
     def __init__(self, rows: "Iterable[RunRow]" = ()) -> None:
@@ -156,7 +156,7 @@ class EvidenceTable:
             self.add_row(row)
 
     def add_row(self, row: "RunRow") -> None:
-        """Add a row. It replaces an earlier one of the same test, flag values and repetition."""
+        """Add a row. It replaces an earlier row of the same test, flag values and repetition."""
         if not row.values:
             return
         cell = self._find_runs_of_row(row)
@@ -168,7 +168,7 @@ class EvidenceTable:
             cell.runs[row.repetition] = row
 
     def evidence_of_change(self, change: FlagChange) -> FlagEvidence:
-        """Return the evidence about a change. Tests that never ran with the flag's value are no part of it."""
+        """Return the evidence about a change of a flag. Tests that never ran with the new value are left out."""
         obstacles: dict[str, None] = {}
         for cell in self._cells.values():
             if cell.rebased and cell.values.get(change.flag, change) in (change.base, change.value):
@@ -186,7 +186,7 @@ class EvidenceTable:
         return [row for cell in cells for row in cell.rows]
 
     def _find_runs_of_row(self, row: "RunRow") -> _TestRunsUnderSetting:
-        """Return the runs that a row belongs to. Sort the row's flags only if they are new, since that is slow."""
+        """Return the runs of the row's test under the row's flag values. New values are sorted first, which is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
             key = node_id_of_all_combinations(row.case, row.combination), _to_sorted_setting(row.values)
@@ -197,7 +197,7 @@ class EvidenceTable:
         return known
 
     def _find_pairs(self, change: FlagChange) -> "_RunPairs":
-        """Return the runs without and with a change, by the test and the setting of the other flags."""
+        """Return the runs without and with a change, by the test and the values of the other flags."""
         key = change.flag, value_text(change.base), value_text(change.value)
         if key not in self._pairs:
             self._pairs[key] = {
@@ -213,7 +213,7 @@ class EvidenceTable:
     def _find_runs_without_change(
         self, test: str, on: _TestRunsUnderSetting, change: FlagChange
     ) -> _TestRunsUnderSetting:
-        """Return the runs that differ from `on` only in the changed flag. They are empty if none were added."""
+        """Return the runs of a test that differ from `on` only in the changed flag; empty if there are none."""
         setting = _to_sorted_setting({**on.values, change.flag: change.base})
         return self._cells.get((test, setting)) or _TestRunsUnderSetting({})
 
@@ -224,12 +224,14 @@ def _to_sorted_setting(values: Mapping[str, Any]) -> _Setting:
 
 
 def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
-    """Return the setting of all flags but the changed one."""
+    """Return the values of all flags except the changed one."""
     return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
 def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> ExpectedImprovement:
-    """Return an expectation with its gain in each round: the share of tests that improved minus the share that fell."""
+    """Return an expected improvement; the gain of a round is the share of tests that improved minus the share that
+    fell.
+    """
     sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READERS[figure]
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
@@ -244,7 +246,7 @@ def _sign(number: float) -> float:
 
 
 def _mean_gain_of_each_round(rounds: Sequence[Mapping[int, float]]) -> Iterable[float]:
-    """Yield the mean over all tests of each round, for rounds that all tests have finished."""
+    """Yield the mean gain over all tests for each round that all tests have finished."""
     numbers = set.intersection(*(set(one) for one in rounds)) if rounds else set()
     return (math.fsum(one[number] for one in rounds) / len(rounds) for number in sorted(numbers))
 
@@ -255,7 +257,7 @@ def _score_of_row(name: str, row: "RunRow") -> float | None:
 
 
 def _build_strata(arms: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[Stratum]:
-    """Yield the strata: each test with its scores, each group of tests, and all tests together.
+    """Yield what is judged by itself (strata): each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
     """
@@ -277,7 +279,7 @@ def _build_strata(arms: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[St
 def _group_strata(
     arms: Mapping[_TestAndSetting, _PairedResults], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
 ) -> Iterable[Stratum]:
-    """Yield a stratum for each group of several tests, under each setting of the other flags."""
+    """Yield a stratum for each group of several tests, under each setting of other flags; `rounds` has their gains."""
     settings = dict.fromkeys(others for _, others in arms)
     for group in sorted({name for one in arms.values() for name in one.groups}):
         for others in settings:
@@ -289,11 +291,11 @@ def _group_strata(
 
 
 def _name_of_stratum(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
-    """Return the name of a test or group, with the setting of the other flags if there are several settings."""
+    """Return the name of a stratum: a test or group and, if there are several `settings`, the values of `others`."""
     return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
 
 
 def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:
-    """Return as text the values in `others` of the flags whose values differ between `settings`."""
+    """Return a text with the values in `others` of those flags whose values differ between `settings`."""
     same = set.intersection(*(set(one) for one in settings))
     return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"

@@ -22,7 +22,7 @@ from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_fa
 DEFAULT_MARGIN = 0.10
 DEFAULT_ALPHA = 0.05
 _SAFE_ALPHA_SHARE = 0.5
-"""A false PASS is the worse error: SAFE is tested at half of alpha."""
+"""SAFE is tested at this share of the error rate alpha, because passing a harmful flag is the worse error."""
 
 REPORTED_LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
 """The losses for which a verdict says whether they are excluded."""
@@ -31,14 +31,17 @@ Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCL
 
 
 class FlagFinding(NamedTuple):
-    """What the statistical tests say of one flag: the indices of the strata that it harms, and whether all are safe."""
+    """What the statistical tests say about one flag.
+
+    `harmed` has the indices of the groups of tests (strata) that the flag harms. `is_safe` says whether all are safe.
+    """
 
     harmed_indices: tuple[int, ...]
     is_safe: bool
 
     @property
     def decision(self) -> Decision:
-        """The decision that the harmed and safe strata lead to, such as `PASS`."""
+        """The decision that follows from the harmed and safe groups of tests, such as `PASS`."""
         if self.harmed_indices:
             return "HARM WITHIN THE MARGIN" if self.is_safe else "FAIL"
         return "PASS" if self.is_safe else "INCONCLUSIVE"
@@ -47,7 +50,8 @@ class FlagFinding(NamedTuple):
 def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = DEFAULT_ALPHA) -> list[FlagFinding]:
     """Return, for each flag, which groups of tests (strata) it harms, and whether it is safe for all of them.
 
-    The error rate `alpha` holds over all flags together (Holm).
+    `flags` has the statistical tests of each flag's strata. The error rate `alpha` holds over all flags together
+    (Holm).
     """
     cells = [(owner, index) for owner, strata in enumerate(flags) for index in range(len(strata))]
     rejections = holm_rejections([flags[owner][index].harm_test.p_value for owner, index in cells], alpha)
@@ -71,18 +75,19 @@ class Stratum:
 
     @property
     def mean_loss(self) -> float:
-        """The mean loss. It is negative if the flag improves results, and 0 without rounds."""
+        """The mean loss over all rounds: negative if the flag improves results, and 0 if there are no rounds."""
         return -math.fsum(self.gains) / len(self.gains) if self.gains else 0.0
 
     def make_test(self, margin: float) -> StratumTest:
-        """Return the harm and safety tests after all rounds."""
+        """Return the statistical tests for harm and for safety, with all rounds added."""
         test = StratumTest(margin)
         for gain in self.gains:
             test.add_gain(gain)
         return test
 
     def smallest_excluded_loss(self, level: float) -> float | None:
-        """Return the smallest loss that the rounds rule out together with all larger losses, or None.
+        """Return the smallest loss that the rounds rule out together with all larger losses, or None if they rule out
+        none.
 
         `level` is the error rate.
         """
@@ -112,7 +117,9 @@ class ExpectedImprovement:
     gains: tuple[float, ...]
 
     def judge_improvement(self, level: float) -> Literal["shown", "contradicted", "not shown"]:
-        """Return whether the rounds show the improvement, or show that there is none, at the error rate `level`."""
+        """Return whether the rounds show the improvement, or show its absence (`contradicted`), at the error rate
+        `level`.
+        """
         better, worse = make_harm_process(), make_harm_process()
         for gain in self.gains:
             better.add_difference(gain)
@@ -141,7 +148,10 @@ class FlagEvidence:
     expectations: tuple[ExpectedImprovement, ...] = ()
 
     def is_expectation_open(self, level: float) -> bool:
-        """Return whether further rounds may show an expected improvement."""
+        """Return whether further rounds may still show an expected improvement that is not shown yet.
+
+        `level` is the error rate.
+        """
         return any(one.judge_improvement(level) == "not shown" for one in self.expectations)
 
 
@@ -179,9 +189,9 @@ class Verdict:
 def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> tuple[Verdict, ...]:
     """Return the verdict on each flag.
 
-    The chance of failing any harmless flag is at most `alpha`. The chance of passing any flag that loses the margin or
-    more in some stratum is at most `alpha / 2`, and `alpha / 100` if it loses one and a half margins. All of them hold
-    over all flags, strata and looks together (Holm).
+    The chance that any harmless flag fails is at most `alpha`. The chance that any flag passes is at most `alpha / 2`
+    if it loses the margin or more in some stratum (test or group of tests), and at most `alpha / 100` if it loses one
+    and a half margins. This holds over all flags, strata and looks at the results together (Holm).
     """
     tests = [[stratum.make_test(flag.margin) for stratum in flag.strata] for flag in flags]
     level = alpha * _SAFE_ALPHA_SHARE / max(1, len(flags))
@@ -193,16 +203,19 @@ def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> 
 
 
 class SequentialJudge:
-    """Decides after each round which flags need no further rounds. It keeps its statistical tests between rounds."""
+    """Decides after each round which flags need no further rounds.
+
+    Its statistical tests continue from round to round.
+    """
 
     def __init__(self, alpha: float = DEFAULT_ALPHA) -> None:
         self._alpha = alpha
         self._tests: dict[tuple[str, int], tuple[tuple[float, ...], StratumTest]] = {}
 
     def are_flags_decided(self, flags: Sequence[FlagEvidence]) -> list[bool]:
-        """Return for each flag whether it needs no further rounds.
+        """Return, for each flag, whether it needs no further rounds.
 
-        It needs none if it is harmful, or if it is safe and no expectation is open.
+        It needs none if it is harmful, or if it is safe and no expected improvement can still be shown.
         """
         findings = find_harm_and_safety([self._statistical_tests_of_flag(flag) for flag in flags], self._alpha)
         level = _error_rate_per_expectation(flags, self._alpha)
@@ -226,7 +239,9 @@ class SequentialJudge:
 
 
 def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> float:
-    """Return the error rate for each expectation, so that all of them together have the rate `alpha` (Bonferroni)."""
+    """Return the error rate for each expected improvement, so that all of them together have the rate `alpha`
+    (Bonferroni).
+    """
     return alpha / max(1, sum(len(flag.expectations) for flag in flags))
 
 
@@ -243,7 +258,10 @@ def _add_obstacles_for_missing_improvements(flag: FlagEvidence, level: float) ->
 def _make_verdict(
     flag: FlagEvidence, tests: Sequence[StratumTest], finding: FlagFinding, level: float, harm_level: float
 ) -> Verdict:
-    """Return the verdict on one flag, from its evidence and the results of its tests."""
+    """Return the verdict on one flag, from its evidence, its statistical tests and what they found.
+
+    `level` and `harm_level` are the error rates for safety and for harm.
+    """
     bounds = [stratum.smallest_excluded_loss(level) for stratum in flag.strata]
     known = [bound for bound in bounds if bound is not None]
     excluded = max(known) if known and len(known) == len(bounds) else None

@@ -1,4 +1,4 @@
-"""Verdicts as text: the decision, the losses that are not excluded, and what a decision would cost."""
+"""Verdicts as text: the decision, the losses that are not ruled out, and what further rounds would cost."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow, VerdictRecord
 
 VERDICT_LEGEND = "round: each test once with the flag and once without it; points: percentage points of the pass rate"
-"""What the words of verdicts mean, for a line above them."""
+"""Explains the words that the lines about verdicts use. It is shown above them."""
 _MAX_NAMED_TESTS = 3
 
 
@@ -43,7 +43,7 @@ def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
 
 
 def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]") -> "VerdictRecord":
-    """Return a verdict in the form of a run record. `rows` are the runs with and without the flag."""
+    """Return a verdict in the form that a run record holds. `rows` are the runs with and without the flag."""
     from flag_harness.record import VerdictRecord
 
     return VerdictRecord(
@@ -57,7 +57,7 @@ def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]
 
 
 def provider_failures_text(rows: "Iterable[RunRow]") -> str:
-    """Return how many runs failed because of the live API's provider, or an empty string if none did."""
+    """Return how many runs failed because of the provider of the live API, or an empty string if none did."""
     known = list(rows)
     repeated = sum(row.provider_failures for row in known)
     broken = sum(map(is_provider_failure, known))
@@ -70,7 +70,7 @@ def provider_failures_text(rows: "Iterable[RunRow]") -> str:
 
 
 def describe_losses_ruled_out(verdict: Verdict) -> str:
-    """Return which losses every test rules out, and the largest loss that is still possible."""
+    """Return which losses are ruled out in every test, and the largest loss that is still possible."""
     excluded = verdict.excluded_loss
     if excluded is None:
         return "no loss is excluded, however large"
@@ -88,7 +88,9 @@ def summary_text(verdict: Verdict) -> str:
 
 
 def _reason_text(verdict: Verdict) -> str:
-    """Return why the decision was made, as the end of a sentence: the harmed tests, or the worst one."""
+    """Return the reason of the decision as the end of a sentence: the harmed tests, or the test with the
+    largest loss.
+    """
     if verdict.harmed_strata:
         named, worst = join_names(verdict.harmed_strata, _MAX_NAMED_TESTS), verdict.worst_stratum
         is_only_one = worst is not None and verdict.harmed_strata == (worst.name,)
@@ -100,7 +102,7 @@ def _reason_text(verdict: Verdict) -> str:
 
 
 def _worst_stratum_text(verdict: Verdict) -> str:
-    """Return the worst stratum and how much lower or higher its results are, or an empty string if nothing ran."""
+    """Return the test or group with the largest mean loss, and how its results changed; empty if nothing ran."""
     worst = verdict.worst_stratum
     if worst is None or not worst.gains:
         return ""
@@ -109,7 +111,7 @@ def _worst_stratum_text(verdict: Verdict) -> str:
 
 
 def _cost_text(further: int, rows: "Sequence[RunRow]") -> str:
-    """Return how many further rounds and runs that is about, and what they cost."""
+    """Return how many runs `further` rounds are, and what these runs cost at the mean cost of `rows`."""
     repetitions = {row.repetition for row in rows}
     runs = further * max(1, round(len(rows) / max(1, len(repetitions))))
     costs = [row.cost for row in rows if row.cost is not None]

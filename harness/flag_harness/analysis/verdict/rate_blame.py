@@ -1,9 +1,9 @@
-"""Blame on rates: which combination of flags makes tests fail more often, though its flags alone do not.
+"""Find combinations of flags that make tests fail more often, although their single flags do not.
 
-Each combination of a test is compared to the one in which all flags are as in production. A combination is harmful if
-its rounds show a loss, and safe if they exclude a loss of the margin; both tests are valid at every look, and their
-error rates hold over all tests and combinations together (Holm). If a part of a harmful combination is neither, the
-data cannot tell whether that part does the harm alone.
+Each combination of a test is compared with production, in which all flags have their production values. A combination
+is harmful if its rounds show a loss, and safe if they rule out a loss of the margin. The error rates hold over all
+tests and combinations together (Holm), however often one looks. If a part of a harmful combination is neither harmful
+nor safe, the data cannot tell whether that part does the harm alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 ChangeLabels: TypeAlias = frozenset[str]
-"""The changes from production that a combination makes, such as `{"strict", "model=haiku"}`."""
+"""The changes from production that a combination makes, as labels such as `{"strict", "model=haiku"}`."""
 _ScoresByRepetition: TypeAlias = Mapping[int, float]
 
 
@@ -34,7 +34,10 @@ class _TestUnderChanges(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _PassRateComparison:
-    """The pass rates of a test without and with the changes from production of a combination, and what they show."""
+    """The pass rates of a test in production (`off`) and under another combination (`on`).
+
+    `is_harmful` and `is_safe` say what the statistical test of the difference shows.
+    """
 
     rate_in_production: float
     rate_with_changes: float
@@ -47,10 +50,10 @@ class _PassRateComparison:
 def harmful_combination_lines(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange], alpha: float = DEFAULT_ALPHA
 ) -> Iterator[str]:
-    """Yield a line for each smallest combination of several flags that makes a test fail more often.
+    """Yield a line for each combination of several flags that makes a test fail more often and has no harmful part.
 
-    `changes` has every change of every flag from its value in production. No line is yielded if no combination changes
-    several flags.
+    `changes` has every change of every flag from its value in production. Nothing is yielded if no run changes several
+    flags.
     """
     compared = _compare_with_production(_results_by_test_and_changes(rows, changes), changes, alpha)
     harmful = [key for key, one in compared.items() if one.is_harmful]
@@ -77,7 +80,7 @@ def _results_by_test_and_changes(
 def _compare_with_production(
     results: Mapping[_TestUnderChanges, _ScoresByRepetition], changes: Sequence[FlagChange], alpha: float
 ) -> Mapping[_TestUnderChanges, _PassRateComparison]:
-    """Return the comparison of each test and combination with the test's results in production."""
+    """Return, for each test and combination, the comparison of its results with the test's results in production."""
     margins = {one.label: one.margin for one in changes}
     pairs = {
         key: (results.get(_TestUnderChanges(key.test, frozenset()), {}), on)
@@ -106,7 +109,7 @@ def _pass_rate(results: _ScoresByRepetition) -> float:
 def _harmful_combination_line(
     key: _TestUnderChanges, compared: Mapping[_TestUnderChanges, _PassRateComparison], alpha: float
 ) -> str:
-    """Return the line about a harmful combination, which says whether fewer of its flags may be enough."""
+    """Return the line about a harmful combination. It says whether some of its flags alone may do the harm."""
     one, name = compared[key], " and ".join(sorted(key.labels))
     start = (
         f"{key.test}: with {name} together, {one.rate_with_changes:.1%} pass instead of {one.rate_in_production:.1%}"

@@ -1,4 +1,4 @@
-"""Verdicts from the records of finished runs: which of their rows are evidence of their own."""
+"""Compute verdicts from the records of finished runs: choose the rows that are independent evidence."""
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,13 +15,11 @@ _SEED_OPTION = "--harness-seed"
 
 @dataclass(frozen=True, slots=True)
 class PooledRows:
-    """The rows of several run records.
-
-    Repetitions are numbered anew, so that no row is paired with a row of another record.
+    """The rows of several run records. Repetitions are renumbered, so that rows of different records are never paired.
 
     Attributes:
-        rows: the rows that are evidence of their own.
-        copy_count: the number of rows that were left out because another record has the same answers.
+        rows: the rows that are independent evidence.
+        copy_count: the number of rows that were left out because their answers are the same as those of another record.
     """
 
     rows: tuple[RunRow, ...]
@@ -31,9 +29,9 @@ class PooledRows:
 def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
     """Return the rows of several run records as those of one run.
 
-    Two rows are copies if they played the same recording, or if the simulator drew both answers from the same seed.
-    Rows of sweeps are left out. Rows of different runs are not paired, since something else may have changed in
-    between.
+    Of rows with the same answers, one is kept: they played the same recording, or the simulator used the same seed.
+    Rows of sweeps over faults are left out. Rows of different runs are not paired, because something else may have
+    changed in between.
     """
     kept: list[RunRow] = []
     known: set[Hashable] = set()
@@ -51,7 +49,10 @@ def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
 
 
 def _answer_source_key(row: RunRow, seed: str, record: int) -> Hashable:
-    """Return a key for the source of a row's answers. Equal sources always give equal answers."""
+    """Return a key for where a row's answers came from. Rows with equal keys always have equal answers.
+
+    `seed` is that of the run, and `record` the index of the run record.
+    """
     test = row.case, row.combination
     if row.answered_by == "live":
         return (*test, row.repetition, record)
@@ -67,7 +68,7 @@ def _seed_option(options: Sequence[str]) -> str:
 
 
 def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
-    """Yield lines that say how many records and rows a verdict is based on."""
+    """Yield lines that say how many run records and rows a verdict is based on."""
     number, files = count_with_noun(len(pooled.rows), "run"), count_with_noun(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
     if pooled.copy_count:
@@ -76,7 +77,7 @@ def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
 
 
 def all_flag_changes(flags: Iterable[Flag], baseline: Mapping[str, object]) -> list[FlagChange]:
-    """Return every change of each flag from its value in `baseline`, or from its default."""
+    """Return every change of each flag from its value in `baseline`, or from its default if it has none there."""
     return [one for flag in flags for one in flag_changes(flag, baseline.get(flag.name, flag.default))]
 
 

@@ -1,4 +1,4 @@
-"""How reliably repeated tests pass: rates with intervals, pass@k and pass^k."""
+"""How reliably repeated tests pass: pass rates with confidence intervals, pass@k and pass^k."""
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
 _NORMAL_QUANTILE = 1.959963984540054
-"""The 97.5 % quantile of the standard normal distribution, for intervals of 95 %."""
+"""The 97.5 % quantile of the standard normal distribution, for confidence intervals of 95 %."""
 _MAX_K = 10
 _MAX_LISTED_FLAKY_TESTS = 10
 
@@ -38,7 +38,8 @@ class TrialCounts:
 def count_trials(rows: "Iterable[RunRow]") -> list[TrialCounts]:
     """Count the runs and passes of each test under each combination.
 
-    Skipped and inconclusive runs are not counted, nor those that the provider broke or the harness refused a request.
+    Not counted are skipped and inconclusive runs, runs that failed because of the provider, and runs in which this
+    package refused a request.
     """
     counts: dict[tuple[str, str], list[bool]] = {}
     for row in rows:
@@ -66,7 +67,10 @@ def chance_that_all_pass(runs: int, passes: int, k: int) -> float:
 
 
 def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
-    """Return the 95 % confidence interval of a pass rate (Wilson). It is valid for a single look at the data."""
+    """Return the lower and upper bound of the 95 % confidence interval of a pass rate (Wilson).
+
+    The interval is not valid if one looks again and again until the result is as wanted.
+    """
     rate, square = passes / runs, _NORMAL_QUANTILE * _NORMAL_QUANTILE / runs
     middle = (rate + square / 2) / (1 + square)
     margin = _NORMAL_QUANTILE / (1 + square) * math.sqrt(rate * (1 - rate) / runs + square / (4 * runs))
@@ -74,7 +78,9 @@ def wilson_interval(runs: int, passes: float) -> tuple[float, float]:
 
 
 def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
-    """Yield a line for each combination with repeated tests, for each flaky test, and about provider failures."""
+    """Yield a line for each combination with repeated tests, one for each flaky test, and one about failures of the
+    provider.
+    """
     rows = list(rows)
     repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
     by_combination: dict[str, list[TrialCounts]] = {}

@@ -1,4 +1,4 @@
-"""The tests of one stratum (a group of tests), the p-value of SAFE, and how many rounds a PASS or a FAIL takes."""
+"""The statistical tests of one stratum (a test or group of tests), and forecasts of how many rounds they still need."""
 
 import math
 from collections.abc import Sequence
@@ -12,26 +12,29 @@ from flag_harness.analysis.verdict.betting import (
 
 FAR_LOSS_IN_MARGINS = 1.5
 FAR_LOSS_ALPHA_SHARE = 0.02
-"""SAFE also excludes a loss of this many margins, at this share of its error rate. That takes few further rounds."""
+"""The share of SAFE's error rate at which a loss of `FAR_LOSS_IN_MARGINS` margins must be excluded, too.
+
+This takes few further rounds.
+"""
 
 _ASSUMED_ROUND_COUNT = 5
 _ASSUMED_MEAN_SQUARE = 0.1
-"""The rounds that forecasts add to those that ran. Their mean square is that of tests of which 95 % pass."""
+"""The mean square of the rounds that forecasts add to those that ran. Tests of which 95 % pass have this one."""
 
 _FORECAST_STAKES = 40
-"""The number of stakes of which forecasts take the best."""
+"""The number of stakes that a forecast tries to find the best one."""
 
 
 class StratumTest:
-    """The harm and safety tests of one stratum (a group of tests). Their results are valid after every round.
+    """The statistical tests for harm and safety of one stratum (a test or group of tests), valid after every round.
 
     Attributes:
         harm_test: the test of the hypothesis "the flag loses nothing".
         safety_test: the test of the hypothesis "the flag loses the margin or more".
         wider_safety_test: the test of the hypothesis "the flag loses one and a half margins or more", or None if that
             would be a loss of more than 100 %.
-        safe_wealths: for each round, the smaller wealth of the two safety tests after it. One divided by it is a
-            p-value that is valid for both hypotheses.
+        safe_wealths: for each round, the smaller wealth (evidence) of the two safety tests after it. One divided by it
+            is a p-value that is valid for both hypotheses.
     """
 
     __slots__ = ("harm_test", "safe_wealths", "safety_test", "wider_safety_test")
@@ -58,7 +61,8 @@ class StratumTest:
 def safety_p_value(strata: Sequence[StratumTest]) -> float:
     """Return the p-value for the decision SAFE: that of the weakest stratum, after the round in which it is lowest.
 
-    It is 1 if there are no strata, or one has no rounds. A stratum with fewer rounds than others keeps its last wealth.
+    It is 1 if there are no strata, or if one has no rounds. A stratum that has fewer rounds than others counts with its
+    last result.
     """
     if not strata or not all(test.safe_wealths for test in strata):
         return 1.0
@@ -68,7 +72,10 @@ def safety_p_value(strata: Sequence[StratumTest]) -> float:
 
 
 def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
-    """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum."""
+    """Return about how many further rounds a PASS takes if the flag makes no difference in this stratum.
+
+    `margin` is the loss that counts as too large, and `level` the error rate.
+    """
     further = _rounds_needed_to_exclude_loss(test.safety_test, margin, level)
     if test.wider_safety_test is None:
         return further
@@ -81,31 +88,33 @@ def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
 
 
 def rounds_to_fail(test: StratumTest, losses: Sequence[float], level: float) -> int | None:
-    """Return about how many further rounds a FAIL takes if the losses stay as they were, or None if it never comes.
+    """Return about how many further rounds a FAIL takes if the losses stay as they were, or None if they never lead to
+    one.
 
-    A loss is the result of a round without the flag minus the result with it. There must be one or more.
+    A loss is the result of a round without the flag minus the result with it. There must be at least one. `level` is
+    the error rate.
     """
     growth = max(math.fsum(math.log1p(stake * loss) for loss in losses) for stake in HARM_STAKES) / len(losses)
     return _rounds_until_level(test.harm_test, level, growth) if growth > 0 else None
 
 
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
-    """Return about how many further rounds the betting process needs until it excludes a loss."""
+    """Return about how many further rounds a betting process needs to exclude a loss at the error rate `level`."""
     squares = process.sum_of_squares + _ASSUMED_ROUND_COUNT * _ASSUMED_MEAN_SQUARE
     growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUND_COUNT), loss)
     return _rounds_until_level(process, level, growth)
 
 
 def _rounds_until_level(process: BettingProcess, level: float, growth: float) -> int:
-    """Return after how many further rounds the wealth is 1 / `level`, if each adds `growth` to its logarithm."""
+    """Return after how many further rounds the wealth is 1 / `level`, if each round adds `growth` to its logarithm."""
     missing = math.log(1 / level) - math.log(max(process.wealth, level**3))
     return max(1, math.ceil(missing / growth))
 
 
 def _expected_log_growth(square: float, loss: float) -> float:
-    """Return the expected growth of the log wealth in one round, at the best constant stake against a loss.
+    """Return the expected growth of the wealth's logarithm in one round, at the best constant stake against a loss.
 
-    The differences are -1, 0 and 1, with mean 0 and the mean square `square`.
+    The differences are assumed to be -1, 0 and 1, with mean 0 and the mean square `square`.
     """
     largest = 1 / max(1 - loss, 0.1)
     stakes = (largest * step / _FORECAST_STAKES for step in range(1, _FORECAST_STAKES))
