@@ -20,14 +20,14 @@ class GateStatus:
 
     Attributes:
         prod: the folder PROD.
-        files_digest: the digest of its declared files.
-        last_entry: the last entry of the history, or None.
-        interruption: what an interrupted change left, or empty.
-        modified_files: the files of PROD that are not as the last change left them.
+        files_digest: the digest of all declared files in PROD.
+        last_entry: the last entry of PROD's history, or None.
+        interruption: what an interrupted change left in PROD, or empty.
+        modified_files: the files of PROD that somebody changed since the last entry.
         test: the folder TEST, or None if it is not known or does not exist.
         changed_files: the files that differ between TEST and PROD.
-        approvals: the approvals of the files in TEST that count for a promotion.
-        void_approvals: the approvals of these files that do not count, each with the reason.
+        approvals: the approvals of the files in TEST that are valid for a promotion.
+        void_approvals: the approvals of these files that are not valid, each with the reason.
     """
 
     prod: Path
