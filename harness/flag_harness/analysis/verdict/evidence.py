@@ -186,7 +186,7 @@ class EvidenceTable:
         return [row for cell in cells for row in cell.rows]
 
     def _find_runs_of_row(self, row: "RunRow") -> _TestRunsUnderSetting:
-        """Return the runs of the row's test under the row's flag values. New values are sorted first, which is slow."""
+        """Return the runs of the row's test under the row's flag values; new values are sorted, which is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
             key = node_id_of_all_combinations(row.case, row.combination), _to_sorted_setting(row.values)
@@ -229,9 +229,7 @@ def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _S
 
 
 def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> ExpectedImprovement:
-    """Return an expected improvement; the gain of a round is the share of tests that improved minus the share that
-    fell.
-    """
+    """Return an expected improvement: in each round, the share of tests that improved minus the share that fell."""
     sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READERS[figure]
     rounds = [
         {number: _sign(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
