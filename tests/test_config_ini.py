@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.config import Config, read_config
+from flag_harness.config import Config, find_root, read_config
 from flag_harness.errors import ConfigError
 from flag_harness.flag import Flag
 
@@ -63,6 +63,14 @@ def test_a_mistake_is_named_with_its_file(tmp_path: Path, value: str, message: s
     with pytest.raises(ConfigError) as raised:
         read_config(tmp_path / "pyproject.toml")
     assert str(raised.value).startswith(f"{path}: {message}")
+
+
+def test_an_ini_file_that_python_cannot_parse_is_left_to_pytest(tmp_path: Path) -> None:
+    """A key without a value that goes on in the next line stops Python's own parser."""
+    (tmp_path / "pytest.ini").write_text("[pytest]\ntestpaths\n    tests\n")
+    (tmp_path / "pyproject.toml").write_text('[tool.flag-harness]\nrecordings = "r"\n')
+    assert "r" == read_config(tmp_path / "pyproject.toml").recordings
+    assert tmp_path == find_root(tmp_path)
 
 
 def test_settings_in_both_files_are_refused(tmp_path: Path) -> None:

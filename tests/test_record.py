@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -174,7 +175,7 @@ def test_a_test_that_two_shards_ran_keeps_both_rows() -> None:
 def test_a_record_is_not_merged_with_itself() -> None:
     """A file that is named twice would count each of its tests twice."""
     other, record = RunRecord(HEADER, ()), RunRecord(HEADER, (ROW,))
-    with pytest.raises(RecordError, match="records 2 and 3 are the same run; name the record of each shard once"):
+    with pytest.raises(RecordError, match="record 2 and record 3 are the same run; name the record of each shard once"):
         merge_records([other, record, record])
 
 
@@ -248,3 +249,37 @@ def test_shards_of_runs_with_different_counts_are_said_to_differ() -> None:
     """What is missing cannot be known."""
     records = [RunRecord(msgspec.structs.replace(HEADER, shard=shard), ()) for shard in ("1/2", "2/3")]
     assert "the shards belong to different runs: 1/2, 2/3" == merge_records(records).problem
+
+
+def test_records_that_do_not_belong_together_are_named_by_their_files(tmp_path: Path) -> None:
+    """So that somebody who merges fifty shards knows which one is wrong."""
+    one, two, other = tmp_path / "1.jsonl", tmp_path / "2.jsonl", tmp_path / "other.jsonl"
+    for path, header in ((one, HEADER), (two, HEADER), (other, msgspec.structs.replace(HEADER, commit="abc"))):
+        path.write_bytes(encode_record(header, _rows(2)))
+    with pytest.raises(RecordError, match=rf"^{one} and {two} are the same run; name the record of each shard once"):
+        merge_records([load_record(one), load_record(two)])
+    with pytest.raises(RecordError, match=rf"^{one} and {other} are not shards of one run: commit is '' and 'abc'; "):
+        merge_records([load_record(one), load_record(other)])
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"labels": [1]}, "$.labels[0]"),
+        ({"values": True}, "$.values"),
+        ({"env": {}}, "$.env"),
+        ({"labels": ["a"]}, "2 values and 1 labels"),
+    ],
+)
+def test_a_wrong_declaration_of_a_flag_is_named_when_a_record_is_read(
+    tmp_path: Path, changes: dict[str, Any], field: str
+) -> None:
+    """Its file, its line and its field; no command meets it later, where these are not known any more."""
+    path = tmp_path / "run.jsonl"
+    declared = {"memory": {"env": "MEMORY", **changes}}
+    path.write_bytes(encode_record(msgspec.structs.replace(HEADER, flags=declared), _rows(1)))
+    with pytest.raises(RecordError) as refused:
+        load_record(path)
+    assert str(refused.value).startswith(f"{path}:1: declares the flag 'memory' wrongly: ")
+    assert field in str(refused.value)
+    assert str(refused.value).endswith("write the record anew with --harness-record=FILE")

@@ -73,3 +73,22 @@ def test_a_directory_with_a_pipe_is_checked_without_it(
     Path("notes.txt").write_text(json.dumps({"fine": True}))
     assert 0 == main(["cassette", "check", "."])
     assert "1 files checked: 0 look like a key, 0 cannot be read\n" == capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["gate.toml", "approvals/a.json", "prod.gate/entries/000000.json"])
+def test_a_pipe_among_the_files_of_the_gate_is_named(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settings, approvals and history; a promotion never waits for what writes to a pipe."""
+    monkeypatch.chdir(tmp_path)
+    for path, text in (("prod/a.py", "1"), ("test/a.py", "2")):
+        Path(path).parent.mkdir()
+        Path(path).write_text(text)
+    Path("gate.toml").write_text('files = ["*.py"]\ntest = "test"\nprod = "prod"\n[policy]\ntests = ["*"]\n')
+    Path(name).unlink(missing_ok=True)
+    Path(name).parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(name)
+    assert main(["gate", "promote"]) in (1, 2)
+    err = capsys.readouterr().err
+    assert name in err
+    assert "is not a regular file" in err

@@ -7,7 +7,6 @@ import pytest
 
 from flag_harness.cli import main
 from flag_harness.config import read_config
-from flag_harness.errors import RecordError
 from flag_harness.record import (
     RunHeader,
     RunRow,
@@ -112,10 +111,3 @@ def test_flags_of_every_source_are_reported_as_declared(tmp_path: Path, suffix: 
     assert "fails when key is on" in output.read_text("utf-8")
     expected = sorted(flags, key=lambda flag: flag.name)
     assert expected == sorted(flags_in_header(load_record(record).header), key=lambda flag: flag.name)
-
-
-def test_a_flag_that_a_record_declares_wrongly_is_named() -> None:
-    """A record may come from anywhere: one line, without a traceback."""
-    header = RunHeader(flags={"model": {"env": "MODEL", "labels": [1.5, "b"], "values": ["a", "b"]}})
-    with pytest.raises(RecordError, match=r"'model' wrongly.*--harness-record=FILE"):
-        flags_in_header(header)

@@ -93,8 +93,8 @@ def test_a_flag_that_does_not_vary_is_refused(tmp_path: Path, capsys: pytest.Cap
     """The message names those that do."""
     record = _write(tmp_path / "run.jsonl", 0, 1)
     assert 2 == main(["report", "verdict", record, "--flags=slow"])
-    assert "no test ran with and without 'slow', but with fast, strict" in capsys.readouterr().err
+    assert f"no test in {record} ran with and without 'slow', but with fast, strict" in capsys.readouterr().err
     empty = tmp_path / "empty.jsonl"
     empty.write_bytes(encode_record(RunHeader(flags=FLAGS), []))
     assert 2 == main(["report", "verdict", str(empty)])
-    assert "no test of these records ran with and without a flag" in capsys.readouterr().err
+    assert f"{empty}: no test ran with and without a flag" in capsys.readouterr().err

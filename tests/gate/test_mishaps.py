@@ -103,7 +103,7 @@ def test_folders_and_files_that_cannot_be_read_are_named(project: Project) -> No
     assert "missing.jsonl: cannot be read" in project.run("check", "missing.jsonl", code=2)
     (project.gate.approvals / "x.json").mkdir(parents=True)
     project.write("test/prompts/support.md", "two")
-    assert "x.json: cannot be read: Is a directory" in project.run("promote", "--dry-run", code=2)
+    assert "x.json: is not an approval: is not a regular file; remove it" in project.run("promote", "--dry-run", code=2)
     (project.root / "gate.toml").write_bytes(b"\xff")
     assert "gate.toml: cannot be read" in project.run("status", code=2)
     project.write("gate.toml", f"files = {'[' * 3000}{']' * 3000}")

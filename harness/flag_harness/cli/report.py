@@ -41,6 +41,7 @@ from flag_harness.report.failures.causes import flags_in_header
 from flag_harness.report.logs import log_digest_lines, logs_to_json
 from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines
 from flag_harness.report.output import REPORT_SUFFIXES, check_report_path, write_report
+from flag_harness.wording import join_names
 
 _EXAMPLES = """\
 examples:
@@ -230,7 +231,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     merged = merge_records(records)
     pooled = pool_rows(records)
     known = all_flag_changes(flags_in_header(merged.header), _read_production_values(arguments, merged))
-    changes = _select_changes(arguments.flags, flag_changes_with_both_values(pooled.rows, known))
+    changes = _select_changes(arguments, flag_changes_with_both_values(pooled.rows, known))
     table = EvidenceTable(pooled.rows)
     verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     pairs = [(one, verdict, table.rows_of_change(one)) for one, verdict in zip(changes, verdicts, strict=True)]
@@ -250,18 +251,18 @@ def _read_production_values(arguments: argparse.Namespace, record: RunRecord) ->
     return read_baseline(arguments.baseline, flags_in_header(record.header)).values if arguments.baseline else {}
 
 
-def _select_changes(flags: str, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
-    """Return the changes of the flags named in `flags` (all changes if it is empty).
-
-    Raise `RecordError` if no test ran with and without one of these flags."""
+def _select_changes(arguments: argparse.Namespace, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
+    """Return the changes of the flags in `--flags`, or all. Raise `RecordError` if no test ran with and without one."""
+    files, flags = join_names([str(path) for path in arguments.records]), arguments.flags
     names = [name.strip() for name in flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})
     if not known:
-        raise RecordError("no test of these records ran with and without a flag, such as one with the mark flag_matrix")
+        advice = "give one the mark flag_matrix, then run pytest --harness-record=FILE"
+        raise RecordError(f"{files}: no test ran with and without a flag; {advice}")
     for name in names:
         if name not in known:
             others = ", ".join(known)
-            raise RecordError(f"--flags={flags}: no test ran with and without {name!r}, but with {others}")
+            raise RecordError(f"--flags={flags}: no test in {files} ran with and without {name!r}, but with {others}")
     return [one for one in changes if not names or one.flag in names]
 
 

@@ -1,10 +1,10 @@
 """Read settings from pytest.ini, tox.ini or setup.cfg: lines of TOML under the key `flag_harness`."""
 
-import configparser
 import tomllib
 from pathlib import Path
 from typing import Any
 
+from flag_harness.config.root import read_ini_file
 from flag_harness.errors import ConfigError
 
 INI_KEY = "flag_harness"
@@ -35,9 +35,5 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
 
 def _read_ini_value(path: Path, section: str) -> str | None:
     """Return the harness's settings in a section of an ini file, or None if it has none."""
-    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-    try:
-        parser.read_string(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, configparser.Error):
-        return None
-    return parser.get(section, INI_KEY, fallback=None)
+    parser = read_ini_file(path)
+    return None if parser is None else parser.get(section, INI_KEY, fallback=None)

@@ -47,14 +47,20 @@ def _make_section_check(section: str) -> Callable[[Path], bool]:
     """
 
     def has_ini_section(path: Path) -> bool:
-        parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
-        try:
-            parser.read_string(path.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, configparser.Error):
-            return False
-        return parser.has_section(section)
+        parser = read_ini_file(path)
+        return parser is not None and parser.has_section(section)
 
     return has_ini_section
+
+
+def read_ini_file(path: Path) -> configparser.RawConfigParser | None:
+    """Return the sections of an ini file, or None if it cannot be read or is invalid."""
+    parser = configparser.RawConfigParser(strict=False, allow_no_value=True)
+    try:
+        parser.read_string(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, configparser.Error, AttributeError):
+        return None  # the parser raises AttributeError if a key without a value is continued on the next line
+    return parser
 
 
 def _accept_any_file(path: Path) -> bool:

@@ -12,13 +12,14 @@ import msgspec
 
 from flag_harness.durations import is_in_future, time_since
 from flag_harness.errors import GateError, GateRefusalError
-from flag_harness.files import write_atomically
+from flag_harness.files import read_regular_file, write_atomically
 from flag_harness.gate.declared.manifest import FileState, changed_paths, manifest_digest
 from flag_harness.gate.rules.candidate import ReleaseCandidate
 from flag_harness.gate.settings import GateSettings
 from flag_harness.wording import join_names
 
 FORMAT_VERSION = 1
+_MAX_BYTES = 16 << 20
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,7 +149,7 @@ def _load_approval(path: Path) -> Approval:
     if path.is_symlink():
         raise GateError(f"{path}: is a symbolic link; put the approval itself there, so that git knows its content")
     try:
-        data = path.read_bytes()
+        data = read_regular_file(path, _MAX_BYTES)
         approval = msgspec.json.decode(data, type=Approval)
         json.loads(data, object_pairs_hook=_refuse_repeated_keys)
     except OSError as error:

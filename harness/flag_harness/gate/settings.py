@@ -12,6 +12,7 @@ import msgspec
 
 from flag_harness.config import read_config
 from flag_harness.errors import ConfigError
+from flag_harness.files import read_regular_file
 from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import GatePolicy, parse_policy
@@ -19,6 +20,7 @@ from flag_harness.record import flag_declaration
 from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, find_line_of_error, parse_toml
 
 GATE_FILE = "gate.toml"
+_MAX_BYTES = 16 << 20
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
 """The environment variables that name the folders TEST and PROD. They override the settings `test` and `prod`."""
 _EXAMPLE_OF_SETTINGS = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
@@ -86,9 +88,10 @@ def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettin
 
 def _read_toml_file(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(path.read_text(encoding="utf-8"), path)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from None
+        return parse_toml(read_regular_file(path, _MAX_BYTES).decode("utf-8"), path)
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise ConfigError(f"{path}: cannot be read: {why}; put the gate's settings in a file of this name") from None
 
 
 def _parse_gate(

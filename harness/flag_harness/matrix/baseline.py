@@ -199,7 +199,7 @@ def _convert(value: Any, kind: type[T], where: str) -> T:
     """Convert a part of an export. Raise `FlagError` that names its first wrong field if it is invalid."""
     try:
         return msgspec.convert(value, kind)
-    except msgspec.ValidationError as error:
+    except ValueError as error:  # msgspec's errors are ValueErrors, as is one of half a surrogate pair
         raise FlagError(f"{where}: {error}; give {BASELINE_FORMATS}") from None
 
 

@@ -16,7 +16,7 @@ from flag_harness.record.file import (
     read_record_bytes,
     start_record_file,
 )
-from flag_harness.record.flags import flag_declaration
+from flag_harness.record.flags import flag_declaration, flag_from_declaration
 from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import (
     LogCount,
@@ -54,6 +54,7 @@ __all__ = [
     "encode_record",
     "find_record_problem",
     "flag_declaration",
+    "flag_from_declaration",
     "load_checked_record",
     "load_record",
     "make_record",

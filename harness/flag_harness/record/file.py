@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import msgspec
 
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
+from flag_harness.record.flags import flag_from_declaration
 from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
 from flag_harness.record.row import RunRow
 
@@ -31,11 +32,13 @@ class RunRecord:
 
     `problem` says what is wrong with the record, such as an incomplete last line because the run was killed, or is
     empty.
+    `source` is the file that it was loaded from, or empty.
     """
 
     header: RunHeader
     rows: tuple[RunRow, ...]
     problem: str = ""
+    source: str = field(default="", compare=False)
 
 
 def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
@@ -132,7 +135,7 @@ def decode_record(path: Path, data: bytes) -> RunRecord:
     torn, lines = lines[-1] if lines else first, lines[:-1]
     rows = {row.key: row for row in (_decode_row(path, *one) for one in enumerate(lines, start=2) if one[1])}
     problem = f"{path}:{len(lines) + 2}: the last line is incomplete, so the run was killed here" if torn else ""
-    return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem)
+    return RunRecord(header, tuple(rows[position] for position in sorted(rows)), problem, str(path))
 
 
 def merge_records(records: Sequence[RunRecord]) -> RunRecord:
@@ -145,14 +148,18 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         raise RecordError("there are no records to merge; name at least one file")
     for number, record in enumerate(records, start=1):
         if record.rows and record in records[: number - 1]:
-            same = records.index(record) + 1
-            raise RecordError(f"records {same} and {number} are the same run; name the record of each shard once")
+            names = f"{_record_name(records, records.index(record))} and {_record_name(records, number - 1)}"
+            raise RecordError(f"{names} are the same run; name the record of each shard once")
     first = records[0].header
-    for record in records[1:]:
+    for index, record in enumerate(records[1:], start=1):
         for name in ("commit", "package", "sdk", "flags"):
             ours, theirs = getattr(first, name), getattr(record.header, name)
             if ours != theirs:
-                raise RecordError(f"the records are not shards of one run: {name} is {ours!r} and {theirs!r}")
+                names = f"{_record_name(records, 0)} and {_record_name(records, index)}"
+                raise RecordError(
+                    f"{names} are not shards of one run: {name} is {ours!r:.200} and {theirs!r:.200}; "
+                    "name the records of one run"
+                )
     files = {path: digest for record in records for path, digest in record.header.files.items()}
     header = msgspec.structs.replace(
         first,
@@ -175,6 +182,11 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     missing = _missing_shards_text([record.header.shard for record in records])
     problems = [*(record.problem for record in records), missing]
     return RunRecord(header, rows, "\n".join(filter(None, problems)))
+
+
+def _record_name(records: Sequence[RunRecord], index: int) -> str:
+    """Return the file of a record, or its number if it was not loaded from a file."""
+    return records[index].source or f"record {index + 1}"
 
 
 def _missing_shards_text(shards: Sequence[str]) -> str:
@@ -259,6 +271,12 @@ def _decode_header(path: Path, line: bytes) -> RunHeader:
         header = _header_decoder.decode(line)
     except msgspec.DecodeError as error:
         raise RecordError(f"{path}:1: {error}") from None
+    for name, declaration in header.flags.items():
+        try:
+            flag_from_declaration(name, declaration)
+        except ValueError as error:
+            advice = "write the record anew with --harness-record=FILE"
+            raise RecordError(f"{path}:1: declares the flag {name!r} wrongly: {error}; {advice}") from None
     declared = [name for name in header.flag_order if name in header.flags]  # the file has them in alphabetical order
     return msgspec.structs.replace(header, flags={name: header.flags[name] for name in (*declared, *header.flags)})
 

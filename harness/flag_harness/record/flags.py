@@ -1,11 +1,12 @@
 """The form in which a run record stores the declaration of a flag."""
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
 import msgspec
 
-from flag_harness.flag import Flag
+from flag_harness.flag import SOURCE_KINDS, Flag
 
 
 def flag_declaration(flag: Flag) -> dict[str, Any]:
@@ -14,3 +15,12 @@ def flag_declaration(flag: Flag) -> dict[str, Any]:
     kept = {field.name: value for field, value in values if value not in (None, (), "") or value != field.default}
     described: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(kept))
     return described
+
+
+def flag_from_declaration(name: str, declaration: Mapping[str, Any]) -> Flag:
+    """Return the flag that `flag_declaration` described. Raise `ValueError` that names its first wrong field."""
+    source = {} if declaration.keys() & set(SOURCE_KINDS) else {"env": name}
+    flag = msgspec.convert({**source, **declaration, "name": name}, Flag)
+    if len(flag.labels) != len(flag.values):
+        raise ValueError(f"it has {len(flag.values)} values and {len(flag.labels)} labels")
+    return flag

@@ -193,7 +193,7 @@ class ProductionHistory:
 
     def _decode_file(self, path: Path, kind: type[T]) -> T:
         try:
-            return msgspec.json.decode(path.read_bytes(), type=kind)
+            return msgspec.json.decode(read_regular_file(path, MAX_FILE_BYTES), type=kind)
         except (OSError, ValueError, RecursionError) as error:
             raise GateError(f"{path}: cannot be read: {error}; restore it from a backup") from None
 

@@ -4,9 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from operator import itemgetter
-from typing import Any
-
-import msgspec
 
 from flag_harness.analysis.blame import (
     ConjunctionOfTests,
@@ -29,11 +26,11 @@ from flag_harness.analysis.matrix_runs import (
     row_of_run,
     runs_by_cause_other_than_flags,
 )
-from flag_harness.errors import FlagError, RecordError
-from flag_harness.flag import SOURCE_KINDS, Flag
+from flag_harness.errors import FlagError
+from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space, node_id_of_all_combinations
 from flag_harness.matrix.matrix_flag import value_index
-from flag_harness.record import RunHeader, RunRecord, RunRow
+from flag_harness.record import RunHeader, RunRecord, RunRow, flag_from_declaration
 from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.failures.api_refusals import ApiRefusal, find_api_refusals
 from flag_harness.report.failures.conditions import condition_text
@@ -149,18 +146,8 @@ def _runs_not_blamed_on_flags(
 
 
 def flags_in_header(header: RunHeader) -> tuple[Flag, ...]:
-    """Return the flags that the header of a run record declares. Raise `RecordError` if a declaration is invalid."""
-    return tuple(_parse_flag(name, values) for name, values in header.flags.items())
-
-
-def _parse_flag(name: str, values: Mapping[str, Any]) -> Flag:
-    source = {} if values.keys() & set(SOURCE_KINDS) else {"env": name}
-    try:
-        return msgspec.convert({**source, **values, "name": name}, Flag)
-    except msgspec.ValidationError as error:
-        raise RecordError(
-            f"the record declares the flag {name!r} wrongly ({error}); write it anew with --harness-record=FILE"
-        ) from None
+    """Return the flags that the header of a record declares."""
+    return tuple(flag_from_declaration(name, declaration) for name, declaration in header.flags.items())
 
 
 def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
