@@ -47,7 +47,7 @@ def check_patience(errors: Sequence[AgentError]) -> None:
     """No attempt starts after the policy's patience, and `errors` say what was tried, and what to do."""
     assert all("(4 attempts in " in error.message for error in errors), "the error says how often was tried"
     assert all("your turn is kept: send again" in error.message for error in errors), "the error says what to do"
-    attempts = RetryState(RetryPolicy(patience=10), 0.0)
+    attempts = RetryState(RetryPolicy(max_total_wait=10), 0.0)
     waits = [attempts.seconds_until_retry(OVERLOADED, now) for now in (9.0, 9.5)]
     assert [0.5, None] == waits, "no attempt starts later than the policy allows"
 

@@ -159,8 +159,8 @@ class Conversation:
         finally:
             logger.removeHandler(handler)
         send.after, send.requests = self.agent.context, slice(send.first_request, self._request_count())
-        if self.bash.refused is not None:
-            raise self.bash.refused
+        if self.bash.refusals is not None:
+            raise self.bash.refusals
         return send.events
 
     def _request_count(self) -> int:

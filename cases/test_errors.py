@@ -136,7 +136,7 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
     assert "gateway" in conversation.events_of(AgentError)[-1].message, "a gateway's page is named as one"
 
 
-@pytest.mark.faults(overloaded(until=RetryPolicy().attempts))
+@pytest.mark.faults(overloaded(until=RetryPolicy().max_attempts))
 @pytest.mark.asyncio
 async def test_overloaded(cassette: Any, start: Callable[..., Conversation]) -> None:
     """If the API stays overloaded, the agent reports it and keeps the user's turn; the next send succeeds with it."""

@@ -150,7 +150,7 @@ def test_conditions_are_the_simplest_that_tell_requests_apart(contents: tuple[An
     turns = make_scenario(answers, "title").turns
     selector = TurnSelector(turns)
     assert [str(number) for number in range(len(contents))] == [
-        turn.text for answer in answers if (turn := selector.choose_turn(answer.view))
+        turn.text for answer in answers if (turn := selector.choose_turn(answer.request_view))
     ]
     written = [set(turn["when"]) for turn in tomllib.loads(format_scenario(Scenario(turns=turns)))["turn"]]
     assert all(expected <= actual for expected, actual in zip(keys, written, strict=True))

@@ -137,7 +137,7 @@ def test_a_killed_recovery_is_recovered(
     assert "promotion 1 was interrupted after" in printed
     assert "prod has these files already" in printed
     assert new == project.tree()
-    assert [0, 1] == [entry.index for entry in _entries(project)]
+    assert [0, 1] == [entry.number for entry in _entries(project)]
 
 
 def _entries(project: Project) -> list[object]:
@@ -285,5 +285,5 @@ def test_two_promotions_that_race_change_prod_once(
     outputs = [racer.communicate()[0] for racer in racers]
     assert 1 == sum("promotion 1: " in output for output in outputs)
     assert {0, 1} >= {racer.returncode for racer in racers}
-    assert [0, 1] == [entry.index for entry in _entries(project)]
+    assert [0, 1] == [entry.number for entry in _entries(project)]
     assert "new 1" == (project.prod / "prompts" / "1.md").read_text(encoding="utf-8")

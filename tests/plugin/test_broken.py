@@ -87,7 +87,7 @@ def test_a_cassette_that_breaks_while_it_is_added_to_fails_its_test(pytester: py
     """It is not replaced: only a rewrite may leave out what was there."""
     path = pytester.path / "recordings" / "test_it" / "test_it.json"
     _record(pytester).assert_outcomes(passed=1)
-    pytester.makepyfile(test_it=ONE.replace("ask('one')", "ask('one'); cassette.plan.path.write_text('{')"))
+    pytester.makepyfile(test_it=ONE.replace("ask('one')", "ask('one'); cassette.plan.cassette_path.write_text('{')"))
     run = pytester.runpytest_subprocess(*QUIET, "--record-mode=all", SIMULATED)
     run.assert_outcomes(passed=1, errors=1)
     run.stdout.fnmatch_lines(

@@ -386,7 +386,7 @@ IMPORTED = (
 class TestK:
     def test_c(self, cassette, model):
         ask(model)
-        assert cassette.plan.path.name == NAMES[model]
+        assert cassette.plan.cassette_path.name == NAMES[model]
 """
 )
 ROW = """

@@ -280,7 +280,8 @@ def test_a_number_is_demanded(repository: pytest.Pytester, number: str) -> None:
 def _failing_test(*outcomes: bool) -> FailingTest:
     """A test that ran under one flag, with these outcomes."""
     runs = [
-        MatrixRun(nodeid="a::b[x]", test="a::b", row={"x": 1}, passed=one, left_out="", requests=[]) for one in outcomes
+        MatrixRun(nodeid="a::b[x]", test="a::b", row={"x": 1}, has_passed=one, exclusion_reason="", requests=[])
+        for one in outcomes
     ]
     return FailingTest("a::b[*]", (Flag("x", "X"),), tuple(runs))
 

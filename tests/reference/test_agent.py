@@ -430,7 +430,7 @@ async def test_a_stream_that_breaks_after_its_end_is_whole(start: Callable[..., 
 
 async def test_a_connection_that_never_was_is_told(start: Callable[..., Any]) -> None:
     """No answer at all is tried again, then told with its cause."""
-    session = start([(Cut(0.0, "refused"),)] * 2, retry=RetryPolicy(attempts=2))
+    session = start([(Cut(0.0, "refused"),)] * 2, retry=RetryPolicy(max_attempts=2))
     await session.send("Hello")
     words = (
         "no answer from the API: ConnectError: the connection was cut: refused "

@@ -320,14 +320,14 @@ async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: BashTool
     bash = BashTool(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
     box = Toolbox([bash], clock=VirtualClock())
     assert ToolOutcome("t", "a\n") == await box.run(ToolCall("t", "bash", {"command": "echo a"}))
-    assert bash.refused is None
+    assert bash.refusals is None
     with pytest.raises(CommandRefused) as caught:
         await box.run(ToolCall("t", "bash", {"command": "touch x"}))
     assert str(caught.value) == (
         "the command 'touch x' is not declared, so it was not run. Declared are:\n  echo a\n  echo b\n"
         "Declare it with the others, or record again so that the model calls one of those."
     )
-    assert bash.refused is caught.value
+    assert bash.refusals is caught.value
     assert [] == list((tmp_path / "work").iterdir())
     bash.close()
 

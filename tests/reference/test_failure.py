@@ -15,7 +15,7 @@ from flag_harness.reference.request.failure import (
 )
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
-ONCE = RetryPolicy(attempts=1)
+ONCE = RetryPolicy(max_attempts=1)
 KEPT = "(your turn is kept: send again)"
 
 

@@ -26,7 +26,7 @@ def waits(policy: RetryPolicy, failure: RequestFailure, most: int = 50) -> list[
 
 def test_waits_double_up_to_the_longest() -> None:
     """0.5, 1, 2, ... and never more than 8 seconds."""
-    assert [0.5, 1.0, 2.0, 4.0, 8.0, 8.0] == waits(RetryPolicy(attempts=7), OVERLOADED)
+    assert [0.5, 1.0, 2.0, 4.0, 8.0, 8.0] == waits(RetryPolicy(max_attempts=7), OVERLOADED)
 
 
 def test_what_is_refused_is_not_retried() -> None:
@@ -48,20 +48,20 @@ def test_the_server_can_forbid_a_retry() -> None:
 def test_a_broken_answer_is_retried_once() -> None:
     """Or as often as asked, within the attempts."""
     assert [0.5] == waits(RetryPolicy(), BROKEN)
-    assert [] == waits(RetryPolicy(broken=0), BROKEN)
-    assert 3 == len(waits(RetryPolicy(broken=9), BROKEN))
+    assert [] == waits(RetryPolicy(max_broken_answers=0), BROKEN)
+    assert 3 == len(waits(RetryPolicy(max_broken_answers=9), BROKEN))
 
 
 def test_patience_ends() -> None:
     """No attempt begins later than the patience allows."""
     slow = RequestFailure("rate_limit", "", "policy", 429, headers={"retry-after": "50"})
-    assert [50.0, 50.0] == waits(RetryPolicy(attempts=9, patience=120), slow)
+    assert [50.0, 50.0] == waits(RetryPolicy(max_attempts=9, max_total_wait=120), slow)
 
 
 @given(st.floats(0, 1e9), st.integers(1, 9), st.floats(0, 1000), st.floats(0, 1000))
 def test_waiting_is_bounded_whatever_a_server_asks(asked: float, attempts: int, cap: float, patience: float) -> None:
     """No wait exceeds the cap, all together not the patience, and there are fewer than attempts."""
-    policy = RetryPolicy(attempts=attempts, retry_after_cap=cap, patience=patience)
+    policy = RetryPolicy(max_attempts=attempts, retry_after_cap=cap, max_total_wait=patience)
     found = waits(policy, RequestFailure("rate_limit", "", "policy", 429, headers={"retry-after": str(asked)}))
     assert len(found) < attempts
     assert all(wait <= cap for wait in found)
@@ -95,7 +95,7 @@ def test_a_failure_is_told_with_what_was_tried() -> None:
     assert attempts.seconds_until_retry(REFUSED, 10.0) is None
     refused = "400 invalid_request_error: no (your turn is kept: change what was refused, then send again)"
     assert refused == attempts.explain_to_user(REFUSED, 10.0).message
-    attempts.failed = 4
+    attempts.failed_count = 4
     words = "529 overloaded_error: Overloaded (4 attempts in 3.5 s; your turn is kept: send again)"
     assert words == attempts.explain_to_user(OVERLOADED, 13.5).message
     assert "4 attempts in 3 s" in attempts.explain_to_user(OVERLOADED, 13.0).message
@@ -104,12 +104,12 @@ def test_a_failure_is_told_with_what_was_tried() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"attempts": 0}, "attempts=0 must be at least 1, and broken=1 at least 0"),
-        ({"broken": -1}, "attempts=4 must be at least 1, and broken=-1 at least 0"),
+        ({"max_attempts": 0}, "max_attempts=0 must be at least 1, and max_broken_answers=1 at least 0"),
+        ({"max_broken_answers": -1}, "max_attempts=4 must be at least 1, and max_broken_answers=-1 at least 0"),
         (
-            {"base": -1.0},
-            "no time can be below 0: RetryPolicy(attempts=4, base=-1.0, longest=8.0, retry_after_cap=60.0, broken=1, "
-            "silence=120.0, patience=300.0)",
+            {"first_wait": -1.0},
+            "no time can be below 0: RetryPolicy(max_attempts=4, first_wait=-1.0, longest_wait=8.0, "
+            "retry_after_cap=60.0, max_broken_answers=1, max_silence=120.0, max_total_wait=300.0)",
         ),
     ],
 )

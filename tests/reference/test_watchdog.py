@@ -162,7 +162,7 @@ def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
 def test_silence_cannot_be_shorter_than_nothing() -> None:
     """The policy says so."""
     with pytest.raises(ValueError, match="no time can be below 0"):
-        RetryPolicy(silence=-1)
+        RetryPolicy(max_silence=-1)
 
 
 @pytest.mark.asyncio

@@ -59,7 +59,7 @@ def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: Loo
     with store_or_replay_responses(recording, ApiScope()):
         first = [post(url, "socks"), post(url, "socks"), post(url, "shoes")]
         recording.is_baseline = False
-        recording.used.clear()
+        recording.used_counts.clear()
         moved = "http://127.0.0.1:9/items?page=1"  # the server may listen on another port in the next run
         assert first == [post(moved, "socks"), post(url, "socks"), post(url, "shoes")]
         assert first[1] == post(url, "socks")
@@ -81,7 +81,7 @@ def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackS
         with pytest.raises((httpx.ConnectError, urllib3.exceptions.NewConnectionError)) as first:
             post("http://127.0.0.1:9/items", "socks")
         recording.is_baseline = False
-        recording.used.clear()
+        recording.used_counts.clear()
         with pytest.raises(type(first.value)):
             post(f"{loopback_server.url}/items", "socks")
     assert [] == loopback_server.received

@@ -37,7 +37,7 @@ from flag_harness.sweep.troubles import (
 from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import join_random_troubles, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
-from flag_harness.sweep.troubles.tools import LONG_RESULT, ActiveToolTrouble, ToolTrouble
+from flag_harness.sweep.troubles.tools import LONG_TOOL_RESULT, ActiveToolTrouble, ToolTrouble
 from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
@@ -328,7 +328,7 @@ def test_a_wrong_tool_trouble_is_an_error(text: str, words: str) -> None:
 
 
 TEXT_BLOCK = {"type": "text", "text": "socks"}
-MUCH = {"type": "text", "text": LONG_RESULT}
+MUCH = {"type": "text", "text": LONG_TOOL_RESULT}
 
 
 class McpResult(pydantic.BaseModel):
@@ -340,10 +340,10 @@ class McpResult(pydantic.BaseModel):
 @pytest.mark.parametrize(
     ("value", "none", "empty", "much"),
     [
-        ("socks", None, "", LONG_RESULT),
+        ("socks", None, "", LONG_TOOL_RESULT),
         (7, None, 7, 7),
         ([], None, [], []),
-        ([7, "socks", "shoes"], None, [], [7, LONG_RESULT, "shoes"]),
+        ([7, "socks", "shoes"], None, [], [7, LONG_TOOL_RESULT, "shoes"]),
         ({"a": 1}, None, {}, {"a": 1}),
         (TEXT_BLOCK, None, {}, MUCH),
         ([TEXT_BLOCK], None, [], [MUCH]),

@@ -144,9 +144,9 @@ def test_what_filters_leave_out_passes_on(tmp_path: Path) -> None:
     """Sent or recorded: an interaction whose request or response is left out is none."""
     cassette = _played(tmp_path, _row(), ignore_hosts=["api.anthropic.com"], before_record_request=len)
     assert not len(cassette)
-    assert not cassette.passed_on
+    assert not cassette.passed_on_requests
     assert cassette(Request("POST", URL, (), b"")) is None
-    assert cassette.passed_on
+    assert cassette.passed_on_requests
     assert not len(_played(tmp_path, _row(), before_record_response=[lambda response: None, len]))
 
 

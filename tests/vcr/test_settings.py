@@ -24,7 +24,7 @@ def test_nothing_said_is_vcrpys_default() -> None:
         settings.request_filters,
         settings.response_filters,
         settings.record_mode,
-        settings.repeats,
+        settings.allows_repeats,
     )
 
 

@@ -36,13 +36,13 @@ class MatrixRun(TypedDict):
     is_refused: bool
 
 
-NO_CASSETTE = "it uses no cassette"
+NO_CASSETTE_REASON = "it uses no cassette"
 """The value of `MatrixRun.exclusion_reason` if the run did not open a cassette, for example because its
 setup failed.
 """
 TEST_NOT_RECORDED = "not recorded"
 NO_SCENARIO = "no usable scenario"
-NO_KEY = "no key for the live API"
+NO_API_KEY = "no key for the live API"
 MISSING_EXTRA = "a library is not installed"
 FLAGS_NOT_SET = "the flags could not be set"
 TEST_SKIPPED = "skipped"
@@ -158,7 +158,7 @@ def faults_in_every_run(runs: Sequence[MatrixRun]) -> frozenset[str]:
 
     Runs that ended before they opened their cassette are ignored, because faults are set up when a cassette is opened.
     """
-    armed = [frozenset(run["faults"]) for run in runs if run["exclusion_reason"] != NO_CASSETTE]
+    armed = [frozenset(run["faults"]) for run in runs if run["exclusion_reason"] != NO_CASSETTE_REASON]
     return frozenset.intersection(*armed) if armed else frozenset()
 
 

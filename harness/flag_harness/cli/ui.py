@@ -61,7 +61,7 @@ def _run_ui(arguments: argparse.Namespace) -> int:
         upstream=arguments.upstream,
         file=_check_upstream_file(arguments),
         folder=arguments.folder,
-        asks=not arguments.no_ask,
+        asks_before_tools=not arguments.no_ask,
         model=arguments.model,
         faults=tuple(arguments.fault),
     )

@@ -25,9 +25,9 @@ class CommandLineFlags:
     """
 
     selection: str = ""
-    pins: Mapping[str, object] = field(default_factory=dict)
+    pinned_values: Mapping[str, object] = field(default_factory=dict)
     baseline: "ProductionBaseline | None" = None
-    judged: frozenset[str] = frozenset()
+    judged_flags: frozenset[str] = frozenset()
     selected_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
 
     def flags_with_values(
@@ -38,7 +38,7 @@ class CommandLineFlags:
         If the command line fixes flags (`--harness-flags`) or starts from production's values (`--harness-baseline`),
         the flags in `declared` and the fixed ones get a value too.
         """
-        more = {*declared, *self.pins} if self.pins or self.baseline else set()
+        more = {*declared, *self.pinned_values} if self.pinned_values or self.baseline else set()
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
 
 
@@ -163,7 +163,7 @@ def pytest_itemcollected(item: pytest.Item) -> None:
     if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
         return
     is_marked = item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags")
-    if is_marked or (_plays_vcr_mark(item) and item.config.stash[COMMAND_LINE_FLAGS_KEY].pins):
+    if is_marked or (_plays_vcr_mark(item) and item.config.stash[COMMAND_LINE_FLAGS_KEY].pinned_values):
         _add_combination_fixture(item.fixturenames)
 
 
@@ -188,7 +188,7 @@ def combination_in_flags_marks(node: pytest.Item, flags: Sequence[Flag]) -> "Com
     )
 
     command_line = node.config.stash[COMMAND_LINE_FLAGS_KEY]
-    pins = {} if command_line.baseline else dict(command_line.pins)
+    pins = {} if command_line.baseline else dict(command_line.pinned_values)
     known = all_flags(node.config)
     if not node.get_closest_marker("flags"):
         known = tuple(flag for flag in known if flag in flags or flag.name in pins)
@@ -266,13 +266,15 @@ def _flags_and_combinations(
     command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
     declared = [flag.name for flag in declared_flags(config)]
     flags = command_line.flags_with_values(all_flags(config), names, declared)
-    judged = command_line.judged & {*names}
+    judged = command_line.judged_flags & {*names}
     if command_line.baseline is not None:
         values = command_line.baseline.values
-        combinations = baseline_combinations(flags, names, values, command_line.pins)
-        return flags, combinations_to_compare(combinations[:1], judged, values) if command_line.judged else combinations
-    pins = pin_unnamed_flags(flags, names, command_line.pins) if command_line.pins else {}
-    if command_line.judged:
+        combinations = baseline_combinations(flags, names, values, command_line.pinned_values)
+        return flags, combinations_to_compare(
+            combinations[:1], judged, values
+        ) if command_line.judged_flags else combinations
+    pins = pin_unnamed_flags(flags, names, command_line.pinned_values) if command_line.pinned_values else {}
+    if command_line.judged_flags:
         bases = select_combinations(flags, command_line.selection or "single", pins)
         return flags, combinations_to_compare(bases if command_line.selection else bases[:1], judged, {})
     return flags, select_combinations(flags, command_line.selection or selection, pins)

@@ -47,12 +47,12 @@ class AnswerSource:
     """Who answers the requests of an extra combination that `--harness-locate` runs for a test.
 
     Attributes:
-        recording: the cassette of another combination, or None if the upstream of the run answers.
+        recording_path: the cassette of another combination, or None if the upstream of the run answers.
         case: the node id of the test that recorded the cassette.
         refuses_misses: True if a refused request means that the combination cannot be run, not that it fails.
     """
 
-    recording: Path | None = None
+    recording_path: Path | None = None
     case: str = ""
     refuses_misses: bool = False
 

@@ -63,8 +63,8 @@ class Agent:
         parameters: Mapping[str, Any] | None = None,
     ) -> None:
         self._environ = environ
-        self._sending = False
-        self._restored_from = context
+        self._is_send_running = False
+        self._restored_context = context
         sound, self._repairs = repair_context(context or ConversationContext())
         model = model or sound.model or DEFAULT_MODEL
         self._session = AgentSession(
@@ -110,7 +110,7 @@ class Agent:
                 RequestFailure("busy", "another send of this agent is under way; wait for its end, or close it")
             )
             return
-        self._sending = True
+        self._is_send_running = True
         try:
             self._repair_context()
             self._check_text(text)
@@ -123,18 +123,18 @@ class Agent:
             AGENT_LOGGER.exception("unexpected")
             yield self._log_failure(RequestFailure("unexpected", f"{type(error).__name__}: {error}"))
         finally:
-            self._sending = False
+            self._is_send_running = False
 
     async def _is_sending(self) -> bool:
         """Return whether another `send` is running. An abandoned one first gets some time to close."""
         for _ in range(_LOOP_CYCLES_TO_CLOSE_ABANDONED_SEND):
-            if not self._sending:
+            if not self._is_send_running:
                 break
             await asyncio.sleep(0)
-        return self._sending
+        return self._is_send_running
 
     def _check_text(self, text: str | None) -> None:
-        if text is None and self._session.refused is None and not ends_with_user_turn(self.context.messages):
+        if text is None and self._session.refused_messages is None and not ends_with_user_turn(self.context.messages):
             raise TurnError(RequestFailure("request", "there is no unanswered turn to continue; send a text"))
         if text is not None and not text.strip():
             raise TurnError(
@@ -148,9 +148,9 @@ class Agent:
     async def _run_turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)
         transition = self._remove_restore_note(settings.combination)
-        if text is None and self._session.refused is not None:
-            self._session.update_context(messages=self._session.refused)
-        self._session.refused = None
+        if text is None and self._session.refused_messages is not None:
+            self._session.update_context(messages=self._session.refused_messages)
+        self._session.refused_messages = None
         self._add_user_turn(text, settings.combination, transition)
         if transition is not None:
             yield RestoreNote(self._session.clock.now(), transition)
@@ -179,9 +179,9 @@ class Agent:
         return settings
 
     def _remove_restore_note(self, combination: str) -> str | None:
-        if self._restored_from is None:
+        if self._restored_context is None:
             return None
-        before, self._restored_from = self._restored_from, None
+        before, self._restored_context = self._restored_context, None
         return transition_prompt(before, combination, self._repairs)
 
     def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:

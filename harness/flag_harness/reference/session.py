@@ -35,7 +35,7 @@ class AgentSession:
     toolbox: Toolbox
     context: ConversationContext
     path: Path | None
-    refused: Messages | None = None
+    refused_messages: Messages | None = None
     """The conversation up to the last turn that the model refused, or None once the user sends another text."""
 
     def update_context(self, **changes: Any) -> None:

@@ -21,7 +21,7 @@ class NumberSetting:
 
     env: str
     default: int
-    smallest: int = 1
+    minimum: int = 1
 
     def read(self, environ: Mapping[str, str]) -> int:
         """Return the number. Raise `FlagError` naming the variable, its value and the rule if it is invalid."""
@@ -31,8 +31,8 @@ class NumberSetting:
         if not _WHOLE_NUMBER_PATTERN.fullmatch(text):
             raise FlagError(f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}")
         value = int(text)
-        if value < self.smallest:
-            raise FlagError(f"{self.env}={text} must be at least {self.smallest}; unset it for {self.default}")
+        if value < self.minimum:
+            raise FlagError(f"{self.env}={text} must be at least {self.minimum}; unset it for {self.default}")
         return value
 
     def describe(self, value: int) -> str:

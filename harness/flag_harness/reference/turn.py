@@ -72,7 +72,7 @@ class AgentTurn:
     def _remove_refused_turn(self, answer: ModelAnswer) -> None:
         """Remove the refused turn from the conversation, since the API would refuse it again (documented)."""
         context = self._session.context
-        self._session.refused = context.messages
+        self._session.refused_messages = context.messages
         self._session.update_context(messages=remove_last_turn(context.messages), usage=context.usage + answer.usage)
 
     @staticmethod

@@ -9,7 +9,7 @@ _THINKING_KINDS_WITH_BUDGET = frozenset({"enabled", "disabled"})
 _NO_THINKING: frozenset[str] = frozenset()
 _CONTEXT_WINDOW_OF_RETIRED_MODELS = 200_000
 
-_OPUS_4_1 = "claude-opus-4-1-20250805"
+_OPUS_4_1_ID = "claude-opus-4-1-20250805"
 _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-2.0": ((), 4_096, _NO_THINKING, 0),
     "claude-2.1": ((), 4_096, _NO_THINKING, 0),
@@ -33,7 +33,7 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
         _THINKING_KINDS_WITH_BUDGET,
         1_024,
     ),
-    _OPUS_4_1: (("claude-opus-4-1",), 32_000, _THINKING_KINDS_WITH_BUDGET, 1_024),
+    _OPUS_4_1_ID: (("claude-opus-4-1",), 32_000, _THINKING_KINDS_WITH_BUDGET, 1_024),
 }
 """For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0 if it
 does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
@@ -90,7 +90,7 @@ def refuses_temperature_with_top_p(model: Model) -> bool:
 
     Opus 4.1 to Claude 4.6 do (quoted by users, 2025-10).
     """
-    return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1)
+    return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1_ID)
 
 
 @cache

@@ -47,7 +47,7 @@ class VcrCassette:
     ) -> None:
         self.settings = settings
         self.misses: list[CassetteMiss] = []
-        self.passed_on = False
+        self.passed_on_requests = False
         self.play_counts: Counter[int] = Counter()
         self._file, self._advice, self._refusal, self._find_refusal = path, advice, refusal, find_refusal
         self._lock = threading.RLock()
@@ -67,7 +67,7 @@ class VcrCassette:
         with self._lock:
             filtered = self.filter_request(sent)
             if filtered is None:
-                self.passed_on = True
+                self.passed_on_requests = True
                 return None
             answer = self.play(filtered, request)
         if answer is None:
@@ -225,7 +225,7 @@ class VcrCassette:
 
     @property
     def _may_play_again(self) -> bool:
-        return self.settings.record_mode != "all" and (self.rewound or self.settings.repeats)
+        return self.settings.record_mode != "all" and (self.rewound or self.settings.allows_repeats)
 
     def _load_files(self, extra: Iterable[Path]) -> bool:
         """Load this cassette (unless the record mode is `rewrite`) and the extra ones.
@@ -281,7 +281,7 @@ class VcrCassette:
         answer is left.
         """
         for index, (recorded, _) in enumerate(self.data):
-            if (self.settings.repeats or not self.play_counts[index]) and self._is_match(sent, recorded):
+            if (self.settings.allows_repeats or not self.play_counts[index]) and self._is_match(sent, recorded):
                 return index
         return None
 

@@ -75,7 +75,7 @@ class VcrSettings:
     request_filters: tuple[RequestFilter, ...] = ()
     response_filters: tuple[ResponseFilter, ...] = ()
     record_mode: str = "none"
-    repeats: bool = False
+    allows_repeats: bool = False
     storage: CassetteStorage = field(default_factory=FileStorage)
     save_hooks: tuple[InteractionHook, ...] = ()
     load_hooks: tuple[InteractionHook, ...] = ()
@@ -102,7 +102,7 @@ def parse_settings(
         request_filters=tuple(_request_filters(options)),
         response_filters=tuple(_response_filters(options)),
         record_mode=mode,
-        repeats=bool(options.get("allow_playback_repeats")),
+        allows_repeats=bool(options.get("allow_playback_repeats")),
         storage=_select_storage(options, serializers),
         save_hooks=_hooks_before_saving(options),
         load_hooks=_hooks_after_loading(options),

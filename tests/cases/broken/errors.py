@@ -57,7 +57,7 @@ def retry_after_ignored(patch: Patch) -> None:
 
 def no_cap(patch: Patch) -> None:
     """The agent waits as long as it is asked to."""
-    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, retry_after_cap=math.inf, patience=math.inf))
+    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, retry_after_cap=math.inf, max_total_wait=math.inf))
 
 
 def nobody_waits(patch: Patch) -> None:
@@ -138,8 +138,8 @@ def half_an_answer_taken_for_one(patch: Patch) -> None:
     """Where a stream ends is where the answer ends."""
 
     def whatever(self: stream.AnswerAssembler) -> stream.ModelAnswer:
-        for key, parts in self._parts.items() if self._open else ():
-            self._open[key] = "".join(parts)
+        for key, parts in self._text_parts_by_key.items() if self._open_block else ():
+            self._open_block[key] = "".join(parts)
         return stream.ModelAnswer(tuple(self._blocks), self._stop_reason or "end_turn", self.usage)
 
     patch.setattr(stream.AnswerAssembler, "finish_answer", whatever)
@@ -147,7 +147,7 @@ def half_an_answer_taken_for_one(patch: Patch) -> None:
 
 def cuts_retried_like_any_error(patch: Patch) -> None:
     """An answer that broke is asked for as often as one that was refused."""
-    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, broken=3))
+    patch.setattr(agents, "RetryPolicy", partial(RetryPolicy, max_broken_answers=3))
 
 
 def a_cut_told_in_general_words(patch: Patch) -> None:

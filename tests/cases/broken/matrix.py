@@ -114,7 +114,9 @@ def spaces_lost_between_deltas(patch: Patch) -> None:
 
     def stripped(self: stream.AnswerAssembler, *given: Any) -> Any:
         shown = add(self, *given)
-        self._parts = {key: [part.strip() for part in parts] for key, parts in self._parts.items()}
+        self._text_parts_by_key = {
+            key: [part.strip() for part in parts] for key, parts in self._text_parts_by_key.items()
+        }
         return shown
 
     patch.setattr(stream.AnswerAssembler, "_add_text", stripped)

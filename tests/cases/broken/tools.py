@@ -25,7 +25,7 @@ def only_the_last_delta(patch: Patch) -> None:
     stop = stream.AnswerAssembler._end_block
 
     def last(self: stream.AnswerAssembler, *given: Any) -> None:
-        block, parts, self._input = self._open, self._input, []
+        block, parts, self._input_json_parts = self._open_block, self._input_json_parts, []
         stop(self, *given)
         with contextlib.suppress(ValueError):
             if parts and block is not None:

@@ -55,7 +55,7 @@ def test_a_module_is_imported_from_where_its_imports_are_found(
     """What is missing everywhere is named, unless the module can do without it."""
     modules = {name: read_imports(ast.parse(text)) for name, text in files.items()}
     place = find_import_location(path, Path("/project"), modules)
-    assert expected == (place.folder, place.module, place.missing)
+    assert expected == (place.folder, place.module, place.missing_modules)
 
 
 def test_a_name_that_breaks_the_search_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,7 +66,7 @@ def test_a_name_that_breaks_the_search_is_missing(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr("flag_harness.cli.init.reading.imports.find_spec", find_spec)
     modules = {"c.py": read_imports(ast.parse("import no_such_library"))}
-    assert ("no_such_library",) == find_import_location("c.py", Path("/project"), modules).missing
+    assert ("no_such_library",) == find_import_location("c.py", Path("/project"), modules).missing_modules
 
 
 @pytest.mark.parametrize(

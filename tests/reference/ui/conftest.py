@@ -50,7 +50,9 @@ def make_options(tmp_path: Path) -> MakeOptions:
     def make(scenario: str, *, timing: str = TIMING, **changes: Any) -> UiOptions:
         path = tmp_path / "scenario.toml"
         path.write_text(timing + scenario, encoding="utf-8")
-        return UiOptions(**{"file": str(path), "folder": str(tmp_path / "sessions"), "asks": False, **changes})
+        return UiOptions(
+            **{"file": str(path), "folder": str(tmp_path / "sessions"), "asks_before_tools": False, **changes}
+        )
 
     return make
 

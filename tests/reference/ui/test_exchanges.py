@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, content: str) ->
     """The next request gets a number after it."""
     (tmp_path / "0007.jsonl").write_text(content)
     files = ExchangeFiles(tmp_path)
-    assert (None, {}, 7) == (files.load(7), files.numbers_by_turn(), files.last)
+    assert (None, {}, 7) == (files.load(7), files.numbers_by_turn(), files.last_exchange)
 
 
 def test_messages_with_results_only_are_no_turn() -> None:

@@ -64,7 +64,7 @@ def test_a_prompt_is_answered(open_page: OpenPage) -> None:
 
 def test_a_tool_call_shows_its_input_and_result(open_page: OpenPage) -> None:
     """Thinking is folded, and the second request's answer follows the result."""
-    page = _send(open_page(KERNEL, asks=False), "Which kernel?")
+    page = _send(open_page(KERNEL, asks_before_tools=False), "Which kernel?")
     assert ["Which kernel?", "I'll look.", "Tool call: bash", "Result:", "It is Linux."] == _texts(page)
     assert ['{\n  "command": "echo Linux"\n}', "Linux"] == [one.value for one in page.main.get("code")]
 
@@ -142,7 +142,7 @@ def test_a_limit_says_what_to_switch(open_page: OpenPage) -> None:
 )
 def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expected: list[str]) -> None:
     """While the gate is on, the answer of the user decides whether the tool runs; the card says which it was."""
-    page = open_page(KERNEL, asks=True)
+    page = open_page(KERNEL, asks_before_tools=True)
     assert page.toggle(key="ask").value
     gate = _page_chat().gate
 

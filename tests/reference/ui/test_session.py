@@ -188,7 +188,7 @@ def test_a_cassette_answers_what_it_recorded(capsys: pytest.CaptureFixture[str],
     root = Path(__file__).parents[3]
     file = root / "recordings" / "matrix" / "off.json"
     prompt = json.loads(file.read_text())["interactions"][0]["request"]["json"]["messages"][0]["content"][0]["text"]
-    options = UiOptions(upstream="cassette", file=str(file), folder=str(tmp_path / "sessions"), asks=False)
+    options = UiOptions(upstream="cassette", file=str(file), folder=str(tmp_path / "sessions"), asks_before_tools=False)
     chat = ChatDirectory(options, {"PATH": "/usr/bin:/bin"}).open("one")
     chat.send(prompt, {"PATH": "/usr/bin:/bin"})
     assert chat.wait(20)

@@ -18,7 +18,7 @@ _OFF_WORDS = ("false", "0", "no", "off", "f", "n", "disabled", "")
 _FLAG_NAME_PATTERN = re.compile(
     r"(^|_)(ENABLED?|DISABLED?|USE|FEATURE|FLAG|TOGGLE|EXPERIMENT(AL)?|BETA|NEW|SKIP|ALLOW|STRICT|V\d+)(_|$)|^(IS|HAS|WITH)_"
 )
-NOT_A_FLAG_PATTERN = re.compile(
+NON_FLAG_NAME_PATTERN = re.compile(
     r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|URL|URI|HOST|PORT|PATH|DIR|FILE|REGION|ACCOUNT|USER|EMAIL|ID)$"
     r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
 )
@@ -191,7 +191,7 @@ def _flag_from_variable_read(
     `node` reads the variable `name`, directly or by the function `helper`. `parents` has the parent of each syntax
     node.
     """
-    if not re.fullmatch(r"[A-Za-z_]\w*", name) or NOT_A_FLAG_PATTERN.search(name.upper()):
+    if not re.fullmatch(r"[A-Za-z_]\w*", name) or NON_FLAG_NAME_PATTERN.search(name.upper()):
         return None
     text = str(default.value) if isinstance(default, ast.Constant) and default.value is not None else None
     words, is_negated = strings_compared_with(node, parents)

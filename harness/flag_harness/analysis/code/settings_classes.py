@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.syntax import string_literal, values_named
 
-_BASE_CLASS = "BaseSettings"
+_SETTINGS_BASE_CLASS_NAME = "BaseSettings"
 _ALIAS_KEYWORDS = ("validation_alias", "alias", "env")
 _BOOLEAN_TYPES = ("bool", "bool | None", "Optional[bool]", "typing.Optional[bool]", "StrictBool")
 
@@ -37,7 +37,7 @@ def settings_fields(node: ast.ClassDef) -> Iterator[SettingsField]:
 
     A field that can be read from several variables is yielded once for each.
     """
-    if not any(_base_name(base).endswith(_BASE_CLASS) for base in node.bases):
+    if not any(_base_name(base).endswith(_SETTINGS_BASE_CLASS_NAME) for base in node.bases):
         return
     prefix = next((text for value in values_named(node, "env_prefix") if (text := string_literal(value))), "")
     is_exact = any(getattr(value, "value", None) is True for value in values_named(node, "case_sensitive"))

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.python_flags import (
-    NOT_A_FLAG_PATTERN,
+    NON_FLAG_NAME_PATTERN,
     FlagReadingFunction,
     called_function_name,
     find_flag_reading_functions,
@@ -17,7 +17,7 @@ from flag_harness.analysis.code.python_flags import (
 )
 from flag_harness.analysis.code.syntax import string_literal
 
-UNKNOWN_NAME = "NAME"
+UNKNOWN_NAME_PART = "NAME"
 """Written in place of the part of a name that is computed while the code runs."""
 _MAX_CODE_LENGTH = 70
 _SETTINGS_OBJECT_NAME_PATTERN = re.compile(r"(^|_)(settings|config|configuration|conf|flags?|features?|toggles?)$")
@@ -56,7 +56,7 @@ class DynamicFlagRead:
 
     def may_read(self, source: str) -> bool:
         """Return whether the expression may read the variable or key `source`."""
-        return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME, ".+"), source) is not None
+        return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME_PART, ".+"), source) is not None
 
 
 def find_dynamic_flag_reads(
@@ -142,12 +142,12 @@ def _is_no_flag_name(node: ast.AST, key: str) -> bool:
     default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
     text = string_literal(default)
     has_other_default = text is not None and called_function_name(node) != "getattr" and not is_on_or_off_word(text)
-    return has_other_default or bool(NOT_A_FLAG_PATTERN.search(key.replace(UNKNOWN_NAME, "x").upper()))
+    return has_other_default or bool(NON_FLAG_NAME_PATTERN.search(key.replace(UNKNOWN_NAME_PART, "x").upper()))
 
 
 def _name_template(node: ast.expr) -> str:
     """Return the name that an expression computes, with `NAME` in place of what is only known while the code runs."""
-    return re.sub(rf"({UNKNOWN_NAME})+", UNKNOWN_NAME, _join_name_parts(node))
+    return re.sub(rf"({UNKNOWN_NAME_PART})+", UNKNOWN_NAME_PART, _join_name_parts(node))
 
 
 def _join_name_parts(node: ast.expr) -> str:
@@ -160,10 +160,10 @@ def _join_name_parts(node: ast.expr) -> str:
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
         return _join_name_parts(node.left) + _join_name_parts(node.right)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mod):
-        return re.sub(r"%[sr]", UNKNOWN_NAME, _join_name_parts(node.left))
+        return re.sub(r"%[sr]", UNKNOWN_NAME_PART, _join_name_parts(node.left))
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
         text = _join_name_parts(node.func.value)
         if node.func.attr == "format":
-            return re.sub(r"\{\w*\}", UNKNOWN_NAME, text)
+            return re.sub(r"\{\w*\}", UNKNOWN_NAME_PART, text)
         return text.upper() if node.func.attr == "upper" else text
-    return UNKNOWN_NAME
+    return UNKNOWN_NAME_PART

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from flag_harness.analysis.code.constants import inline_constants
-from flag_harness.analysis.code.python_flags import NOT_A_FLAG_PATTERN, parse_code
+from flag_harness.analysis.code.python_flags import NON_FLAG_NAME_PATTERN, parse_code
 from flag_harness.analysis.code.settings_classes import SettingsField, settings_fields
 from flag_harness.analysis.code.syntax import string_constants, string_literal, values_named
-from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME, find_dynamic_flag_reads
+from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME_PART, find_dynamic_flag_reads
 from flag_harness.flag import Flag
 
 CODE_SUFFIXES = (
@@ -22,9 +22,9 @@ CODE_SUFFIXES = (
 """The suffixes of the files in which code may read an environment variable."""
 _CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
 """The suffixes of files that read a variable only as `${NAME}`. Any other occurrence of the name sets the variable."""
-_VARIABLE = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
-_NODE_VARIABLE = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
-_MIN_PREFIX = 3
+_VARIABLE_PATTERN = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
+_NODE_VARIABLE_PATTERN = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
+_MIN_PREFIX_LENGTH = 3
 """The shortest text that may be the beginning of a variable's name to which the code adds the rest while it runs."""
 _OPAQUE_PREFIXES = ("auto_envvar_prefix", "envvar_prefix")
 """The settings of click and dynaconf that hold the beginning of the names of all variables that they read."""
@@ -115,9 +115,9 @@ def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
     nowhere.
     """
     unclear = [one for tree in trees for one in find_dynamic_flag_reads(tree, "", {}) if one.source == "env"]
-    if any(one.key != UNKNOWN_NAME and one.may_read(variable) for one in unclear):
+    if any(one.key != UNKNOWN_NAME_PART and one.may_read(variable) for one in unclear):
         return True
-    has_any_name = any(one.key == UNKNOWN_NAME for one in unclear)
+    has_any_name = any(one.key == UNKNOWN_NAME_PART for one in unclear)
     for tree in trees:
         if any(one.variable == variable for one in _settings_fields(tree)):
             return True
@@ -130,7 +130,7 @@ def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
                 return True
             is_prefix = id(one) in opaque or (text.endswith("_") and id(one) not in known)
             prefix = f"{text.rstrip('_')}_"
-            if is_prefix and len(prefix) > _MIN_PREFIX and variable.startswith(prefix):
+            if is_prefix and len(prefix) > _MIN_PREFIX_LENGTH and variable.startswith(prefix):
                 return True
     return False
 
@@ -146,12 +146,12 @@ def _read_variables(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -
     """Yield `(variable, place)` for each environment variable that the code reads. The place is the file and line."""
     for path, text in texts.items():
         if not path.endswith((".py", *_CONFIGURATION_SUFFIXES)):
-            for found in _NODE_VARIABLE.finditer(text):
+            for found in _NODE_VARIABLE_PATTERN.finditer(text):
                 yield found[1], f"{path}:{text.count(chr(10), 0, found.start()) + 1}"
     for path, tree in trees.items():
         yield from ((one.variable, f"{path}:{one.line}") for one in _settings_fields(tree))
         for node in ast.walk(tree):
             first = node.args[0] if isinstance(node, ast.Call) and node.args else getattr(node, "slice", None)
             name = string_literal(first) or ""
-            if _VARIABLE.fullmatch(name) and not NOT_A_FLAG_PATTERN.search(name):
+            if _VARIABLE_PATTERN.fullmatch(name) and not NON_FLAG_NAME_PATTERN.search(name):
                 yield name, f"{path}:{getattr(node, 'lineno', 1)}"

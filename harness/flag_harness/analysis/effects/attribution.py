@@ -14,7 +14,7 @@ from flag_harness.analysis.effects.paired_runs import (
 from flag_harness.analysis.effects.request_changes import (
     ABSENT,
     LONG_VALUE_TEXT,
-    VARIOUS,
+    VARIOUS_VALUES,
     WHOLE_REQUESTS_PATH,
 )
 from flag_harness.matrix.space import FlagSpace
@@ -135,14 +135,14 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
 
 def _describe_change(path: str, before: str, after: str) -> str:
     """Return a change of a value in words, such as `tools is added` or `stream: nothing → True`."""
-    unknown = {LONG_VALUE_TEXT, VARIOUS}
+    unknown = {LONG_VALUE_TEXT, VARIOUS_VALUES}
     if before == ABSENT and after in unknown:
         return f"{path} is added"
     if after == ABSENT and before in unknown:
         return f"{path} is left out"
     if {before, after} <= unknown:
         return f"{path} is changed"
-    words = {ABSENT: "nothing", LONG_VALUE_TEXT: "a long value", VARIOUS: "various values"}
+    words = {ABSENT: "nothing", LONG_VALUE_TEXT: "a long value", VARIOUS_VALUES: "various values"}
     return f"{path}: {words.get(before, before)} → {words.get(after, after)}"
 
 
@@ -196,8 +196,8 @@ def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEf
         value=flag.values[first.value],
         setting=f"{flag.name}={flag.labels[first.value]}" if not is_boolean else flag.name,
         path=first.path,
-        before=first.before if len({one.before for one in group}) == 1 else VARIOUS,
-        after=first.after if len({one.after for one in group}) == 1 else VARIOUS,
+        before=first.before if len({one.before for one in group}) == 1 else VARIOUS_VALUES,
+        after=first.after if len({one.after for one in group}) == 1 else VARIOUS_VALUES,
         changed_pairs=sum(one.changed_pair_count for one in group),
         pairs=sum(one.pair_count for one in group),
         condition=first.condition,

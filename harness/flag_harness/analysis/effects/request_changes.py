@@ -23,7 +23,7 @@ WHOLE_REQUESTS_PATH = "requests"
 LONG_VALUE_TEXT = "text"
 """Shown in a summary in place of a long value."""
 
-VARIOUS = "various"
+VARIOUS_VALUES = "various"
 """Shown in a summary if the values are not the same in all changes."""
 
 _MAX_SHOWN_VALUE_LENGTH = 60
@@ -137,12 +137,14 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
         texts = dict.fromkeys((change.before, change.after) for change in changes)
         first, *others = texts
         words = _format_changed_words(*first)
-        return words if all(words == _format_changed_words(*pair) for pair in others) else (VARIOUS, VARIOUS)
+        return (
+            words if all(words == _format_changed_words(*pair) for pair in others) else (VARIOUS_VALUES, VARIOUS_VALUES)
+        )
     before = {format_value_in_one_line(change.before) for change in changes}
     after = {format_value_in_one_line(change.after) for change in changes}
     return (
-        before.pop() if len(before) == 1 else VARIOUS,
-        after.pop() if len(after) == 1 else VARIOUS,
+        before.pop() if len(before) == 1 else VARIOUS_VALUES,
+        after.pop() if len(after) == 1 else VARIOUS_VALUES,
     )
 
 

@@ -20,14 +20,14 @@ _MAX_STAKE_SHARE = 0.99
 """The most that a strategy stakes, as a share of the stake with which one difference could take all of its wealth."""
 
 HARM_STAKES = (0.03, 0.1, 0.25, 0.45, 0.6, 0.9)
-_HARM_WEALTH = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
+_INITIAL_WEALTH_OF_HARM_STAKES = (0.03, 0.05, 0.1, 0.48, 0.24, 0.1)
 """How the wealth is divided among the constant stakes.
 
 Most is on stakes that detect a fall of 15 points soonest, some on those for small falls.
 """
 
 _SAFE_STAKE_MULTIPLES = (0.3, 0.8)
-_SAFE_WEALTH = (0.1, 0.9)
+_INITIAL_WEALTH_OF_SAFE_STAKES = (0.1, 0.9)
 """How the wealth is divided among multiples of the best stake.
 
 The multiples are below 1, because the estimate on which the best stake depends may be too low; the lower multiple helps
@@ -51,7 +51,7 @@ class HarmBettingStrategies:
     @property
     def initial_wealth(self) -> list[float]:
         """The wealth of each strategy before the first round. The sum is 1."""
-        return list(_HARM_WEALTH)
+        return list(_INITIAL_WEALTH_OF_HARM_STAKES)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
         """Return the stake of each strategy in the next round, as a share of its wealth. The stakes never change."""
@@ -75,7 +75,7 @@ class SafetyBettingStrategies:
     @property
     def initial_wealth(self) -> list[float]:
         """The wealth of each strategy before the first round. The sum is 1."""
-        return list(_SAFE_WEALTH)
+        return list(_INITIAL_WEALTH_OF_SAFE_STAKES)
 
     def stakes(self, rounds: int, squares: float) -> Sequence[float]:
         """Return the stake of each strategy in the next round, as a share of its wealth.

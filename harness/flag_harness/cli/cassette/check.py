@@ -52,18 +52,19 @@ class _FileVersion:
 class _FileCheckResult:
     """The findings in one version of a file, or the reason why a cassette could not be read.
 
-    `keys` are texts that look like an API key; `declared` are values that the project's filters or detectors find.
+    `key_findings` are texts that look like an API key; `declared_findings` are values that the project's filters or
+    detectors find.
     """
 
     version: _FileVersion
-    keys: list[SecretFinding]
-    declared: list[SecretFinding] = field(default_factory=list)
+    key_findings: list[SecretFinding]
+    declared_findings: list[SecretFinding] = field(default_factory=list)
     error: str = ""
 
     @property
     def findings(self) -> list[SecretFinding]:
-        """All findings: those of `keys`, then those of `declared`."""
-        return [*self.keys, *self.declared]
+        """All findings: those of `key_findings`, then those of `declared_findings`."""
+        return [*self.key_findings, *self.declared_findings]
 
 
 def add_check_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -222,13 +223,15 @@ def _report_lines(results: Sequence[_FileCheckResult]) -> Iterator[str]:
         if one.error:
             yield one.error
         yield from (f"{one.version}: {finding}" for finding in one.findings)
-    keys, declared = (sum(map(len, found)) for found in ([r.keys for r in results], [r.declared for r in results]))
+    keys, declared = (
+        sum(map(len, found)) for found in ([r.key_findings for r in results], [r.declared_findings for r in results])
+    )
     unreadable = sum(bool(one.error) for one in results)
     commits = sum(bool(one.version.commit) for one in results)
     read = f"{len(results) - commits} files" + (f" and {commits} versions of the history" if commits else "")
     data = f"{declared} hold what filters or detectors name, " if declared else ""
     yield f"{read} checked: {keys} look like a key, {data}{unreadable} cannot be read"
-    if any(one.keys for one in results if one.version.commit):
+    if any(one.key_findings for one in results if one.version.commit):
         yield "What a commit holds stays there when the file is fixed: withdraw those keys."
     elif keys:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."

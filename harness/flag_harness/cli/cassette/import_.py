@@ -60,14 +60,16 @@ class _ImportSettings:
     """The settings of an import, and the target files that are already reserved."""
 
     match_on: tuple[MatchPart, ...]
-    every_path: bool
+    imports_every_path: bool
     filters: Filters
-    keep: tuple[str, ...]
+    kept_headers: tuple[str, ...]
     targets: OutputFiles
 
     def import_and_filter(self, data: bytes) -> ImportedCassette:
         """Read another tool's cassette, and remove the values that the project's filters name."""
-        found = import_cassette(data, match_on=self.match_on, every_path=self.every_path, keep=self.keep)
+        found = import_cassette(
+            data, match_on=self.match_on, every_path=self.imports_every_path, keep=self.kept_headers
+        )
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
 

@@ -42,8 +42,8 @@ class _LastRun:
     """
 
     partial_reason: str
-    finished: float
-    claims: CassettesUsedByRun
+    finished_at: float
+    used_cassettes: CassettesUsedByRun
 
 
 @dataclass(slots=True)
@@ -113,8 +113,8 @@ def _read_last_run(file: Path) -> _LastRun:
 
 def _find_removable_files(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
     removable = _RemovableFiles(parts=list(find_abandoned_temporary_files(recordings, time.time())))
-    for path in find_orphan_cassettes(root, recordings, run.claims):
-        if path.stat().st_mtime > run.finished:
+    for path in find_orphan_cassettes(root, recordings, run.used_cassettes):
+        if path.stat().st_mtime > run.finished_at:
             removable.notes.append(
                 f"{relative_path_with_slashes(root, path)} is newer than the last run, and left alone; "
                 f"{_RUN_SUITE_ADVICE}"

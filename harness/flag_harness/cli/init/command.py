@@ -75,7 +75,7 @@ def _run_init(arguments: argparse.Namespace) -> int:
     if repository.has_flag_table:
         print_at_once(undeclared_flag_lines(repository))
     _refuse_flags_of_packages(repository)
-    if not (repository.flags or repository.agents or repository.uncallable or repository.vcr):
+    if not (repository.flags or repository.agents or repository.uncallable_functions or repository.vcr_plugin):
         print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
     return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
@@ -121,14 +121,14 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
     if is_dry_run:
         print_at_once(_plan_lines(plan, repository))
         return 0
-    if plan.agent is not None and not plan.extras:
+    if plan.agent is not None and not plan.missing_extras:
         return _run_first_test_of_agent(plan, repository)
-    print_at_once([*write_plan(plan, repository.root).lines, "", *_note_lines(plan, repository)])
+    print_at_once([*write_plan(plan, repository.root).report_lines, "", *_note_lines(plan, repository)])
     if plan.agent is None:
         vcr = ["Your tests with vcr marks play their cassettes: pytest", ""] if plan.has_vcr_marks else []
         print_at_once([*vcr, *_missing_test_lines(plan, repository)])
         return 0
-    extras = ",".join(plan.extras)
+    extras = ",".join(plan.missing_extras)
     print_at_once([f"The test needs an extra that is not installed: pip install 'flag-harness[{extras}]'", ""])
     print_at_once(next_step_lines(plan, is_recorded=False))
     return 0
@@ -142,7 +142,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
     failures = []
     for choice in _plans_of_agents(plan, repository):
         written = write_plan(choice, repository.root)
-        print_at_once([*written.lines, "", *_note_lines(choice, repository)])
+        print_at_once([*written.report_lines, "", *_note_lines(choice, repository)])
         if (failure := record_test(choice, repository.root)) is None:
             return play_test(choice, repository.root)
         if failure.has_sent_requests:
@@ -161,7 +161,7 @@ def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPla
     yield plan
     for agent in repository.agents[1:_MAX_LISTED_AGENTS]:
         choice = make_init_plan(replace(repository, agents=(agent,)))
-        if not choice.extras and not conflicting_files(choice, repository.root):
+        if not choice.missing_extras and not conflicting_files(choice, repository.root):
             print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
             yield choice
 
@@ -183,7 +183,7 @@ def _outer_root_lines(repository: Repository) -> Iterator[str]:
 def _conftest_lines(plan: InitPlan) -> list[str]:
     if not plan.existing_conftest:
         return []
-    if not plan.test:
+    if not plan.test_path:
         return [
             f"{plan.existing_conftest} exists. Add the fixtures of the flags to it:",
             "",
@@ -191,7 +191,7 @@ def _conftest_lines(plan: InitPlan) -> list[str]:
         ]
     names = join_names(plan.fixtures.names)
     be, pronoun = ("is", "it") if len(plan.fixtures.names) == 1 else ("are", "them")
-    place = f"{plan.existing_conftest} exists, so {names} {be} in {plan.test}, for that file only."
+    place = f"{plan.existing_conftest} exists, so {names} {be} in {plan.test_path}, for that file only."
     return [place, f"Move {pronoun} to {plan.existing_conftest} to use the flags in other test files.", ""]
 
 
@@ -221,15 +221,18 @@ def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
 
 def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
     """Yield why there is no test, and what to do next."""
-    if not plan.sketch:
+    if not plan.test_sketch:
         yield from _missing_agent_lines(repository)
         return
     yield "These functions call the Messages API, and what else they need cannot be guessed:"
-    yield from (f"  {one.place} {one.name}: {one.unknown}" for one in repository.uncallable[:_MAX_LISTED_FUNCTIONS])
-    if more := len(repository.uncallable[_MAX_LISTED_FUNCTIONS:]):
+    yield from (
+        f"  {one.place} {one.name}: {one.unknown_parameters}"
+        for one in repository.uncallable_functions[:_MAX_LISTED_FUNCTIONS]
+    )
+    if more := len(repository.uncallable_functions[_MAX_LISTED_FUNCTIONS:]):
         yield f"  and {more} more"
     yield f"So there is no test yet. Save this as {plan.sketch_path}, and write an argument in place of each `...`:"
-    yield from ["", plan.sketch.rstrip(), ""]
+    yield from ["", plan.test_sketch.rstrip(), ""]
     yield f"Then: pytest --record-mode=once --harness-upstream=simulator {plan.sketch_path}"
 
 

@@ -12,20 +12,20 @@ from flag_harness.cli.init.plan import InitPlan
 from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.terminal import show_progress
 
-_MODEL = "claude-haiku-4-5"
+_PLACEHOLDER_MODEL = "claude-haiku-4-5"
 """What the agent asks in its first test, if a variable has to name a model."""
-_ERROR_NAME = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
-_SENT_REQUESTS = re.compile(r"; requests: [1-9]")
-_UNKNOWN_KEYWORD = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
-_UNSET_VARIABLE = re.compile(
+_ERROR_NAME_PATTERN = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
+_SENT_REQUESTS_PATTERN = re.compile(r"; requests: [1-9]")
+_UNKNOWN_KEYWORD_PATTERN = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
+_UNSET_VARIABLE_PATTERN = re.compile(
     r"^E  (?=.*(?:KeyError|environ|variable|required)).*?\b([A-Z][A-Z0-9]*_[A-Z0-9_]+)\b", re.MULTILINE
 )
-_MISSING_SETTING = re.compile(r"validation errors? for \w+\nE? *(\w+)\nE? *Field required \[type=missing")
-_MISSING_KEY = re.compile(r"os\.environ.*\n(?:.*\n){0,6}.*KeyError: '([A-Z][A-Z0-9_]+)'")
-_OTHER_HOST = re.compile(r"tried to reach ([\w.-]+\w)")
-_UNKNOWN_OPTIONS = re.compile(r"error: unrecognized arguments: (.+)")
-_MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
-_FAILED_EXPECTATIONS = tuple(f"assert '{text}' in " for text in (FIRST_TEST_ANSWER, FIRST_TEST_PROMPT))
+_MISSING_SETTING_PATTERN = re.compile(r"validation errors? for \w+\nE? *(\w+)\nE? *Field required \[type=missing")
+_MISSING_KEY_PATTERN = re.compile(r"os\.environ.*\n(?:.*\n){0,6}.*KeyError: '([A-Z][A-Z0-9_]+)'")
+_UNREACHABLE_HOST_PATTERN = re.compile(r"tried to reach ([\w.-]+\w)")
+_UNKNOWN_OPTIONS_PATTERN = re.compile(r"error: unrecognized arguments: (.+)")
+_MISSING_MODULE_PATTERN = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
+_FAILED_ASSERTION_TEXTS = tuple(f"assert '{text}' in " for text in (FIRST_TEST_ANSWER, FIRST_TEST_PROMPT))
 """What pytest prints if the agent returns or sends something else than the first test expects."""
 
 
@@ -66,22 +66,24 @@ def _run_first_test(
     plan: InitPlan, root: Path, title: str, options: Sequence[str]
 ) -> tuple[FirstTestFailure | None, str]:
     """Run the first test. Return why it fails, or None if it passes, and the output of pytest."""
-    print_at_once([f"{title}: pytest {' '.join([*options, plan.test])}"])
-    run = _run_pytest(root, [*options, plan.test])
+    print_at_once([f"{title}: pytest {' '.join([*options, plan.test_path])}"])
+    run = _run_pytest(root, [*options, plan.test_path])
     if _fails_on_expectations_only(run.stdout):
-        (root / plan.test).write_text(plan.weaker_test, encoding="utf-8")
+        (root / plan.test_path).write_text(plan.weaker_test_text, encoding="utf-8")
         print_at_once(
-            [f"  The agent does not return what the model says, so {plan.test} expects less; expect more in it."]
+            [f"  The agent does not return what the model says, so {plan.test_path} expects less; expect more in it."]
         )
-        run = _run_pytest(root, [*options, plan.test])
+        run = _run_pytest(root, [*options, plan.test_path])
     if run.returncode == 0:
         print_at_once([f"  {_pytest_summary_line(run.stdout)}"])
         return None, run.stdout
     output = run.stdout + run.stderr
     lines = (run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, output, options))
     errors = [line.removeprefix("E").strip() for line in output.splitlines() if line.startswith("E  ")]
-    reason = next((line for line in errors if _ERROR_NAME.match(line)), (errors or output.splitlines()[-1:] or [""])[0])
-    return FirstTestFailure(reason, bool(_SENT_REQUESTS.search(output)), lines), output
+    reason = next(
+        (line for line in errors if _ERROR_NAME_PATTERN.match(line)), (errors or output.splitlines()[-1:] or [""])[0]
+    )
+    return FirstTestFailure(reason, bool(_SENT_REQUESTS_PATTERN.search(output)), lines), output
 
 
 def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
@@ -92,45 +94,47 @@ def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedPr
 
 def _fails_on_expectations_only(output: str) -> bool:
     """Return whether the first test fails under every combination, because of what it expects."""
-    return any(text in output for text in _FAILED_EXPECTATIONS) and not re.search(r"\d passed", output)
+    return any(text in output for text in _FAILED_ASSERTION_TEXTS) and not re.search(r"\d passed", output)
 
 
 def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Iterator[str]:
     """Yield what to do about a first test that fails."""
-    command = f"pytest {' '.join([*options, plan.test])}"
-    if missing := _MISSING_MODULE.search(output):
+    command = f"pytest {' '.join([*options, plan.test_path])}"
+    if missing := _MISSING_MODULE_PATTERN.search(output):
         yield f"The project needs {missing[1]}, which is not installed beside pytest. Install the project with what it"
         yield f"needs, such as: pip install -e . (or -r requirements.txt). Then: {command}"
         return
-    if unknown := _UNKNOWN_OPTIONS.search(output):
+    if unknown := _UNKNOWN_OPTIONS_PATTERN.search(output):
         yield f"The project's settings of pytest have options that this pytest does not know: {unknown[1]}"
         yield "Install the plugin that they belong to (--cov: pytest-cov), as the project does for its own tests."
         yield f"Then: {command}"
         return
-    if keyword := _UNKNOWN_KEYWORD.search(output):
+    if keyword := _UNKNOWN_KEYWORD_PATTERN.search(output):
         yield f"The installed release of anthropic does not take `{keyword[1]}`; the project was written"
         yield f"for another one. Install what it pins, such as: pip install -r requirements.txt. Then: {command}"
         return
     if variable := _find_unset_variable(output):
         yield f"The agent needs the variable {variable}. Set it for the tests, such as"
-        value = _MODEL if "MODEL" in variable else "none"
-        yield f'with os.environ.setdefault("{variable}", "{value}") in a conftest.py beside {plan.test}.'
+        value = _PLACEHOLDER_MODEL if "MODEL" in variable else "none"
+        yield f'with os.environ.setdefault("{variable}", "{value}") in a conftest.py beside {plan.test_path}.'
         yield f"Then: {command}"
         return
-    if host := _OTHER_HOST.search(output):
-        yield f"The agent also asks {host[1]}, which tests may not reach. Replace what asks it in {plan.test},"
+    if host := _UNREACHABLE_HOST_PATTERN.search(output):
+        yield f"The agent also asks {host[1]}, which tests may not reach. Replace what asks it in {plan.test_path},"
         yield "with monkeypatch.setattr; or, if the agent goes on without it, add below [tool.flag-harness]:"
         yield f'ignore_hosts = ["{host[1]}"]. Then: {command}'
         return
     yield "The first test fails. If pytest names flags that broke it, read what the agent did under them."
-    yield f"Otherwise the proposed test is wrong: fix {plan.test}. Then: {command}"
+    yield f"Otherwise the proposed test is wrong: fix {plan.test_path}. Then: {command}"
 
 
 def _find_unset_variable(output: str) -> str:
     """Return the environment variable that the agent's module or its settings lack, or an empty string."""
-    if setting := _MISSING_SETTING.search(output):
+    if setting := _MISSING_SETTING_PATTERN.search(output):
         return setting[1].upper()
-    unset = _UNSET_VARIABLE.search(output) if "ERROR collecting" in output else _MISSING_KEY.search(output)
+    unset = (
+        _UNSET_VARIABLE_PATTERN.search(output) if "ERROR collecting" in output else _MISSING_KEY_PATTERN.search(output)
+    )
     return unset[1] if unset else ""
 
 
@@ -148,10 +152,10 @@ def next_step_lines(plan: InitPlan, *, is_recorded: bool, has_inert: bool = Fals
         yield '     "Settings that are read once, files and arguments": so far, no combination differs in them.'
         yield "     Or the test does not reach the code that reads them: pass what it needs."
     if not is_recorded:
-        yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test}"
-    yield f"  1. In {plan.test}, ask what your users ask, and assert what they need."
+        yield f"  0. Record it: pytest --record-mode=once --harness-upstream=simulator {plan.test_path}"
+    yield f"  1. In {plan.test_path}, ask what your users ask, and assert what they need."
     yield "  2. In fixtures/scenarios/hello.toml, answer it: tool calls, refusals, long answers."
-    yield f"  3. Record it again: pytest {plan.test} --record-mode=rewrite --harness-upstream=simulator"
+    yield f"  3. Record it again: pytest {plan.test_path} --record-mode=rewrite --harness-upstream=simulator"
     yield "  4. Break a flag on purpose, run pytest, and read which one the end of the run names."
     if plan.has_vcr_marks:
         yield "  5. Test flags with what you have recorded, without a key: docs/moving-in-flags.md"

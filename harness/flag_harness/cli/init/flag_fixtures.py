@@ -23,7 +23,7 @@ for name, key in KEYS.items():
 _LAUNCHDARKLY_TEARDOWN = (
     'ldclient.set_config(Config("none", offline=True))  # other tests get the defaults that the code names'
 )
-_FLAG_OPTIONS = """
+_FLAG_OPTIONS_CODE = """
 
 @pytest.fixture
 def flag_options(flags):
@@ -78,7 +78,7 @@ def make_flag_fixtures(
     code = ["", f"KEYS = {{{keys}}}"] if services else []
     code += _option_table(options) if options else []
     code += ["", "", "@pytest.fixture", *_setter_lines(bool(services), client_functions, attributes, folder)]
-    code += _FLAG_OPTIONS.splitlines() if options else []
+    code += _FLAG_OPTIONS_CODE.splitlines() if options else []
     names = ("harness_set_flags", *(["flag_options"] if options else []))
     imports = _LAUNCHDARKLY_IMPORTS if services else ("import pytest",)
     return FlagFixtures(imports, tuple(code), names)

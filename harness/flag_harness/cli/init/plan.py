@@ -12,8 +12,8 @@ from flag_harness.cli.init.repository import Repository
 from flag_harness.config.root import PYPROJECT
 
 TEST_FILE = "test_flag_matrix.py"
-_SERVER = ("httptools", "uvicorn")
-_PYTEST_SETTINGS = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
+_SERVER_PACKAGES = ("httptools", "uvicorn")
+_PYTEST_SETTINGS_FILES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,35 +29,35 @@ class InitPlan:
     """The files that `flag-harness init` writes.
 
     Attributes:
-        test: the path of the test, or empty without an agent.
-        weaker_test: the text of a test that expects less, for an agent whose answer is not what the model says.
-        extras: the harness's extras that the test needs and that are not installed.
+        test_path: the path of the test, or empty without an agent.
+        weaker_test_text: the text of a test that expects less, for an agent whose answer is not what the model says.
+        missing_extras: the harness's extras that the test needs and that are not installed.
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
         existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the
             fixtures of the flags are written into the test file. Empty if there is no such file, or no such fixture.
         fixtures: the fixtures of the flags.
-        sketch: a test for a person to complete, if the arguments of no agent can be guessed; else empty.
+        test_sketch: a test for a person to complete, if the arguments of no agent can be guessed; else empty.
         sketch_path: the path at which to save it.
         has_flags: True if flags are declared.
     """
 
     files: tuple[PlannedFile, ...]
     agent: FoundAgent | None
-    test: str
-    weaker_test: str
-    extras: tuple[str, ...]
+    test_path: str
+    weaker_test_text: str
+    missing_extras: tuple[str, ...]
     has_vcr_marks: bool
     existing_conftest: str = ""
     fixtures: FlagFixtures = NO_FIXTURES
     has_flags: bool = True
-    sketch: str = ""
+    test_sketch: str = ""
     sketch_path: str = ""
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
     """Return the files to write for a repository: if it declares flags already, a first test and its scenario."""
     agent = repository.agents[0] if repository.agents else None
-    sketched = repository.uncallable[0].agent if agent is None and repository.uncallable else None
+    sketched = repository.uncallable_functions[0].agent if agent is None and repository.uncallable_functions else None
     subject = agent or sketched
     if subject is not None and repository.has_flag_table:
         subject = replace(subject, options=())  # the settings do not say which of their flags they are
@@ -67,8 +67,8 @@ def make_init_plan(repository: Repository) -> InitPlan:
         files.append(PlannedFile(PYPROJECT, configuration))
     test = _test_path(repository, subject) if subject is not None else ""
     folder = subject.folder if subject is not None else "."
-    fixtures = make_flag_fixtures(flags, repository.client_functions, repository.targets, folder)
-    conftest = _conftest_path(test or _join_path(repository.tests, TEST_FILE))
+    fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_targets, folder)
+    conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE))
     has_conftest = (repository.root / conftest).exists()
     if fixtures and not has_conftest:
         files.append(PlannedFile(conftest, fixtures.conftest_text))
@@ -87,11 +87,11 @@ def make_init_plan(repository: Repository) -> InitPlan:
         test if agent is not None else "",
         weaker_test,
         tuple(_missing_extras(repository, agent)),
-        bool(repository.vcr),
+        bool(repository.vcr_plugin),
         conftest if fixtures and has_conftest else "",
         fixtures,
         bool(flags or repository.declared),
-        sketch=text if agent is None else "",
+        test_sketch=text if agent is None else "",
         sketch_path=test if agent is None else "",
     )
 
@@ -99,8 +99,8 @@ def make_init_plan(repository: Repository) -> InitPlan:
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
     """Return the text to add to pyproject.toml, or an empty string if it has all settings."""
     lines = []
-    if repository.vcr and repository.settings is None:
-        marks = "true" if repository.vcr == "pytest-recording" else f'"{repository.vcr}"'
+    if repository.vcr_plugin and repository.settings is None:
+        marks = "true" if repository.vcr_plugin == "pytest-recording" else f'"{repository.vcr_plugin}"'
         lines += ["[tool.flag-harness]", f"vcr_marks = {marks}", ""]
     if not repository.has_flag_table:
         lines += _flag_table_lines(repository)
@@ -121,9 +121,9 @@ def _flag_table_lines(repository: Repository) -> list[str]:
     lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.location}" for flag in flags]
     lines += [
         f"# {read.toml_line}".ljust(60) + f" # {read.location}: unclear, declare it by hand"
-        for read in repository.unclear
+        for read in repository.dynamic_reads
     ]
-    if not flags and not repository.unclear:
+    if not flags and not repository.dynamic_reads:
         lines.append('# streaming = "ENABLE_STREAMING"     # a name, and the variable that your agent reads')
     return lines
 
@@ -134,7 +134,7 @@ def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
     A folder such as `my-agent` is not added: the test is in it. If pytest is configured already, nothing is added.
     """
     if "pytest" in repository.pyproject.get("tool", {}) or any(
-        (repository.root / one).exists() for one in _PYTEST_SETTINGS
+        (repository.root / one).exists() for one in _PYTEST_SETTINGS_FILES
     ):
         return ""
     return agent.folder if agent.folder in (".", "..") or _is_importable_path(agent.folder) else ""
@@ -147,7 +147,7 @@ def _is_importable_path(folder: str) -> bool:
 def _test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node") or _is_importable(repository, agent):
-        return _join_path(repository.tests, TEST_FILE)
+        return _join_path(repository.test_folder, TEST_FILE)
     return _join_path(agent.folder if agent.folder != ".." else ".", TEST_FILE)
 
 
@@ -161,7 +161,7 @@ def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
         for one in _split_setting_into_words(settings.get("pythonpath", []))
     ]
     is_root_inserted = (repository.root / "conftest.py").exists() or (
-        repository.root / repository.tests / "__init__.py"
+        repository.root / repository.test_folder / "__init__.py"
     ).exists()
     return agent.folder in listed or (is_root_inserted and agent.folder == ".") or _is_installed(repository, agent)
 
@@ -190,9 +190,13 @@ def _conftest_path(test: str) -> str:
 
 
 def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterator[str]:
-    if agent is not None and agent.kind in ("program", "node") and any(find_spec(one) is None for one in _SERVER):
+    if (
+        agent is not None
+        and agent.kind in ("program", "node")
+        and any(find_spec(one) is None for one in _SERVER_PACKAGES)
+    ):
         yield "serve"
-    if repository.vcr and find_spec("yaml") is None:
+    if repository.vcr_plugin and find_spec("yaml") is None:
         yield "vcr"
     if any(flag.source == "openfeature" for flag in repository.flags) and find_spec("openfeature") is None:
         yield "openfeature"

@@ -31,8 +31,10 @@ from flag_harness.flag import SOURCE_KINDS
 from flag_harness.source_files import source_texts
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
-_NODE_CALL = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b|/v1/messages\b")
-_NODE_FLAG = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?")
+_NODE_API_CALL_PATTERN = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b|/v1/messages\b")
+_NODE_FLAG_PATTERN = re.compile(
+    r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?"
+)
 _NODE_SUFFIXES = (".js", ".mjs", ".cjs")
 
 
@@ -42,31 +44,31 @@ class Repository:
 
     Attributes:
         flags: the flags, by name, in the order in which they are read.
-        unclear: the reads of flags whose names are made when the code runs.
+        dynamic_reads: the reads of flags whose names are made when the code runs.
         agents: the agents that a test can call, the most likely first.
-        uncallable: the functions that call the API and need arguments that cannot be guessed.
-        vcr: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
+        uncallable_functions: the functions that call the API and need arguments that cannot be guessed.
+        vcr_plugin: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
         pyproject: the decoded `pyproject.toml`; empty if there is none.
-        tests: the folder of the tests, relative to the repository; `.` if there is none.
-        unreadable: why files were left out, by their paths.
+        test_folder: the folder of the tests, relative to the repository; `.` if there is none.
+        unreadable_files: why files were left out, by their paths.
         outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
         client_functions: the functions, as `module.function`, that make a LaunchDarkly client of their own.
-        targets: the attributes that hold the flags which are read at import, by variable.
+        flag_targets: the attributes that hold the flags which are read at import, by variable.
         has_matrix_tests: True if a test has the mark `flag_matrix`.
     """
 
     root: Path
     flags: tuple[DetectedFlag, ...]
     agents: tuple[FoundAgent, ...]
-    uncallable: tuple[UncallableFunction, ...]
-    vcr: str
+    uncallable_functions: tuple[UncallableFunction, ...]
+    vcr_plugin: str
     pyproject: dict[str, Any]
-    tests: str
-    unreadable: Mapping[str, str]
-    unclear: tuple[DynamicFlagRead, ...] = ()
+    test_folder: str
+    unreadable_files: Mapping[str, str]
+    dynamic_reads: tuple[DynamicFlagRead, ...] = ()
     outer_root: Path | None = None
     client_functions: tuple[str, ...] = ()
-    targets: Mapping[str, tuple[FlagTarget, ...]] = field(default_factory=dict)
+    flag_targets: Mapping[str, tuple[FlagTarget, ...]] = field(default_factory=dict)
     has_matrix_tests: bool = False
 
     @property
@@ -75,11 +77,11 @@ class Repository:
 
         Those that are read at import have the source `attribute`, unless the agent is a program, which reads them anew.
         """
-        subjects = [*self.agents[:1], *(one.agent for one in self.uncallable[:1])]
+        subjects = [*self.agents[:1], *(one.agent for one in self.uncallable_functions[:1])]
         names = {flag.name for flag in self.flags}
         options = subjects[0].options if subjects else ()
         at_import = (
-            {key for key, targets in self.targets.items() if can_set_targets(targets, subjects[0].folder)}
+            {key for key, targets in self.flag_targets.items() if can_set_targets(targets, subjects[0].folder)}
             if subjects and subjects[0].kind not in ("program", "node")
             else set()
         )
@@ -141,7 +143,7 @@ def read_repository(root: Path) -> Repository:
                 unreadable[name] = "is not valid Python"
             else:
                 trees[name], modules[name] = tree, read_imports(tree)
-        elif _NODE_CALL.search(text):
+        elif _NODE_API_CALL_PATTERN.search(text):
             flags += _flags_in_node_script(text, name)
             found.append(FoundAgent(name, "", '"Hello."', "node", False, 1, 1))
     placed = [_add_import_location(one, root, modules) for one in (*found, *_find_agents_of_modules(trees))]
@@ -159,7 +161,7 @@ def read_repository(root: Path) -> Repository:
         unreadable,
         tuple(sorted(unclear, key=lambda one: position_of_place(one.location, paths))),
         client_functions=tuple(_name_client_functions(trees, root, modules)),
-        targets=find_flag_targets(read, trees),
+        flag_targets=find_flag_targets(read, trees),
         has_matrix_tests=any("flag_matrix" in text for text in tests),
     )
 
@@ -171,8 +173,8 @@ def _sort_by_rank(
     agents = [one for one in found if isinstance(one, FoundAgent)]
     uncallable = [one for one in found if isinstance(one, UncallableFunction)]
     return (
-        tuple(sorted(agents, key=lambda agent: (-agent.rank, agent.path, agent.line))),
-        tuple(sorted(uncallable, key=lambda one: -one.agent.rank)),
+        tuple(sorted(agents, key=lambda agent: (-agent.likelihood_rank, agent.path, agent.line))),
+        tuple(sorted(uncallable, key=lambda one: -one.agent.likelihood_rank)),
     )
 
 
@@ -203,10 +205,10 @@ def _find_agents_of_modules(trees: Mapping[str, ast.Module]) -> Iterator[FoundAg
     frameworks = read_frameworks(trees)
     classes = {node.name: node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
     modules = {path: frameworks.get(path, NO_FRAMEWORK) for path in trees}
-    callers = {path: find_callers(tree, modules[path].runs) for path, tree in trees.items()}
+    callers = {path: find_callers(tree, modules[path].run_expressions) for path, tree in trees.items()}
     for path, tree in trees.items():
         others = {name for other, names in callers.items() if other != path for name in names}
-        tools = find_structured_answers(modules[path].makers, tree, classes, FIRST_TEST_ANSWER)
+        tools = find_structured_answers(modules[path].maker_calls, tree, classes, FIRST_TEST_ANSWER)
         for one in find_agents(tree, path, others, modules[path], classes):
             yield _add_answer_tools(one, tools)
 
@@ -229,13 +231,13 @@ def _add_import_location(
     if agent.path not in modules:
         return agent
     place = find_import_location(agent.path, root, modules)
-    rank = agent.rank - 3 * bool(place.missing)
-    return replace(agent, folder=place.folder, module=place.module, rank=rank)
+    rank = agent.likelihood_rank - 3 * bool(place.missing_modules)
+    return replace(agent, folder=place.folder, module=place.module, likelihood_rank=rank)
 
 
 def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:
     """Yield the variables that a Node script compares with a word such as `true` or `1`."""
-    for found in _NODE_FLAG.finditer(text):
+    for found in _NODE_FLAG_PATTERN.finditer(text):
         name, word = found[1], found[2]
         if word is not None and word.lower() in ("1", "true", "yes", "on"):
             line = text.count("\n", 0, found.start()) + 1

@@ -23,16 +23,16 @@ def repository_lines(repository: Repository) -> Iterator[str]:
     if repository.agents:
         best, *others = repository.agents
         yield f"Agent: {agent_name_and_location(best)}{f', and {len(others)} more' if others else ''}"
-    if repository.vcr:
-        yield f"Tests with vcr marks: they run as they are ({repository.vcr})"
-    for path, reason in repository.unreadable.items():
+    if repository.vcr_plugin:
+        yield f"Tests with vcr marks: they run as they are ({repository.vcr_plugin})"
+    for path, reason in repository.unreadable_files.items():
         yield f"Left out, because it {reason}: {path}"
     yield ""
 
 
 def _unclear_read_lines(repository: Repository) -> Iterator[str]:
     """Yield the reads of flags whose names are not known, except those that a declared flag may be read by."""
-    unclear = [one for one in repository.unclear if not any(map(one.may_read, repository.declared))]
+    unclear = [one for one in repository.dynamic_reads if not any(map(one.may_read, repository.declared))]
     if unclear:
         yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
     for read in unclear[:_MAX_LISTED_READS]:

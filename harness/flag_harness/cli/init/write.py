@@ -15,19 +15,19 @@ class WrittenPlan:
     """The files that were written for a plan.
 
     Attributes:
-        created: the paths of the files that did not exist.
+        created_files: the paths of the files that did not exist.
         pyproject_before: the content of pyproject.toml before; None if it did not exist.
-        lines: what was written, for the terminal.
+        report_lines: what was written, for the terminal.
     """
 
     root: Path
-    created: tuple[Path, ...]
+    created_files: tuple[Path, ...]
     pyproject_before: bytes | None
-    lines: tuple[str, ...]
+    report_lines: tuple[str, ...]
 
     def remove_written_files(self) -> None:
         """Remove the files, and the folders that are empty without them; restore pyproject.toml."""
-        _remove_files(self.created, self.root)
+        _remove_files(self.created_files, self.root)
         if self.pyproject_before is not None:
             write_atomically(self.root / PYPROJECT, self.pyproject_before)
 

@@ -37,7 +37,7 @@ _MAX_COMPARED_REQUESTS = 1000
 class RecordedAnswer:
     """A recorded request, as a scenario's conditions see it, and a turn without conditions that answers it."""
 
-    view: RequestView
+    request_view: RequestView
     turn: ScenarioTurn
 
 
@@ -157,9 +157,9 @@ def make_scenario(answers: Sequence[RecordedAnswer], title: str) -> Scenario:
     for conditions in (
         (_make_simple_conditions, _make_full_conditions) if len(answers) <= _MAX_COMPARED_REQUESTS else ()
     ):
-        turns = _add_conditions_to_turns(answers, [conditions(answer.view) for answer in answers])
+        turns = _add_conditions_to_turns(answers, [conditions(answer.request_view) for answer in answers])
         selector = TurnSelector(turns)
-        given = [selector.choose_turn(answer.view) for answer in answers]
+        given = [selector.choose_turn(answer.request_view) for answer in answers]
         if all(turn and _remove_turn_conditions(turn) == one.turn for turn, one in zip(given, answers, strict=True)):
             break
     else:

@@ -147,7 +147,7 @@ class NetworkBorder:
         if left := owner.running_work:
             self._owners_with_running_work.append(owner)
             if is_recording:
-                self.late_work.left_running.append((owner.name, make_running_work_message(owner.name, left)))
+                self.late_work.work_left_running.append((owner.name, make_running_work_message(owner.name, left)))
 
     def patch_libraries(self) -> None:
         """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
@@ -211,7 +211,7 @@ class NetworkBorder:
 
     def _make_late_attempt_message(self, owner: CodeOwner, what: str) -> str:
         message = make_late_request_message(owner.name, what, _current_task_or_thread())
-        self.late_work.refused.append((owner.name, message))
+        self.late_work.refused_requests.append((owner.name, message))
         return message
 
     def refuse_request_if_late(self, request: Any) -> None:

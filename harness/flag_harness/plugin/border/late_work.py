@@ -41,12 +41,15 @@ class LateWorkMessages:
     """Collects messages about refused late requests and about work left running, until they are moved to a report."""
 
     def __init__(self) -> None:
-        self.refused: list[tuple[str, str]] = []
-        self.left_running: list[tuple[str, str]] = []
+        self.refused_requests: list[tuple[str, str]] = []
+        self.work_left_running: list[tuple[str, str]] = []
 
     def move_to_report(self, report: Any) -> None:
         """Move all collected messages to a report."""
-        for name, found in ((_REFUSED_REQUESTS_ATTRIBUTE, self.refused), (_WORK_LEFT_ATTRIBUTE, self.left_running)):
+        for name, found in (
+            (_REFUSED_REQUESTS_ATTRIBUTE, self.refused_requests),
+            (_WORK_LEFT_ATTRIBUTE, self.work_left_running),
+        ):
             if found:
                 setattr(report, name, [list(pair) for pair in found])
                 found.clear()
@@ -88,12 +91,12 @@ class LateWorkReporter:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             output[_REFUSED_REQUESTS_ATTRIBUTE], output[_WORK_LEFT_ATTRIBUTE] = (
-                self._late_work.refused,
-                self._late_work.left_running,
+                self._late_work.refused_requests,
+                self._late_work.work_left_running,
             )
             return
         failed = session.testsfailed
-        self._collect_messages(self._late_work.refused, self._late_work.left_running)
+        self._collect_messages(self._late_work.refused_requests, self._late_work.work_left_running)
         if session.testsfailed > failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 

@@ -34,7 +34,7 @@ def _has_sent_no_live_request(item: pytest.Item) -> bool:
         return False
     if (traffic := item.stash.get(TRAFFIC_KEY, None)) is not None:
         plan = traffic.plan
-        return plan.can_reach_live_api and "no_request" not in plan.allowed and not traffic.exchanges
+        return plan.can_reach_live_api and "no_request" not in plan.disabled_checks and not traffic.exchanges
     if (cassette := item.stash.get(VCR_CASSETTE_KEY, None)) is not None:
         return cassette.can_record and not cassette.new_interaction_count and not cassette.play_count
     return not is_offline(item.config)

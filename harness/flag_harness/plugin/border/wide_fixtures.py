@@ -112,10 +112,10 @@ class WideScopeFixture:
         self, border: NetworkBorder, fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest
     ) -> None:
         parameter: Any = request
-        self.path = fixture_cassette_path(
+        self.cassette_path = fixture_cassette_path(
             fixturedef, request.node, getattr(parameter, "param", None), getattr(parameter, "param_index", 0)
         )
-        self._case = fixture_case_id(fixturedef, request.node, self.path)
+        self._case = fixture_case_id(fixturedef, request.node, self.cassette_path)
         self.owner = CodeOwner(f"the {fixturedef.scope} fixture {wide_fixture_name(fixturedef)}", is_shared=True)
         self.traffic: CassetteTraffic | None = None
         self.is_evidence = False
@@ -125,7 +125,7 @@ class WideScopeFixture:
         self._lock = threading.RLock()
         self._phase_contexts, self._is_set_up = ExitStack(), False
         border.fixtures[self.owner] = self
-        request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, self.path)
+        request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, self.cassette_path)
 
     def get_or_make_traffic(self) -> "CassetteTraffic":
         """Return the `CassetteTraffic` that answers the fixture's requests. It is made on the first call, since most
@@ -154,7 +154,7 @@ class WideScopeFixture:
         """
         from flag_harness.plugin.test.plan import make_fixture_plan
 
-        return make_fixture_plan(self._request, self.path, self._case)
+        return make_fixture_plan(self._request, self.cassette_path, self._case)
 
     @contextmanager
     def set_up(self) -> Iterator[None]:
@@ -230,4 +230,6 @@ class WideScopeFixture:
         text = "\n\n".join(dict.fromkeys(problems))
         if self._border.is_test_running:
             raise FixtureFailure(text)
-        self._border.late_work.refused.append((self.owner.name, text))  # the run was stopped; there is no test to fail
+        self._border.late_work.refused_requests.append(
+            (self.owner.name, text)
+        )  # the run was stopped; there is no test to fail

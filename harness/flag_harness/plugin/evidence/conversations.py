@@ -119,7 +119,7 @@ def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
         filters.filter_interaction(Interaction(request_to_store(request), response))
         for request, response in traffic.exchanges
     )
-    return Cassette(Envelope("live", ""), interactions, traffic.plan.path)
+    return Cassette(Envelope("live", ""), interactions, traffic.plan.cassette_path)
 
 
 def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:

@@ -15,7 +15,7 @@ class RerunFilters(Filters):
     later ones.
     """
 
-    removed: set[str] = field(default_factory=set, compare=False)
+    removed_values: set[str] = field(default_factory=set, compare=False)
 
     @classmethod
     def from_filters(cls, filters: Filters) -> Self:
@@ -32,9 +32,9 @@ class RerunFilters(Filters):
     def filter_request(self, request: Request) -> Request:
         """Return the request without its own secrets and without those found in earlier requests."""
         self._add_removed_values(request)
-        patterns = tuple(map(re.escape, sorted(self.removed, key=len, reverse=True)))
+        patterns = tuple(map(re.escape, sorted(self.removed_values, key=len, reverse=True)))
         rules = Filters(*(getattr(self, one.name) for one in fields(Filters)))
         return (rules + Filters(patterns=patterns)).filter_request(request)
 
     def _add_removed_values(self, request: Request) -> None:
-        self.removed.update(find_values_to_remove(self, [(request, ())]))
+        self.removed_values.update(find_values_to_remove(self, [(request, ())]))

@@ -25,7 +25,7 @@ class MaxRecordingAge(NamedTuple):
 
     text: str
     limit: timedelta
-    fails: bool
+    fails_tests: bool
 
     def age_if_over_limit(self, recorded_at: str | None, now: datetime) -> timedelta | None:
         """Return the age of a recording if it is over the limit, or None if it is not, or is unknown."""
@@ -52,11 +52,11 @@ def max_recording_age(config: pytest.Config) -> MaxRecordingAge | None:
 def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message if the test must fail because it plays a recording that is too old."""
     limit, cassette = max_recording_age(config), traffic.cassette
-    if limit is None or not limit.fails or not traffic.plan.is_playing or cassette is None:
+    if limit is None or not limit.fails_tests or not traffic.plan.is_playing or cassette is None:
         return
     if age := limit.age_if_over_limit(cassette.envelope.recorded_at, datetime.now(UTC)):
         yield (
-            f"{traffic.plan.path} was recorded {duration_text(age)} ago; "
+            f"{traffic.plan.cassette_path} was recorded {duration_text(age)} ago; "
             f"{MAX_AGE_OPTION}={limit.text} allows no older ones.\n"
             f"To record it anew: {traffic.plan.recording_command}"
         )

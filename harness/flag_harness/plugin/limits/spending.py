@@ -34,30 +34,34 @@ class CostEstimate:
     """What a live run is expected to cost at list price, in US dollars.
 
     Attributes:
-        recorded: the number of tests that will send requests and have a recording with a known price.
-        cost: what the answers in these recordings cost.
-        unknown: the number of other tests that will send requests.
-        average: what a recording of the project costs on average, or None if no recording has a known price.
+        recorded_test_count: the number of tests that will send requests and have a recording with a known price.
+        recorded_cost: what the answers in these recordings cost.
+        unrecorded_test_count: the number of other tests that will send requests.
+        average_cost: what a recording of the project costs on average, or None if no recording has a known price.
     """
 
-    recorded: int
-    cost: float
-    unknown: int
-    average: float | None
+    recorded_test_count: int
+    recorded_cost: float
+    unrecorded_test_count: int
+    average_cost: float | None
 
     def __str__(self) -> str:
         parts = []
-        if self.recorded:
+        if self.recorded_test_count:
             parts.append(
-                f"about ${self.cost:.4f} for {count_with_noun(self.recorded, 'test')}, as when they were recorded"
+                f"about ${self.recorded_cost:.4f} for {count_with_noun(self.recorded_test_count, 'test')}"
+                ", as when they were recorded"
             )
-        if self.unknown and self.average is not None:
-            estimate = self.unknown * self.average
+        if self.unrecorded_test_count and self.average_cost is not None:
+            estimate = self.unrecorded_test_count * self.average_cost
             parts.append(
-                f"about ${estimate:.4f} for {count_with_noun(self.unknown, 'test')} without a recording, by the average"
+                f"about ${estimate:.4f} for {count_with_noun(self.unrecorded_test_count, 'test')}"
+                " without a recording, by the average"
             )
-        elif self.unknown:
-            parts.append(f"an unknown amount for {count_with_noun(self.unknown, 'test')} without a recording")
+        elif self.unrecorded_test_count:
+            parts.append(
+                f"an unknown amount for {count_with_noun(self.unrecorded_test_count, 'test')} without a recording"
+            )
         return "; ".join(parts)
 
 
@@ -87,7 +91,7 @@ class CostPreview:
 
     def _cost_line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
         estimate = estimate_cost_of_tests(nodeids, costs, only_new=self._plays_existing_recordings)
-        if not estimate.recorded and not estimate.unknown:
+        if not estimate.recorded_test_count and not estimate.unrecorded_test_count:
             return None
         limit = self._config.getoption("--harness-max-cost")
         advice = "to limit it: --harness-max-cost=DOLLARS" if limit is None else f"the limit is ${limit:g}"

@@ -32,14 +32,14 @@ class FlagSearchResult:
 
     Attributes:
         test: the test with its ordinary runs.
-        location: the flags that the failing and passing combinations point to.
+        search_result: the flags that the failing and passing combinations point to.
         extra_runs: the number of combinations that were run in addition.
         command: the command that reproduces the smallest failing combination.
         notes: further lines to print, such as which combinations were answered by another one's recording.
     """
 
     test: "FailingTest"
-    location: "CauseSearchResult"
+    search_result: "CauseSearchResult"
     extra_runs: int
     command: str
     notes: tuple[str, ...] = ()
@@ -190,7 +190,7 @@ def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[st
 
 def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
-    location = located.location
+    location = located.search_result
     rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
     yield f"{location}: {located.test.name} ({rows} ran)"
     if location.excluded_size < len(located.test.flags):

@@ -31,12 +31,13 @@ _MIN_SIMILARITY_OF_MISSPELLED_MARK = 0.8
 class _ConflictingFixture(NamedTuple):
     """A fixture that has the name of a harness fixture.
 
-    `source` says where it is defined; `wins` is True if tests get this fixture instead of the harness fixture.
+    `location` says where it is defined; `hides_harness_fixture` is True if tests get this fixture instead of the
+    harness fixture.
     """
 
     name: str
-    source: str
-    wins: bool
+    location: str
+    hides_harness_fixture: bool
 
 
 class FixtureConflicts:
@@ -151,7 +152,9 @@ def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
             continue
         for definition in found:
             if not is_harness_fixture(definition) and {name, replacement}.isdisjoint(definition.argnames):
-                yield _ConflictingFixture(name, definition_location(definition), wins=definition is found[-1])
+                yield _ConflictingFixture(
+                    name, definition_location(definition), hides_harness_fixture=definition is found[-1]
+                )
 
 
 def is_harness_fixture(definition: Any) -> bool:
@@ -167,7 +170,9 @@ def definition_location(definition: Any) -> str:
 
 
 def _conflict_message(found: _ConflictingFixture, nodeid: str) -> str:
-    winner, loser = (found.source, "flag_harness") if found.wins else ("flag_harness", found.source)
+    winner, loser = (
+        (found.location, "flag_harness") if found.hides_harness_fixture else ("flag_harness", found.location)
+    )
     return (
         f"{nodeid} gets the fixture {found.name!r} of {winner}, which hides the one of {loser}: the order in which "
         "plugins are loaded decides.\n"

@@ -10,8 +10,8 @@ from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
     FLAGS_NOT_SET,
     MISSING_EXTRA,
-    NO_CASSETTE,
-    NO_KEY,
+    NO_API_KEY,
+    NO_CASSETTE_REASON,
     NO_SCENARIO,
     TEST_NOT_RECORDED,
     TEST_SKIPPED,
@@ -142,7 +142,7 @@ class FlagEffects:
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._runs_in_order():
-                if run["exclusion_reason"] == NO_CASSETTE or run["other_cause"] == TEST_SKIPPED:
+                if run["exclusion_reason"] == NO_CASSETTE_REASON or run["other_cause"] == TEST_SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
@@ -191,7 +191,7 @@ class FlagEffects:
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
         command_line = self._config.stash[COMMAND_LINE_FLAGS_KEY]
-        has_pins = bool(command_line.pins or command_line.baseline)
+        has_pins = bool(command_line.pinned_values or command_line.baseline)
         return find_failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
 
     def failures_under_one_combination(self) -> list[str]:
@@ -237,7 +237,7 @@ def _make_matrix_run(
         "test": node_id_of_all_combinations(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
         "has_passed": report.passed,
-        "exclusion_reason": NO_CASSETTE if traffic is None else traffic.excluded_from_effects,
+        "exclusion_reason": NO_CASSETTE_REASON if traffic is None else traffic.excluded_from_effects,
         "requests": [
             [request.method, request.path, [list(header) for header in request.headers], _decode_body(request.body)]
             for request in list_sent_requests(exchanges)
@@ -266,7 +266,7 @@ def _cause_other_than_flags(
         if error is not None and isinstance(error.value, failure):
             return cause
     if error is not None and is_missing_api_key_error(error.value) and missing_api_key_message(item):
-        return NO_KEY
+        return NO_API_KEY
     return TEST_NOT_RECORDED if report.failed and _has_no_recording(item) else ""
 
 

@@ -73,7 +73,7 @@ def _make_miss_row(item: pytest.Item, traffic: "CassetteTraffic", miss: "Miss") 
     return {
         "test": item.nodeid,
         "combination": traffic.plan.combination,
-        "cassette": os.path.relpath(traffic.plan.path, item.config.rootpath),
+        "cassette": os.path.relpath(traffic.plan.cassette_path, item.config.rootpath),
         "request": f"{miss.sent_interaction.request.method} {miss.sent_interaction.request.path}",
         "index": miss.nearest_index,
         "differences": [describe_difference(one) for one in miss.differences] or [miss.reason],

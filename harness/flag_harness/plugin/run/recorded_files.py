@@ -28,7 +28,7 @@ def attach_recorded_file(
     """
     if traffic is None or (traffic.saved is None and not (has_failed and traffic.plan.is_recording)):
         return
-    path = os.path.relpath(traffic.plan.path, config.rootpath).replace(os.sep, "/")
+    path = os.path.relpath(traffic.plan.cassette_path, config.rootpath).replace(os.sep, "/")
     state = (
         _NOT_WRITTEN_TEST_FAILED
         if traffic.saved is None

@@ -27,7 +27,7 @@ class RunSummary:
     """Collects the rows of the run record and prints the table. It prints nothing if there are no rows."""
 
     def __init__(self, limit: MaxRecordingAge | None = None, *, has_detectors: bool = True) -> None:
-        self._limit, self._has_detectors = limit, has_detectors
+        self._max_recording_age, self._has_detectors = limit, has_detectors
         self.rows: list[RunRow] = []
         self._files = RecordedFiles()
 
@@ -75,7 +75,7 @@ class RunSummary:
             row.answered_by == "live" for row in rows
         ):
             terminalreporter.write_line(NOTHING_SPENT_NOTICE)
-        for line in recording_age_lines(self._limit, self.rows, now) if self._limit else ():
+        for line in recording_age_lines(self._max_recording_age, self.rows, now) if self._max_recording_age else ():
             terminalreporter.write_line(line)
         if not self._has_detectors and any(row.answered_by == "live" for row in self.rows):
             terminalreporter.write_line(NO_DETECTORS_WARNING)

@@ -37,7 +37,7 @@ _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 class VerificationJob:
     """The settings to verify one test's recording, and the exchanges (requests and answers) of the verification."""
 
-    path: Path
+    cassette_path: Path
     scenario: Path | None
     combination: Combination
     filters: "Filters"
@@ -147,16 +147,20 @@ class RecordingVerifier:
         """Return the outcome of a test, and the lines of its message if it did not pass."""
         from flag_harness.cassette import Cassette
 
-        if not job.path.exists():
-            return INCONCLUSIVE_OUTCOME, [f"  there is no {job.path}: nothing is recorded that could be verified"]
+        if not job.cassette_path.exists():
+            return INCONCLUSIVE_OUTCOME, [
+                f"  there is no {job.cassette_path}: nothing is recorded that could be verified"
+            ]
         try:
-            cassette = Cassette.load(job.path)
+            cassette = Cassette.load(job.cassette_path)
             verdicts = self._verify_interactions(cassette, job)
         except HarnessError as error:
             return INCONCLUSIVE_OUTCOME, [f"  {error}"]
         lines = list(_result_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
-            origin = f"{job.path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
+            origin = (
+                f"{job.cassette_path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
+            )
             command = f"pytest {shlex.quote(nodeid)} --record-mode=rewrite --harness-upstream={self._upstream}"
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
         return (INCONCLUSIVE_OUTCOME, lines) if lines or not verdicts else ("passed", [])

@@ -43,8 +43,8 @@ def _make_sweep_record(item: "SuiteSweepItem", mask: Callable[[str], str]) -> "S
     from flag_harness.record import SweepCause, SweepRecord
 
     counts = Counter[str](one.outcome for one in item.results if one.outcome != "does not apply")
-    if item.not_tried:
-        counts[_NOT_TRIED_OUTCOME] = item.not_tried.total()
+    if item.untried_count:
+        counts[_NOT_TRIED_OUTCOME] = item.untried_count.total()
     causes = []
     for group in group_failures_by_cause([one for one in item.results if one.findings]):
         first = group[0].findings[0]

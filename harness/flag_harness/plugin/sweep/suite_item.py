@@ -48,9 +48,9 @@ class SuiteSweepItem(pytest.Item):
         self, *, sweep: "SuiteSweep", test: pytest.Function, kind: str, share: str = ALL_TROUBLES, **options: Any
     ) -> None:
         super().__init__(**options)
-        self.sweep, self.test, self.kind, self.share = sweep, test, kind, share
+        self.sweep, self.test, self.kind, self.trouble_share = sweep, test, kind, share
         self.results: list[TroubleResult] = []
-        self.not_tried = Counter[str]()
+        self.untried_count = Counter[str]()
         """The number of troubles of each kind for which the budget of the sweep was too small."""
         self.is_left_out = False
         """True if an earlier item of the same test was skipped for want of time, and speaks for this one."""
@@ -59,7 +59,7 @@ class SuiteSweepItem(pytest.Item):
         """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
         if self.sweep.budget.is_used_up(self.test.nodeid):
             for item in self._items_without_time():
-                self.not_tried[item.kind] += item._count_untried_troubles()
+                self.untried_count[item.kind] += item._count_untried_troubles()
             pytest.skip(_OUT_OF_BUDGET_REASON)
         baseline, result = self.sweep.baseline_run_and_result(self.test)
         if self.kind == BASELINE_NAME:
@@ -74,10 +74,10 @@ class SuiteSweepItem(pytest.Item):
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[TroubleResult]:
         """Run the test under each trouble of this item, until the budget is used up."""
-        troubles = select_share_of_troubles(self.share, self._troubles_of_kind(self.kind, baseline))
+        troubles = select_share_of_troubles(self.trouble_share, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up(self.test.nodeid):
-                self.not_tried[self.kind] = len(troubles) - number
+                self.untried_count[self.kind] = len(troubles) - number
                 return
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
 
@@ -99,11 +99,11 @@ class SuiteSweepItem(pytest.Item):
         baseline = self.sweep.baseline_run_if_passed(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE_PREFIX) or self.kind == BASELINE_NAME:
             return 1
-        return len(select_share_of_troubles(self.share, self._troubles_of_kind(self.kind, baseline)))
+        return len(select_share_of_troubles(self.trouble_share, self._troubles_of_kind(self.kind, baseline)))
 
     def _troubles_of_kind(self, kind: str, baseline: TestObservation) -> Sequence[Trouble]:
-        if self.sweep.chosen:
-            return [one for one in self.sweep.chosen if one.kind == kind]
+        if self.sweep.selected_troubles:
+            return [one for one in self.sweep.selected_troubles if one.kind == kind]
         if kind == INTERRUPT_KIND:
             return [] if may_use_processes(self.test) else derive_interrupts(baseline)
         if kind in SIGNALS:

@@ -98,7 +98,7 @@ class SuiteSweep:
         if TOOLS_SWEEP in sweeps and not self._has_functions and sweeps != DEFAULT_SWEEPS:
             raise HarnessError(_MISSING_TOOL_NAMES_MESSAGE)
         self._sweeps = [name for name in sweeps if name != TOOLS_SWEEP or self._has_functions]
-        self.chosen = _troubles_in_options(config)
+        self.selected_troubles = _troubles_in_options(config)
         path = config.getoption("--harness-sweep-baseline")
         self._baseline_path = config.invocation_params.dir / path if path else None
         self._earlier_outcomes = load_earlier_outcomes(self._baseline_path) if self._baseline_path else None
@@ -179,8 +179,8 @@ class SuiteSweep:
         return mark.kwargs.get(name, default) if mark else default
 
     def _trouble_kinds(self) -> Sequence[str]:
-        if self.chosen:
-            return tuple(dict.fromkeys(one.kind for one in self.chosen))
+        if self.selected_troubles:
+            return tuple(dict.fromkeys(one.kind for one in self.selected_troubles))
         kinds = [kind for sweep in self._sweeps for kind in KINDS_BY_SWEEP.get(sweep, ())]
         kinds = [kind for kind in kinds if kind not in TOOL_TROUBLES or self._has_functions]
         return (*kinds, *(self._schedules if SCHEDULES_SWEEP in self._sweeps else ()))

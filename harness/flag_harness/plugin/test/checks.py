@@ -294,7 +294,7 @@ def _save_recording(item: pytest.Item, traffic: "CassetteTraffic | None") -> Non
         raise pytest.fail.Exception(str(error), pytrace=False) from None
     tracker = item.config.stash[CASSETTE_USE_TRACKER_KEY]
     tracker.register_recording(
-        item, traffic.plan.path if traffic.saved and traffic.saved.replaced_broken_file else None
+        item, traffic.plan.cassette_path if traffic.saved and traffic.saved.replaced_broken_file else None
     )
     if warning := recording_warning(traffic.plan, traffic.recording):
         item.warn(pytest.PytestWarning(warning))

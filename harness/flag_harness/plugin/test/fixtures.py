@@ -122,7 +122,7 @@ def harness_cassette(
         request.node.stash[LOG_COUNTER_KEY] = counter
         request.node.stash[TRAFFIC_KEY], request.node.stash[REFUSALS_KEY] = traffic, traffic.refusals
         request.config.stash[REPORT_MASK_KEY].set_mask(request.node.nodeid, traffic.mask)
-        if plan.upstream == "simulator" or not (plan.is_recording or plan.disabled):
+        if plan.upstream == "simulator" or not (plan.is_recording or plan.never_records):
             _set_offline_environment(monkeypatch)
         yield traffic
 

@@ -51,63 +51,63 @@ class TrafficPlan:
     """How the requests of one test are answered.
 
     Attributes:
-        path: the cassette file, which need not exist.
+        cassette_path: the cassette file, which need not exist.
         mode: the record mode.
-        disabled: True under `--disable-recording`.
+        never_records: True under `--disable-recording`.
         upstream: who answers requests that are not played from a cassette.
         scenario: the file of the simulator's scenario, or None if the simulator echoes the prompt.
         case: the node id of the test, or the name of the fixture.
         combination: the id of the flags that the test runs under.
-        command: the command that records the cassette, without `--harness-upstream`.
+        record_command: the command that records the cassette, without `--harness-upstream`.
         filters: what to remove from recordings and reports.
         normalisers: the parts of a request to ignore when it is matched with a recorded one.
         kept_headers: response headers to record beyond the allow-list.
-        allowed: the checks that the test's marks switch off, such as `unplayed`.
+        disabled_checks: the checks that the test's marks switch off, such as `unplayed`.
         cassette: the existing recording that is played or added to, or None.
-        blobs: the folder for large bodies, or None to keep them beside the cassette.
+        blob_folder: the folder for large bodies, or None to keep them beside the cassette.
         shares_parts: whether the cassette shares what it has in common with those of other combinations.
-        is_gone: a function that returns True if the test with a node id no longer exists.
+        is_test_gone: a function that returns True if the test with a node id no longer exists.
         is_recorded_now: a function that returns True if the test with a node id was recorded in this run.
         scope: the hosts of the API, and the other hosts that the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
         paid_answers: the complete answers of the live API, which a resumed run gets back, or None.
-        explain: a function that returns the flag that changes a JSON path of a request body, or None.
+        find_flag_of_path: a function that returns the flag that changes a JSON path of a request body, or None.
         depends_on_flag: a function that returns whether any flag changes a JSON path of a request body.
-        draws: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
-        project_names: the functions imported from `time` to make virtual, or None to keep time real.
+        seeds: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
+        time_functions: the functions imported from `time` to make virtual, or None to keep time real.
     """
 
-    path: Path
+    cassette_path: Path
     mode: RecordMode = "none"
-    disabled: bool = False
+    never_records: bool = False
     upstream: UpstreamChoice = "live"
     scenario: Path | None = None
     case: str = ""
     combination: str = ""
-    command: str = ""
+    record_command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
     kept_headers: tuple[str, ...] = ()
-    allowed: frozenset[str] = frozenset()
+    disabled_checks: frozenset[str] = frozenset()
     cassette: Cassette | None = None
-    blobs: Path | None = None
+    blob_folder: Path | None = None
     shares_parts: bool = False
-    is_gone: Callable[[str], bool] = lambda case: False
+    is_test_gone: Callable[[str], bool] = lambda case: False
     is_recorded_now: Callable[[str], bool] = lambda case: False
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: CostLimit | None = None
     paid_answers: PaidAnswers | None = None
-    explain: Callable[[str], str | None] = lambda path: None
+    find_flag_of_path: Callable[[str], str | None] = lambda path: None
     depends_on_flag: Callable[[str], bool] = lambda path: False
-    project_names: ImportedTimeFunctions | None = None
-    draws: tuple[object, ...] = ()
+    time_functions: ImportedTimeFunctions | None = None
+    seeds: tuple[object, ...] = ()
 
     @property
     def is_recording(self) -> bool:
         """True if requests without a recorded answer are recorded: in the mode `once`, if the test has no recording."""
-        if self.disabled or self.mode == "none":
+        if self.never_records or self.mode == "none":
             return False
         return self.mode != "once" or not self._has_recording
 
@@ -124,12 +124,12 @@ class TrafficPlan:
     @property
     def is_playing(self) -> bool:
         """True if requests are answered from the cassette."""
-        return not self.disabled and (not self.is_recording or self.mode == "new_episodes")
+        return not self.never_records and (not self.is_recording or self.mode == "new_episodes")
 
     @property
     def can_reach_upstream(self) -> bool:
         """True if a request may reach the upstream."""
-        return self.is_recording or self.disabled
+        return self.is_recording or self.never_records
 
     @property
     def can_reach_live_api(self) -> bool:
@@ -145,7 +145,7 @@ class TrafficPlan:
     @property
     def rewrite_command(self) -> str:
         """The shell command that records the test again, from the upstream of this run."""
-        return f"{self.command} --harness-upstream={self.upstream}"
+        return f"{self.record_command} --harness-upstream={self.upstream}"
 
     @property
     def recording_upstream(self) -> UpstreamChoice:
@@ -160,7 +160,7 @@ class TrafficPlan:
     @property
     def recording_command(self) -> str:
         """The shell command that records the test again, from the same upstream as its current recording."""
-        return f"{self.command} --harness-upstream={self.recording_upstream}"
+        return f"{self.record_command} --harness-upstream={self.recording_upstream}"
 
     def make_cost_layers(self, refusals: list[Refusal]) -> "tuple[Layer, ...]":
         """Return the layer that enforces the cost limit, or an empty tuple. It appends its errors to `refusals`."""
@@ -178,7 +178,7 @@ class TrafficPlan:
         """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
         if self.can_reach_live_api:
             return SystemClock()
-        return SharedClock() if self.project_names else VirtualClock()
+        return SharedClock() if self.time_functions else VirtualClock()
 
 
 def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
@@ -196,15 +196,15 @@ def make_plan_of_extra_combination(plan: TrafficPlan, source: AnswerSource) -> T
 
     If the recording of another combination answers, parts of it may stay unplayed.
     """
-    if source.recording is None:
-        return replace(plan, mode="none", disabled=True, cassette=None)
+    if source.recording_path is None:
+        return replace(plan, mode="none", never_records=True, cassette=None)
     return replace(
         plan,
         mode="none",
-        path=source.recording,
-        cassette=load_cassette(source.recording, "none", False),
+        cassette_path=source.recording_path,
+        cassette=load_cassette(source.recording_path, "none", False),
         case=source.case,
-        allowed=plan.allowed | {"unplayed"},
+        disabled_checks=plan.disabled_checks | {"unplayed"},
     )
 
 
@@ -213,9 +213,9 @@ def make_plan_of_sweep(plan: TrafficPlan) -> TrafficPlan:
 
     The simulator answers if the test names a scenario, else its recording, of which parts may stay unplayed.
     """
-    if plan.scenario is not None or plan.disabled:
-        return replace(plan, mode="none", disabled=True, cassette=None, upstream="simulator", max_age_limit=None)
-    return replace(plan, mode="none", allowed=plan.allowed | {"unplayed"}, max_age_limit=None)
+    if plan.scenario is not None or plan.never_records:
+        return replace(plan, mode="none", never_records=True, cassette=None, upstream="simulator", max_age_limit=None)
+    return replace(plan, mode="none", disabled_checks=plan.disabled_checks | {"unplayed"}, max_age_limit=None)
 
 
 def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: Path, scenarios: Path) -> TrafficPlan:
@@ -225,7 +225,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     refuse_unrecorded_repetition(node, plan)
     test = node_id_of_all_combinations(nodeid_of_first_repetition(node), flags.id)
     draws = request.config.getoption("--harness-seed"), test, repetition_index(node)
-    return replace(plan, draws=draws, project_names=_time_functions_to_make_virtual(node))
+    return replace(plan, seeds=draws, time_functions=_time_functions_to_make_virtual(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -234,7 +234,7 @@ def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> 
     scope: pytest.Item = request.node
     scenarios = test.getfixturevalue("harness_scenarios") if scope.get_closest_marker("scenario") else Path()
     plan = _make_plan_from_marks(test, scope, path, scenarios, case=case, combination="")
-    return replace(plan, allowed=plan.allowed | {"no_request"})
+    return replace(plan, disabled_checks=plan.disabled_checks | {"no_request"})
 
 
 def _make_plan_from_marks(
@@ -250,29 +250,29 @@ def _make_plan_from_marks(
     upstream, repeat = config.getoption("--harness-upstream"), f" --harness-repeat={number + 1}" if number else ""
     command = f"pytest {quoted_nodeid(config, node.nodeid)}{repeat} --record-mode=rewrite"
     return TrafficPlan(
-        path=path,
+        cassette_path=path,
         mode=mode,
         cassette=_load_cassette_or_fail(path, mode, disabled, node, f"{command} --harness-upstream={upstream}"),
-        blobs=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
+        blob_folder=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
         shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF_COMBINATION),
-        is_gone=config.stash[CASSETTE_USE_TRACKER_KEY].is_test_gone,
+        is_test_gone=config.stash[CASSETTE_USE_TRACKER_KEY].is_test_gone,
         is_recorded_now=config.stash[CASSETTE_USE_TRACKER_KEY].has_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT_KEY],
         paid_answers=config.stash[PAID_ANSWERS_KEY],
-        explain=effects.explain_in(combination),
+        find_flag_of_path=effects.explain_in(combination),
         depends_on_flag=effects.depends_on_flag,
-        disabled=disabled,
+        never_records=disabled,
         upstream=upstream,
         scenario=scenario_path(scope, scenarios),
         case=case,
         combination=combination,
-        command=command,
+        record_command=command,
         scope=api_hosts_in_configuration(config),
         filters=filters,
         normalisers=collect_normalisers(request),
         kept_headers=config.stash[CONFIG_KEY].headers.get("keep", ()),
-        allowed=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),
+        disabled_checks=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),
     )
 
 

@@ -155,7 +155,7 @@ def _make_request_record(request: "Request", measured: "RequestMetrics", filters
 
 def relative_cassette_path(item: pytest.Item, traffic: "CassetteTraffic") -> str:
     """Return the path of a test's cassette, relative to pytest's root directory."""
-    return _path_from_root(item, traffic.plan.path)
+    return _path_from_root(item, traffic.plan.cassette_path)
 
 
 def _path_from_root(item: pytest.Item, path: Path) -> str:
@@ -168,7 +168,7 @@ def _digests_of_inputs(item: pytest.Item, traffic: "CassetteTraffic") -> dict[st
     if item.config.getoption("--harness-record") is None or not traffic.exchanges:
         return {}
     simulated = plan.scenario if plan.upstream == "simulator" else None
-    path = simulated if plan.can_reach_upstream else plan.path
+    path = simulated if plan.can_reach_upstream else plan.cassette_path
     if path is None or not path.is_file():
         return {}
     return {_path_from_root(item, path): hashlib.sha256(path.read_bytes()).hexdigest()}

@@ -50,17 +50,17 @@ def refuse_unsafe_recording(plan: TrafficPlan, recording: Sequence[Interaction])
     parameters = plan.case.partition("[")[2]
     if plan.filters.filter_text(parameters) != parameters:
         raise CassetteError(
-            f"{plan.path} was not written, because the id of the test holds what a filter of the fixture "
+            f"{plan.cassette_path} was not written, because the id of the test holds what a filter of the fixture "
             '`harness_filters` removes. Give the parameter an id of its own, pytest.param(..., id="key"); or declare '
             "the filter in [tool.flag-harness.filters], which hides it in ids, too."
         )
-    refuse_api_keys(plan.path, make_envelope(plan, plan.upstream), recording)
-    refuse_personal_data(plan.path, recording, plan.filters.detectors)
+    refuse_api_keys(plan.cassette_path, make_envelope(plan, plan.upstream), recording)
+    refuse_personal_data(plan.cassette_path, recording, plan.filters.detectors)
 
 
 def recording_warning(plan: TrafficPlan, recording: Sequence[Interaction]) -> str:
     """Return a warning if a detector finds personal data in a recording, or an empty string."""
-    return personal_data_warning(plan.path, recording, plan.filters.detectors)
+    return personal_data_warning(plan.cassette_path, recording, plan.filters.detectors)
 
 
 def save_recording(
@@ -81,24 +81,24 @@ def save_recording(
         return _update_cassette_file(plan, Cassette(envelope, tuple(recording)))
     except OSError as error:
         raise CassetteError(
-            f"{plan.path} was not written: {error.strerror}; what was there before is untouched. "
+            f"{plan.cassette_path} was not written: {error.strerror}; what was there before is untouched. "
             "Mend that, and record the test again."
         ) from None
 
 
 def _update_cassette_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
-    with lock_parent_folder(plan.path):
+    with lock_parent_folder(plan.cassette_path):
         existing, is_broken = _load_existing_cassette(plan)
         known = _apply_filters(existing, plan.filters) if existing else None
         both = merge_recordings(
             known,
             new,
             keep_own=plan.mode != "rewrite",
-            is_gone=plan.is_gone,
+            is_gone=plan.is_test_gone,
             is_recorded_now=plan.is_recorded_now,
         )
         both = replace(both, has_parts=plan.shares_parts and not any(one.case for one in both.interactions))
-        is_written = both.save(plan.path, plan.blobs, replaces=existing, max_age=plan.max_age_limit)
+        is_written = both.save(plan.cassette_path, plan.blob_folder, replaces=existing, max_age=plan.max_age_limit)
     return SavedRecording(is_written, is_broken)
 
 
@@ -107,10 +107,10 @@ def _load_existing_cassette(plan: TrafficPlan) -> tuple[Cassette | None, bool]:
 
     Raise `CassetteError` if it is broken, unless the record mode is `rewrite`, which replaces it.
     """
-    if not plan.path.exists():
+    if not plan.cassette_path.exists():
         return None, False
     try:
-        return Cassette.load(plan.path), False
+        return Cassette.load(plan.cassette_path), False
     except CassetteError:
         if plan.mode != "rewrite":
             raise

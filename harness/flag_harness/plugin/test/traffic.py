@@ -86,7 +86,7 @@ class CassetteTraffic:
             *([evidence] if evidence else ()),
         )
         self._simulator = (
-            make_simulator(plan.scenario, self.clock, plan.draws, plan.combination, probe.edit_turn if probe else None)
+            make_simulator(plan.scenario, self.clock, plan.seeds, plan.combination, probe.edit_turn if probe else None)
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )
@@ -102,8 +102,8 @@ class CassetteTraffic:
 
     def _make_replay(self) -> Replay:
         return Replay(
-            self.plan.cassette or Cassette(Envelope("live", ""), (), self.plan.path),
-            explain=self.plan.explain,
+            self.plan.cassette or Cassette(Envelope("live", ""), (), self.plan.cassette_path),
+            explain=self.plan.find_flag_of_path,
             record=self.plan.recording_command,
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
@@ -119,7 +119,7 @@ class CassetteTraffic:
         """Answer requests inside the context, if `is_own` returns True for them."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
-            if offline and "network" not in self.plan.allowed:
+            if offline and "network" not in self.plan.disabled_checks:
                 doing = ERROR_TEXTS_OF_SIMULATOR if self.plan.can_reach_upstream else ERROR_TEXTS_OF_REPLAY
                 self._network_refusals = stack.enter_context(
                     refuse_network(doing, self._make_network_failure, self.plan.scope)
@@ -127,7 +127,7 @@ class CassetteTraffic:
             stack.enter_context(patch_refused_keywords(*self.faults))
             route = self.route
             stack.enter_context(route_clients(lambda one: route if is_own(one) else None, self.plan.scope))
-            stack.enter_context(share_clock(self.clock, self.plan.project_names))
+            stack.enter_context(share_clock(self.clock, self.plan.time_functions))
             yield self
 
     @property
@@ -248,7 +248,7 @@ class CassetteTraffic:
     @property
     def misses(self) -> tuple[Miss, ...]:
         """The misses that no mark of the test allows."""
-        return tuple(self._replay.miss_reports) if self._replay and "misses" not in self.plan.allowed else ()
+        return tuple(self._replay.miss_reports) if self._replay and "misses" not in self.plan.disabled_checks else ()
 
     @property
     def miss_messages(self) -> frozenset[str]:
@@ -258,7 +258,7 @@ class CassetteTraffic:
 
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
-        misses = self._replay.misses if self._replay and "misses" not in self.plan.allowed else []
+        misses = self._replay.misses if self._replay and "misses" not in self.plan.disabled_checks else []
         unmatched = self._simulator.unmatched if self._simulator else []
         missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {one.message}", one.turn) for one in unmatched]
         return [*misses, *missing, *self._unsent_refusals, *refusals_of_running_test(self._network_refusals)]
@@ -269,16 +269,16 @@ class CassetteTraffic:
         Called after the test function, and again after the teardown of the fixtures.
         """
         found = explain_faults_that_never_fired(self._own_faults)
-        if not self.exchanges and "no_request" not in self.plan.allowed:
+        if not self.exchanges and "no_request" not in self.plan.disabled_checks:
             found.append(messages.NO_REQUEST_MESSAGE)
         elif not self.plan.is_recording:
             found += self._describe_unplayed_interactions(self._recorded_by_test is not None)
         return [*found, *messages.recording_problems(self.plan, self.recording)]
 
     def _describe_unplayed_interactions(self, in_teardown: bool) -> list[str]:
-        if self._replay is None or "unplayed" in self.plan.allowed:
+        if self._replay is None or "unplayed" in (plan := self.plan).disabled_checks:
             return []
-        return messages.unplayed_messages(self._replay, self.plan.path, self.plan.recording_command, in_teardown)
+        return messages.unplayed_messages(self._replay, plan.cassette_path, plan.recording_command, in_teardown)
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":

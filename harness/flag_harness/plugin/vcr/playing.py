@@ -172,7 +172,7 @@ def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network:
             config = node.config.stash[CONFIG_KEY]
             scope = ApiScope(allowed_hosts=config.allowed_hosts, ignored_hosts=config.ignore_hosts)
             refused = stack.enter_context(
-                refuse_network(_NETWORK_ERROR_TEXTS, NetworkFailure, scope, lambda host: cassette.passed_on)
+                refuse_network(_NETWORK_ERROR_TEXTS, NetworkFailure, scope, lambda host: cassette.passed_on_requests)
             )
         clock = SystemClock() if cassette.can_record else VirtualClock()
         stack.enter_context(intercept_clients(None, cassette, clock=clock))

@@ -69,7 +69,7 @@ class FlagVerdictPlugin:
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
         self._all_changes = all_flag_changes(all_flags(config), baseline)
-        self._changes = [change for change in self._all_changes if change.flag in command_line.judged]
+        self._changes = [change for change in self._all_changes if change.flag in command_line.judged_flags]
         self._open = list(self._changes)
         self._round = 0
         self._rows: list[RunRow] = []

@@ -22,8 +22,8 @@ def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None
         return
     first = quoted_nodeid(node.config, nodeid_of_first_repetition(node))
     raise pytest.fail.Exception(
-        f"{first}: repetition {number + 1} is not recorded: there is no {plan.path}. Playing another repetition's "
-        f"recording again would be no new evidence.\n"
+        f"{first}: repetition {number + 1} is not recorded: there is no {plan.cassette_path}. Playing "
+        f"another repetition's recording again would be no new evidence.\n"
         f"To record it: pytest {first} --harness-repeat={number + 1} --record-mode=once "
         f"--harness-upstream={plan.recording_upstream}; or ask for fewer: --harness-repeat={number}",
         pytrace=False,

@@ -56,15 +56,15 @@ def _flag_names(combination: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _ContextRepair:
-    """The repair of one context. `notes` collects a sentence for each repair, `seen` the ids of calls."""
+    """The repair of one context. `notes` collects a sentence for each repair, `seen_call_ids` the ids of calls."""
 
     ledger: Mapping[str, ToolCallState]
     notes: list[str]
-    seen: set[str] = field(default_factory=set)
+    seen_call_ids: set[str] = field(default_factory=set)
 
     def repair_once(self, messages: Sequence[MessageDict]) -> list[MessageDict]:
         """Apply each rule of repair once, in the order in which the rules build on each other."""
-        self.seen.clear()
+        self.seen_call_ids.clear()
         whole = [
             _with_content(message, self._remove_invalid_blocks(message, f"message {n}"))
             for n, message in enumerate(messages)
@@ -108,9 +108,9 @@ class _ContextRepair:
             return f"the call {block['id']}, whose input is not an object,"
         if block["type"] in _SERVER_CALL_TYPES and not any(_is_result_of(other, block) for other in content):
             return f"the call {block['id']} of {block['name']}, which the API ran and never answered,"
-        if block["id"] in self.seen:
+        if block["id"] in self.seen_call_ids:
             return f"a second call with the id {block['id']}"
-        self.seen.add(block["id"])
+        self.seen_call_ids.add(block["id"])
         return None
 
     def _drop_empty_messages(self, messages: Iterable[MessageDict]) -> list[MessageDict]:

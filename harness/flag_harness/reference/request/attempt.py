@@ -27,22 +27,22 @@ _END_OF_STREAM = object()
 
 
 class RequestAttemptError(Exception):
-    """The attempt failed. `started` is true if part of an answer had arrived and may be on screen; it cost `usage`."""
+    """The attempt failed. If `has_started`, part of an answer had arrived and may be on screen. It cost `usage`."""
 
-    def __init__(self, failure: RequestFailure, started: bool, usage: Usage) -> None:
+    def __init__(self, failure: RequestFailure, has_started: bool, usage: Usage) -> None:
         super().__init__(failure.message)
-        self.failure, self.started, self.usage = failure, started, usage
+        self.failure, self.has_started, self.usage = failure, has_started, usage
 
 
 class RequestAttempt:
-    """One request and its answer. A stream breaks if it sends only pings for `silence` seconds.
+    """One request and its answer. A stream breaks if it sends only pings for `max_silence` seconds.
 
     `answer` is set once `events` is exhausted; `first_token` and `duration` are seconds since the request was sent.
     """
 
-    def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, silence: float) -> None:
-        self._client, self._prepared, self._clock, self._silence = client, prepared, clock, silence
-        self._sent = clock.now()
+    def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, max_silence: float) -> None:
+        self._client, self._prepared, self._clock, self._max_silence = client, prepared, clock, max_silence
+        self._sent_at = clock.now()
         self._assembler = AnswerAssembler()
         self.answer: ModelAnswer
         self.first_token: float | None = None
@@ -50,12 +50,12 @@ class RequestAttempt:
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         """Send the request, and yield the deltas of its answer on arrival. Raise `RequestAttemptError` if it fails."""
-        watchdog = SilenceWatchdog(self._clock, self._silence)
+        watchdog = SilenceWatchdog(self._clock, self._max_silence)
         sending = self._prepared.send(self._client)
         try:
             reply = await (watchdog.wait_for(sending) if self._prepared.streams else sending)
         except Exception as error:
-            raise RequestAttemptError(failure_of_request(error), started=False, usage=Usage()) from error
+            raise RequestAttemptError(failure_of_request(error), has_started=False, usage=Usage()) from error
         try:
             if self._prepared.streams:
                 async with reply, aclosing(self._read_stream(reply, watchdog)) as deltas:
@@ -67,8 +67,10 @@ class RequestAttempt:
                     yield event
         except Exception as error:
             failure = failure_of_answer(error)
-            raise RequestAttemptError(failure, started=self._prepared.streams, usage=self._assembler.usage) from error
-        self.duration = self._clock.now() - self._sent
+            raise RequestAttemptError(
+                failure, has_started=self._prepared.streams, usage=self._assembler.usage
+            ) from error
+        self.duration = self._clock.now() - self._sent_at
         if not self._prepared.streams and self.answer.content:
             self.first_token = self.duration
 
@@ -76,7 +78,7 @@ class RequestAttempt:
         self, stream: Any, watchdog: SilenceWatchdog
     ) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         assembler, clock = self._assembler, self._clock
-        while not assembler.complete:
+        while not assembler.is_complete:
             event = await watchdog.wait_for(anext(stream, _END_OF_STREAM))
             if event is _END_OF_STREAM:
                 break
@@ -84,7 +86,7 @@ class RequestAttempt:
             watchdog.reset()  # the SDK does not pass pings on
             delta = assembler.add_event(event, at)
             if self.first_token is None and getattr(event, "type", None) == _FIRST_DELTA_EVENT:
-                self.first_token = at - self._sent
+                self.first_token = at - self._sent_at
             if delta is not None:
                 yield delta
         self.answer = assembler.finish_answer()

@@ -46,13 +46,13 @@ class ReliableRequest:
         attempts = RetryState(self._session.policy, clock.now())
         while True:
             prepared = self._prepare_and_log_request()
-            attempt = RequestAttempt(self._session.client, prepared, clock, self._session.policy.silence)
+            attempt = RequestAttempt(self._session.client, prepared, clock, self._session.policy.max_silence)
             try:
                 async with aclosing(attempt.events()) as deltas:
                     async for delta in deltas:
                         yield delta
             except RequestAttemptError as error:
-                failure, started, usage = error.failure, error.started, error.usage
+                failure, started, usage = error.failure, error.has_started, error.usage
             else:
                 yield self._record_answer(attempt)
                 return
@@ -132,6 +132,11 @@ class ReliableRequest:
         if seconds is None:
             raise TurnError(attempts.explain_to_user(failure, now))
         log_event(
-            AGENT_LOGGER, logging.WARNING, "retry", attempt=attempts.failed, seconds=seconds, reason=failure.message
+            AGENT_LOGGER,
+            logging.WARNING,
+            "retry",
+            attempt=attempts.failed_count,
+            seconds=seconds,
+            reason=failure.message,
         )
         return WaitingForRetry(now, seconds, failure.message)

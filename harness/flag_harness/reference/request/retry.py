@@ -11,25 +11,28 @@ from flag_harness.reference.request.failure import RequestFailure
 class RetryPolicy:
     """How often a request is tried, and how long the agent waits. Times are seconds on the agent's clock.
 
-    `attempts` includes the first one. Waits start with `base` and double up to `longest` (0.5 and 8, as in the SDK),
-    without jitter, so that a run is repeatable. `retry_after_cap` limits the wait that a server can ask for; the SDK no
-    longer limits it. A broken answer is retried `broken` times. A stream that sends only pings for `silence` has
-    broken; the longest pause in recorded streams is a few seconds. No attempt starts later than `patience` after the
-    first, which leaves time for two silent ones.
+    `max_attempts` includes the first one. Waits start with `first_wait` and double up to `longest_wait` (0.5 and 8, as
+    in the SDK), without jitter, so that a run is repeatable. `retry_after_cap` limits the wait that a server can ask
+    for; the SDK no longer limits it. A broken answer is retried `max_broken_answers` times. A stream that sends only
+    pings for `max_silence` has broken; the longest pause in recorded streams is a few seconds. No attempt starts later
+    than `max_total_wait` after the first, which leaves time for two silent ones.
     """
 
-    attempts: int = 4
-    base: float = 0.5
-    longest: float = 8.0
+    max_attempts: int = 4
+    first_wait: float = 0.5
+    longest_wait: float = 8.0
     retry_after_cap: float = 60.0
-    broken: int = 1
-    silence: float = 120.0
-    patience: float = 300.0
+    max_broken_answers: int = 1
+    max_silence: float = 120.0
+    max_total_wait: float = 300.0
 
     def __post_init__(self) -> None:
-        if self.attempts < 1 or self.broken < 0:
-            raise ValueError(f"attempts={self.attempts} must be at least 1, and broken={self.broken} at least 0")
-        if min(self.base, self.longest, self.retry_after_cap, self.silence, self.patience) < 0:
+        if self.max_attempts < 1 or self.max_broken_answers < 0:
+            raise ValueError(
+                f"max_attempts={self.max_attempts} must be at least 1, "
+                f"and max_broken_answers={self.max_broken_answers} at least 0"
+            )
+        if min(self.first_wait, self.longest_wait, self.retry_after_cap, self.max_silence, self.max_total_wait) < 0:
             raise ValueError(f"no time can be below 0: {self}")
 
 
@@ -41,36 +44,36 @@ _ADVICE_BY_KIND: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class RetryState:
-    """The attempts at one request: the time of the first, how many `failed`, and how many answers were `broken`."""
+    """The attempts at one request: when the first one started, and how many failed or got a broken answer."""
 
     policy: RetryPolicy
-    started: float
-    failed: int = 0
-    broken: int = 0
+    started_at: float
+    failed_count: int = 0
+    broken_count: int = 0
 
     def seconds_until_retry(self, failure: RequestFailure, now: float) -> float | None:
         """Count a failed attempt. Return the seconds until the next one, or None if there is none."""
-        self.failed += 1
-        self.broken += failure.retry == "once"
+        self.failed_count += 1
+        self.broken_count += failure.retry == "once"
         if not self._may_retry(failure):
             return None
         wait = self._seconds_requested_by_server(failure.headers)
         if wait is None:
-            wait = min(self.policy.base * 2 ** (self.failed - 1), self.policy.longest)
-        return wait if now + wait - self.started <= self.policy.patience else None
+            wait = min(self.policy.first_wait * 2 ** (self.failed_count - 1), self.policy.longest_wait)
+        return wait if now + wait - self.started_at <= self.policy.max_total_wait else None
 
     def explain_to_user(self, failure: RequestFailure, now: float) -> RequestFailure:
         """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
-        seconds = f"{now - self.started:.1f}".removesuffix(".0")
-        attempts = f"{self.failed} attempts in {seconds} s; " if self.failed > 1 else ""
+        seconds = f"{now - self.started_at:.1f}".removesuffix(".0")
+        attempts = f"{self.failed_count} attempts in {seconds} s; " if self.failed_count > 1 else ""
         advice = _ADVICE_BY_KIND.get(failure.kind, "send again")
         return replace(failure, message=f"{failure.message} ({attempts}your turn is kept: {advice})")
 
     def _may_retry(self, failure: RequestFailure) -> bool:
-        if self.failed >= self.policy.attempts:
+        if self.failed_count >= self.policy.max_attempts:
             return False
         if failure.retry == "once":
-            return self.broken <= self.policy.broken
+            return self.broken_count <= self.policy.max_broken_answers
         header = failure.headers.get("x-should-retry")
         return header == "true" if header in ("true", "false") else failure.retry == "policy"
 

@@ -77,15 +77,15 @@ class AnswerAssembler:
     """
 
     def __init__(self) -> None:
-        self._started = self.complete = False
+        self._has_started = self.is_complete = False
         self.usage = Usage()
         self._stop_reason: str | None = None
         self._blocks: list[dict[str, Any]] = []
-        self._open: dict[str, Any] | None = None
-        self._parts: dict[str, list[str]] = {}
-        self._input: list[str] = []
-        self._half = ""
-        self._unreadable: dict[str, Any] | None = None
+        self._open_block: dict[str, Any] | None = None
+        self._text_parts_by_key: dict[str, list[str]] = {}
+        self._input_json_parts: list[str] = []
+        self._first_half_of_surrogate = ""
+        self._block_with_invalid_input: dict[str, Any] | None = None
         self._handlers: Mapping[str, Callable[[Any, float], AnswerDelta | None]] = {
             "message_start": self._start_message,
             "content_block_start": self._start_block,
@@ -99,30 +99,30 @@ class AnswerAssembler:
         """Process one raw event that arrived at the time `at`. Return the delta to show, or None."""
         kind = getattr(event, "type", None)
         handler = self._handlers.get(kind) if isinstance(kind, str) else None
-        if handler is None or self.complete:
+        if handler is None or self.is_complete:
             return None
-        if self._started == (kind == "message_start"):
-            raise BrokenAnswerError(f"{kind} came {'twice' if self._started else 'before message_start'}")
+        if self._has_started == (kind == "message_start"):
+            raise BrokenAnswerError(f"{kind} came {'twice' if self._has_started else 'before message_start'}")
         return handler(event, at)
 
     def finish_answer(self) -> ModelAnswer:
         """Return the answer after the last event. Raise `BrokenAnswerError` if `message_stop` is missing."""
-        if not self.complete or self._stop_reason is None:
+        if not self.is_complete or self._stop_reason is None:
             raise BrokenAnswerError("the stream ended before message_stop")
         return ModelAnswer(tuple(self._blocks), self._stop_reason, self.usage)
 
     def _start_message(self, event: Any, at: float) -> None:
-        self._started = True
+        self._has_started = True
         self.usage = Usage.from_mapping(_to_json(getattr(event.message, "usage", None)))
 
     def _start_block(self, event: Any, at: float) -> None:
-        if self._open is not None or event.index != len(self._blocks):
+        if self._open_block is not None or event.index != len(self._blocks):
             raise BrokenAnswerError(
                 f"content_block_start {event.index} came where block {self._next_block_index} was expected"
             )
-        self._open = _to_json(event.content_block)
-        self._blocks.append(self._open)
-        self._parts, self._input = {}, []
+        self._open_block = _to_json(event.content_block)
+        self._blocks.append(self._open_block)
+        self._text_parts_by_key, self._input_json_parts = {}, []
 
     def _add_delta(self, event: Any, at: float) -> AnswerDelta | None:
         block, delta = self._current_block(event), event.delta
@@ -130,7 +130,7 @@ class AnswerAssembler:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
             self._raise_if_delta_misfits("input" in block, delta, block)
-            self._input.append(delta.partial_json)
+            self._input_json_parts.append(delta.partial_json)
         elif delta.type == "citations_delta":
             self._raise_if_delta_misfits(block["type"] == "text", delta, block)
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
@@ -140,13 +140,13 @@ class AnswerAssembler:
         owner, source, target = _BLOCK_TYPE_AND_KEYS_BY_DELTA[delta.type]
         self._raise_if_delta_misfits(block["type"] == owner, delta, block)
         text = getattr(delta, source)
-        self._parts.setdefault(target, []).append(text)
+        self._text_parts_by_key.setdefault(target, []).append(text)
         if target not in _SHOWN_TEXT_KEYS:
             return None
-        text = self._half + text
-        self._half = text[-1:] if _FIRST_SURROGATE <= text[-1:] < _SECOND_SURROGATE else ""
-        shown = join_surrogates(text.removesuffix(self._half))
-        return self._make_delta(block["type"], shown, at) if shown or not self._half else None
+        text = self._first_half_of_surrogate + text
+        self._first_half_of_surrogate = text[-1:] if _FIRST_SURROGATE <= text[-1:] < _SECOND_SURROGATE else ""
+        shown = join_surrogates(text.removesuffix(self._first_half_of_surrogate))
+        return self._make_delta(block["type"], shown, at) if shown or not self._first_half_of_surrogate else None
 
     @staticmethod
     def _make_delta(kind: str, text: str, at: float) -> AnswerDelta:
@@ -155,42 +155,42 @@ class AnswerAssembler:
 
     def _end_block(self, event: Any, at: float) -> AnswerDelta | None:
         block = self._current_block(event)
-        self._open = None
-        for key, parts in self._parts.items():
+        self._open_block = None
+        for key, parts in self._text_parts_by_key.items():
             block[key] = (block.get(key) or "") + "".join(parts)
-        if written := join_surrogates("".join(self._input)):
+        if written := join_surrogates("".join(self._input_json_parts)):
             try:
                 block["input"] = _parse_tool_input(written)
             except ValueError:
-                self._unreadable = block
+                self._block_with_invalid_input = block
         block.update(join_all_surrogates(block))
-        rest, self._half = self._half, ""
+        rest, self._first_half_of_surrogate = self._first_half_of_surrogate, ""
         return self._make_delta(block["type"], join_surrogates(rest), at) if rest else None
 
     def _add_message_delta(self, event: Any, at: float) -> None:
-        if self._open is not None:
+        if self._open_block is not None:
             raise BrokenAnswerError(f"message_delta came inside block {self._next_block_index}")
         self._stop_reason = event.delta.stop_reason or self._stop_reason
         self.usage = self.usage.with_delta(_to_json(getattr(event, "usage", None)))
 
     def _end_message(self, event: Any, at: float) -> None:
-        if self._open is not None or self._stop_reason is None:
+        if self._open_block is not None or self._stop_reason is None:
             raise BrokenAnswerError(
-                "message_stop came before " + ("content_block_stop" if self._open else "a stop_reason")
+                "message_stop came before " + ("content_block_stop" if self._open_block else "a stop_reason")
             )
-        broken = self._unreadable
+        broken = self._block_with_invalid_input
         if broken is not None and (self._stop_reason not in TRUNCATING_STOP_REASONS or broken is not self._blocks[-1]):
             raise BrokenAnswerError(f"the input of {broken['type']} {broken['id']} is not a JSON object")
-        self.complete = True
+        self.is_complete = True
 
     @property
     def _next_block_index(self) -> int:
-        return len(self._blocks) - (self._open is not None)
+        return len(self._blocks) - (self._open_block is not None)
 
     def _current_block(self, event: Any) -> dict[str, Any]:
-        if self._open is None or event.index != self._next_block_index:
+        if self._open_block is None or event.index != self._next_block_index:
             raise BrokenAnswerError(f"{event.type} {event.index} came without its block")
-        return self._open
+        return self._open_block
 
     @staticmethod
     def _raise_if_delta_misfits(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:

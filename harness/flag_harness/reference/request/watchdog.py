@@ -73,18 +73,18 @@ class SilenceWatchdog:
 
     def __init__(self, clock: Clock, silence: float) -> None:
         self._clock, self._silence = clock, silence
-        self._waited = 0.0
+        self._waited_seconds = 0.0
 
     async def wait_for(self, waiting: Awaitable[T]) -> T:
         """Await `waiting` and return its result. Raise `SilentAnswerError` if the waits since `reset` take too long."""
         started = self._clock.now()
         try:
-            result = await await_with_timeout(self._clock, self._silence - self._waited, waiting)
+            result = await await_with_timeout(self._clock, self._silence - self._waited_seconds, waiting)
         except WaitTimeoutError:
             raise SilentAnswerError(f"nothing but pings came for {self._silence:g} s") from None
-        self._waited += self._clock.now() - started
+        self._waited_seconds += self._clock.now() - started
         return result
 
     def reset(self) -> None:
         """Start counting from 0 again, after an event that is not a ping."""
-        self._waited = 0.0
+        self._waited_seconds = 0.0

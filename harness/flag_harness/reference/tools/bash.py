@@ -65,7 +65,7 @@ class BashTool:
 
     `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
     `output_limit` in bytes of each stream. If `allowed` is given, a command that is not in it raises `CommandRefused`,
-    and `refused` keeps the error. Commands have no standard input. When a command ends, the processes that it started
+    and `refusals` keeps the error. Commands have no standard input. When a command ends, the processes that it started
     in the background are killed, unless they left its process group (`setsid`). No command can read the environment or
     the memory of this process or its parents, as far as `confinement` says. `close` removes the temporary files;
     garbage collection calls it too.
@@ -90,13 +90,13 @@ class BashTool:
         allowed: Container[str] | None = None,
         environ: Mapping[str, str],
     ) -> None:
-        self.refused: CommandRefused | None = None
+        self.refusals: CommandRefused | None = None
         self._timeout, self._output_limit, self._allowed = timeout, output_limit, allowed
-        self._own = Path(tempfile.mkdtemp(prefix="flag-harness-bash-"))
-        self.close = weakref.finalize(self, shutil.rmtree, self._own, ignore_errors=True)
-        self.directory = (directory or self._own / "work").absolute()
-        self._state = self._own / "state"
-        self._temporary = self._own / "tmp"
+        self._private_folder = Path(tempfile.mkdtemp(prefix="flag-harness-bash-"))
+        self.close = weakref.finalize(self, shutil.rmtree, self._private_folder, ignore_errors=True)
+        self.directory = (directory or self._private_folder / "work").absolute()
+        self._state_file = self._private_folder / "state"
+        self._temporary_folder = self._private_folder / "tmp"
         if directory is None:
             self._make_directories()
         self._environ = {
@@ -105,8 +105,8 @@ class BashTool:
             "TERM": "dumb",
             **{name: environ[name] for name in VARIABLES_VISIBLE_TO_COMMANDS if name in environ},
             "HOME": str(self.directory),
-            "TMPDIR": str(self._temporary),
-            "HARNESS_STATE": str(self._state),
+            "TMPDIR": str(self._temporary_folder),
+            "HARNESS_STATE": str(self._state_file),
         }
 
     async def aclose(self) -> None:
@@ -120,18 +120,18 @@ class BashTool:
         """
         self._make_directories()
         if arguments.get("restart"):
-            self._state.unlink(missing_ok=True)
+            self._state_file.unlink(missing_ok=True)
             return "bash has been restarted"
         command = arguments["command"]
         if self._allowed is not None and command not in self._allowed:
-            self.refused = CommandRefused(_refusal_message(command, self._allowed))
-            raise self.refused
+            self.refusals = CommandRefused(_refusal_message(command, self._allowed))
+            raise self.refusals
         return await self._run_command(command)
 
     def _make_directories(self) -> None:
         """Make the working and temporary directories, also again after a command has removed them."""
         if self.close.alive:
-            for directory in (self.directory, self._temporary):
+            for directory in (self.directory, self._temporary_folder):
                 directory.mkdir(parents=True, exist_ok=True)
 
     async def _run_command(self, command: str) -> str:
@@ -139,7 +139,7 @@ class BashTool:
         try:
             await asyncio.wait({starting})  # not cancelled with this task: a process may run before it is known here
             process = starting.result()
-            finished, _ = await asyncio.wait({process.exited}, timeout=self._timeout)
+            finished, _ = await asyncio.wait({process.exit_future}, timeout=self._timeout)
         finally:
             await _kill_once_started(starting)
         if not finished:

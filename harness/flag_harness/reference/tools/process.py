@@ -17,7 +17,7 @@ _PIPE_CLOSING_SECONDS = 1.0
 
 
 class ConfinedProcess:
-    """A process in a process group of its own. The future `exited` is done when the process has ended.
+    """A process in a process group of its own. The future `exit_future` is done when the process has ended.
 
     Its standard input closes once the process is confined, so the program must wait for that before it starts work.
     """
@@ -26,8 +26,8 @@ class ConfinedProcess:
         self._process = process
         self._output = (_OutputBuffer(output_limit), _OutputBuffer(output_limit))
         self._pipes: list[asyncio.ReadTransport] = []
-        self.exited: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._closed, self._open_pipes = asyncio.Event(), len(self._output)
+        self.exit_future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._is_closed, self._open_pipes = asyncio.Event(), len(self._output)
         self._watch_exit()
 
     @classmethod
@@ -67,33 +67,35 @@ class ConfinedProcess:
         """Kill the process and its process group, and wait for its pipes to close."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
-        await asyncio.wait({self.exited})
+        await asyncio.wait({self.exit_future})
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._closed.wait(), _PIPE_CLOSING_SECONDS)
+            await asyncio.wait_for(self._is_closed.wait(), _PIPE_CLOSING_SECONDS)
         for pipe in self._pipes:
             pipe.close()
 
     def _watch_exit(self) -> None:
-        """Make `exited` done when the process ends. A thread waits if the system has no process descriptors."""
+        """Make `exit_future` done when the process ends. A thread waits if the system has no process descriptors."""
         loop = asyncio.get_running_loop()
         try:
             descriptor = os.pidfd_open(self._process.pid)
         except (AttributeError, OSError):
-            loop.run_in_executor(None, self._process.wait).add_done_callback(lambda _: self.exited.set_result(None))
+            loop.run_in_executor(None, self._process.wait).add_done_callback(
+                lambda _: self.exit_future.set_result(None)
+            )
             return
 
         def note_exit() -> None:
             loop.remove_reader(descriptor)
             os.close(descriptor)
             self._process.wait()
-            self.exited.set_result(None)
+            self.exit_future.set_result(None)
 
         loop.add_reader(descriptor, note_exit)
 
     def _note_pipe_end(self) -> None:
         self._open_pipes -= 1
         if not self._open_pipes:
-            self._closed.set()
+            self._is_closed.set()
 
 
 class _PipeReader(asyncio.Protocol):
@@ -117,25 +119,25 @@ class _OutputBuffer:
     """Keeps at most `limit` bytes of a stream: its beginning and its end. Bytes in the middle are dropped."""
 
     def __init__(self, limit: int) -> None:
-        self._half = limit // 2
-        self._head, self._tail, self._left_out = bytearray(), bytearray(), 0
+        self._half_limit = limit // 2
+        self._head, self._tail, self._dropped_byte_count = bytearray(), bytearray(), 0
 
     def append(self, data: bytes) -> None:
         """Keep `data`, and drop bytes from the middle if the limit is exceeded."""
-        room = self._half - len(self._head)
+        room = self._half_limit - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]
-        if (excess := len(self._tail) - self._half) > 0:
-            self._left_out += excess
+        if (excess := len(self._tail) - self._half_limit) > 0:
+            self._dropped_byte_count += excess
             del self._tail[:excess]
 
     def text(self) -> str:
         """Return the kept bytes as text, with U+FFFD for invalid bytes, and a note about dropped bytes."""
-        if not self._left_out:
+        if not self._dropped_byte_count:
             return bytes(self._head + self._tail).decode("utf-8", "replace")
         head = codecs.getincrementaldecoder("utf-8")("replace").decode(bytes(self._head))
         tail = bytes(self._tail[_first_character_start(self._tail) :]).decode("utf-8", "replace")
-        return f"{head}\n[{self._left_out} bytes left out]\n{tail}"
+        return f"{head}\n[{self._dropped_byte_count} bytes left out]\n{tail}"
 
 
 def _first_character_start(data: bytes | bytearray) -> int:

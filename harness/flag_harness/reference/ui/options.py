@@ -14,15 +14,15 @@ UpstreamName: TypeAlias = Literal["simulator", "cassette", "live"]
 class UiOptions(msgspec.Struct, frozen=True):
     """The upstream that answers the chat, and the folder of its sessions.
 
-    `file` is the scenario of the simulator, or the cassette. If `asks` is true, the chat starts with "ask before
-    running a tool" switched on. An empty `model` stands for the default one. `faults` are written as in
+    `file` is the scenario of the simulator, or the cassette. If `asks_before_tools` is true, the chat starts with "ask
+    before running a tool" switched on. An empty `model` stands for the default one. `faults` are written as in
     `flag-harness serve --fault`; each session has its own.
     """
 
     upstream: UpstreamName = "simulator"
     file: str = ""
     folder: str = "sessions"
-    asks: bool = True
+    asks_before_tools: bool = True
     model: str = ""
     faults: tuple[str, ...] = ()
 

@@ -15,7 +15,7 @@ from flag_harness.analysis.blame import (
 from flag_harness.analysis.conjunctions import Conjunction, FlagLiteral
 from flag_harness.analysis.matrix_runs import (
     EXPECTED_FAILURE,
-    NO_CASSETTE,
+    NO_CASSETTE_REASON,
     TEST_NOT_RECORDED,
     TEST_SKIPPED,
     UNEXPECTED_PASS,
@@ -166,7 +166,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "test": node_id_of_all_combinations(row.case, row.combination),
         "row": indices,
         "has_passed": row.outcome in ("passed", "xpassed"),
-        "exclusion_reason": NO_CASSETTE if row.outcome == "skipped" else row.excluded_from_effects,
+        "exclusion_reason": NO_CASSETTE_REASON if row.outcome == "skipped" else row.excluded_from_effects,
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
         "other_cause": _cause_other_than_flags(row),

@@ -15,7 +15,7 @@ RunPair: TypeAlias = tuple[RunRow, RunRow]
 MAX_LEFT_OUT_TESTS = 4
 """The most tests that a line lists with their numbers of left-out pairs. Further tests are counted."""
 _OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "skipped", "xfailed")
-_REASONS = {
+_REASON_BY_OUTCOME = {
     "failed": "a run of the pair failed",
     "inconclusive": "a run of the pair is inconclusive",
     "skipped": "a run of the pair was skipped",
@@ -78,7 +78,7 @@ def _reason_to_leave_out(pair: RunPair) -> str:
     outcomes = {row.outcome for row in pair}
     for outcome in _OUTCOMES_WORST_FIRST:
         if outcome in outcomes:
-            return _REASONS[outcome]
+            return _REASON_BY_OUTCOME[outcome]
     if excluded := [row.excluded_from_effects for row in pair if row.excluded_from_effects]:
         return f"the test says: {excluded[0]}"
     return "the simulator answered one run of the pair alone"

@@ -10,11 +10,11 @@ from flag_harness.flag import nearest_name_hint
 from flag_harness.sweep.judge.observation import ObservedToolCall
 from flag_harness.sweep.judge.tools import TOOL_ERROR_MESSAGE
 
-SLOW_SECONDS = 1200.0
+SLOW_TOOL_SECONDS = 1200.0
 """How long a slow tool takes."""
-LATE_SECONDS = 1.0
+LATE_TOOL_EXTRA_SECONDS = 1.0
 """How much later a tool answers than the other tools of the same answer."""
-LONG_RESULT = "All of it, word for word. " * 200_000
+LONG_TOOL_RESULT = "All of it, word for word. " * 200_000
 """About five million characters, which fit into no context window."""
 
 EditResult: TypeAlias = Callable[[Any], Any]
@@ -49,7 +49,7 @@ class ToolTroubleKind:
     @property
     def needs_parallel_calls(self) -> bool:
         """Whether the trouble is applied only to one of several calls of the same answer."""
-        return self.delay_seconds == LATE_SECONDS
+        return self.delay_seconds == LATE_TOOL_EXTRA_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _return_long_text(value: Any) -> Any:
     The text may be inside a list, a block or an MCP result.
     """
     if isinstance(value, str):
-        return LONG_RESULT
+        return LONG_TOOL_RESULT
     if isinstance(value, (list, tuple)):
         return next(_lengthen_one_item(value), value)
     for name in ("text", "content"):
@@ -167,9 +167,9 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
         ToolTroubleKind(
             "tool_returns_megabytes", "the tool returns a text of five million characters", _return_long_text
         ),
-        ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", delay_seconds=SLOW_SECONDS),
+        ToolTroubleKind("tool_is_slow", "the tool takes 20 minutes", delay_seconds=SLOW_TOOL_SECONDS),
         ToolTroubleKind(
-            "tool_answers_late", "the first of several parallel calls ends last", delay_seconds=LATE_SECONDS
+            "tool_answers_late", "the first of several parallel calls ends last", delay_seconds=LATE_TOOL_EXTRA_SECONDS
         ),
         ToolTroubleKind("cancelled_in_tool", "the user cancels the turn while the tool runs", cancels_turn=True),
     )

@@ -30,8 +30,8 @@ _TRANSPARENT_DECORATORS = frozenset(
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _MAIN_NAMES = ("main", "cli")
 _ARGV_NAMES = ("argv", "args", "arguments")
-_EXITS = ("exit", "quit", "SystemExit")
-_RANK_OF_OPTIONS = 12
+_EXIT_FUNCTION_NAMES = ("exit", "quit", "SystemExit")
+_EXTRA_RANK_OF_FLAG_OPTIONS = 12
 """How much likelier a program with flags among its options is tested: only through it do these flags matter."""
 
 
@@ -48,14 +48,16 @@ def find_agents(
     module does with the agents of a framework, and `classes` has the classes of the project by name.
     """
     functions = dict(_functions_by_name(tree))
-    calling = _find_calling_functions(functions, framework.runs)
+    calling = _find_calling_functions(functions, framework.run_expressions)
     called = {
         callee
         for name in calling
         for callee in _names_of_mentioned_functions(functions[name], functions)
         if callee != name
     }
-    run = [node for node in tree.body if not _is_definition(node) and _calls_api(node, calling, framework.runs)]
+    run = [
+        node for node in tree.body if not _is_definition(node) and _calls_api(node, calling, framework.run_expressions)
+    ]
     sends_if_imported = not all(map(is_main_guard, run))
     command = find_command(tree)
     options = find_option_flags(tree, path) if command is None else find_command_flags(command, path)
@@ -81,7 +83,7 @@ def _find_programs(
     if main is not None and (agent := _make_main(main.name, main, arguments, options, path)) is not None:
         yield agent
     if is_started and arguments is not None:
-        rank = 1 + _RANK_OF_OPTIONS * bool(options) - side_folder_penalty(path)
+        rank = 1 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
         yield FoundAgent(path, "", arguments, "program", False, 1, rank, options=options)
 
 
@@ -137,11 +139,11 @@ def _make_main(
     That is so if it exits, or reads `sys.argv` and has no options to test.
     """
     takes_argv = _takes_argv(node)
-    exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXITS for one in ast.walk(node))
+    exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXIT_FUNCTION_NAMES for one in ast.walk(node))
     if exits or not (takes_argv or (options and not node.args.args)):
         return None
     kind = "async main" if isinstance(node, ast.AsyncFunctionDef) else "main"
-    rank = 2 + _RANK_OF_OPTIONS * bool(options) - side_folder_penalty(path)
+    rank = 2 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
     call = UNKNOWN_ARGUMENT if arguments is None else arguments
     agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, options=options, takes_argv=takes_argv)
     if arguments is None:
@@ -161,7 +163,7 @@ def _make_agent(
         node.args, clients, skip_first=class_node is not None and "staticmethod" not in decorators
     )
     created = _guess_constructor_arguments(class_node, is_prompted_later=PROMPT_ARGUMENT in arguments.text)
-    unknown = [*(f"{owner}({one})" for one in created.unknown), *arguments.unknown]
+    unknown = [*(f"{owner}({one})" for one in created.unknown_parameters), *arguments.unknown_parameters]
     texts = arguments.text
     if method.startswith("on_") and not unknown:
         unknown, texts = ["the event that it handles"], UNKNOWN_ARGUMENT
@@ -174,7 +176,7 @@ def _make_agent(
     rank = (
         4
         + 4 * is_entry
-        + 2 * arguments.prompts
+        + 2 * arguments.prompt_rank
         - 3 * bool(decorators - _TRANSPARENT_DECORATORS)
         - side_folder_penalty(path)
     )

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.inert_reasons import decorator_name
-from flag_harness.cli.init.reading.programs import PROMPT_NAME
+from flag_harness.cli.init.reading.programs import PROMPT_NAME_PATTERN
 
 UNKNOWN_ARGUMENT = "..."
 """Stands for an argument that cannot be guessed, in a test that a person completes."""
@@ -17,13 +17,13 @@ _MAX_UNTYPED_PARAMETERS = 2
 """A function with more parameters without a known type takes something else than prompts."""
 _MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
 _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
-_NON_PROMPT_NAMES = re.compile(
+_NON_PROMPT_NAME_PATTERN = re.compile(
     r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
     r"|interaction|item|logger|member|node|options|params|payload|registry|repository|request|response|session|settings"
     r"|state|store|tool(_use)?s?|update|user|ws|websocket)$"
 )
 """Parameters without a type that are no prompts."""
-_NON_PROMPT_TEXT_NAMES = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
+_NON_PROMPT_TEXT_NAME_PATTERN = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
 """Names of text parameters that are no prompts."""
 _ARGUMENT_BY_TYPE = {"bool": "False", "int": "3", "float": "1.0"}
 
@@ -35,13 +35,13 @@ class CallArguments:
     Attributes:
         text: the arguments as code, with `...` for those that cannot be guessed.
         needs_client: True if `text` uses a variable `client`.
-        prompts: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
+        prompt_rank: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
     """
 
     text: str
     needs_client: bool
-    prompts: int
-    unknown: tuple[str, ...]
+    prompt_rank: int
+    unknown_parameters: tuple[str, ...]
 
 
 def guess_call_arguments(
@@ -59,7 +59,7 @@ def guess_call_arguments(
     ]
     guesses = {one.arg: "client" if one.arg in clients else _guess_argument(one) for one in (*required, *keyword_only)}
     prompts = [name for name, text in guesses.items() if text == PROMPT_ARGUMENT]
-    rank = min(len(prompts), 1) + any(map(PROMPT_NAME.search, prompts))
+    rank = min(len(prompts), 1) + any(map(PROMPT_NAME_PATTERN.search, prompts))
     guesses.update(
         dict.fromkeys(prompts)
         if len(prompts) > _MAX_UNTYPED_PARAMETERS
@@ -84,7 +84,7 @@ def _distinct_arguments(
     A list of messages is likelier than a parameter that has no name of a prompt; so is a later call.
     """
     lists = [name for name, text in guesses.items() if text == _MESSAGES_ARGUMENT]
-    named = sorted(filter(PROMPT_NAME.search, prompts), key=lambda name: "system" in name)
+    named = sorted(filter(PROMPT_NAME_PATTERN.search, prompts), key=lambda name: "system" in name)
     likeliest = "" if is_prompted_later else next(iter([*named, *lists, *prompts]), "")
     return {name: f'"test-{name}"' for name in prompts if name != likeliest}
 
@@ -105,8 +105,8 @@ def _guess_argument(parameter: ast.arg) -> str | None:
         return '"claude-haiku-4-5"'
     if annotation in _ARGUMENT_BY_TYPE:
         return "1024" if "tokens" in name else _ARGUMENT_BY_TYPE[annotation]
-    is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAMES.search(name)
-    return PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAMES.search(name)) else None
+    is_text = annotation in ("", "str", "str | None") and not _NON_PROMPT_TEXT_NAME_PATTERN.search(name)
+    return PROMPT_ARGUMENT if is_text and (annotation or not _NON_PROMPT_NAME_PATTERN.search(name)) else None
 
 
 def _is_list_without_messages(annotation: str, name: str) -> bool:

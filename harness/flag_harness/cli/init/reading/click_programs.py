@@ -8,7 +8,7 @@ from typing import TypeAlias
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 from flag_harness.analysis.code.python_flags import called_function_name
 from flag_harness.analysis.code.syntax import string_literal
-from flag_harness.cli.init.reading.programs import NOT_A_FLAG_OPTION, PROMPT_NAME
+from flag_harness.cli.init.reading.programs import NON_FLAG_OPTION_PATTERN, PROMPT_NAME_PATTERN
 
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -56,7 +56,7 @@ def command_arguments(command: _Function) -> str | None:
     """Return the arguments that give a command a prompt, as code; None if it requires others."""
     words: list[str] = []
     for one in _parameters(command):
-        is_prompt = one.is_text and bool(PROMPT_NAME.search(one.name))
+        is_prompt = one.is_text and bool(PROMPT_NAME_PATTERN.search(one.name))
         if one.is_required and not is_prompt:
             return None
         if is_prompt and (one.is_required or not one.names):
@@ -69,7 +69,7 @@ def find_command_flags(command: _Function, path: str) -> tuple[DetectedFlag, ...
     flags = []
     for one in _parameters(command):
         on, _, off = _longest_option(one).partition("/")
-        if one.is_switch and on and not NOT_A_FLAG_OPTION.match(one.name):
+        if one.is_switch and on and not NON_FLAG_OPTION_PATTERN.match(one.name):
             flags.append(DetectedFlag(one.name, "option", on, on, off or None, one.is_on, f"{path}:{one.line}"))
     return tuple(flags)
 

@@ -19,7 +19,7 @@ class FoundAgent:
             function that reads the arguments of a command line.
         needs_client: True if `call` uses a variable `client`.
         line: the line of the definition.
-        rank: how likely it is the function that users call; the agent with the highest rank is tested.
+        likelihood_rank: how likely it is the function that users call; the agent with the highest rank is tested.
         has_answer: False for a function that returns nothing.
         folder: the folder that must be on `sys.path` to import the module, relative to the repository.
         module: the name to import the module by.
@@ -34,7 +34,7 @@ class FoundAgent:
     kind: str
     needs_client: bool
     line: int
-    rank: int
+    likelihood_rank: int
     has_answer: bool = True
     folder: str = "."
     module: str = ""
@@ -50,12 +50,12 @@ class UncallableFunction:
     Attributes:
         agent: the function, with a call in which `...` stands for what cannot be guessed.
         name: the function, or the class and the method.
-        unknown: the parameters that nobody can guess, or what else is in the way.
+        unknown_parameters: the parameters that nobody can guess, or what else is in the way.
     """
 
     agent: FoundAgent
     name: str
-    unknown: str
+    unknown_parameters: str
 
     @property
     def place(self) -> str:

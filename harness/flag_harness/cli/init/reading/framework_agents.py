@@ -8,11 +8,11 @@ from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunc
 from flag_harness.cli.init.reading.frameworks import FrameworkModule, maker_name
 from flag_harness.cli.init.reading.side_folders import side_folder_penalty
 
-_MESSAGES = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
-_THREAD = ', {"configurable": {"thread_id": "1"}}'
+_MESSAGES_ARGUMENT = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
+_THREAD_ARGUMENT = ', {"configurable": {"thread_id": "1"}}'
 """Names the conversation, for an agent that keeps its messages."""
 _MAKERS_OF_LANGCHAIN_AGENTS = ("create_agent", "create_react_agent", "create_deep_agent")
-_RANK = 3
+_RANK_OF_MODULE_AGENT = 3
 """An agent that a module keeps is less likely what users call than a function that runs it."""
 
 
@@ -26,7 +26,7 @@ def find_module_agents(
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         name = str(getattr(targets[0], "id", "")) if isinstance(node, (ast.Assign, ast.AnnAssign)) else ""
-        maker = module.makers.get(name)
+        maker = module.maker_calls.get(name)
         if maker is None or not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
             continue
         if (found := _run_arguments(maker, node.value, classes)) is None:
@@ -34,7 +34,9 @@ def find_module_agents(
         method, arguments, unknown = found
         call = f"{name}.{method}({arguments})"
         kind = "async" if method == "ainvoke" else "plain"
-        agent = FoundAgent(path, name, call, kind, False, node.lineno, _RANK - side_folder_penalty(path))
+        agent = FoundAgent(
+            path, name, call, kind, False, node.lineno, _RANK_OF_MODULE_AGENT - side_folder_penalty(path)
+        )
         yield UncallableFunction(agent, name, unknown) if unknown else agent
 
 
@@ -47,19 +49,19 @@ def _run_arguments(
     """
     name = maker_name(maker)
     keywords = {word.arg: word.value for call in (maker, value) for word in getattr(call, "keywords", ())}
-    thread = _THREAD if "checkpointer" in keywords else ""
+    thread = _THREAD_ARGUMENT if "checkpointer" in keywords else ""
     if name == "Agent":
         if "deps_type" in keywords:
             unknown = f"deps, of the type {ast.unparse(keywords['deps_type'])}"
             return "run_sync", f"{PROMPT_ARGUMENT}, deps={UNKNOWN_ARGUMENT}", unknown
         return "run_sync", PROMPT_ARGUMENT, ""
     if name in _MAKERS_OF_LANGCHAIN_AGENTS:
-        return "invoke", f"{_MESSAGES}{thread}", ""
+        return "invoke", f"{_MESSAGES_ARGUMENT}{thread}", ""
     if name != "StateGraph" or ".compile(" not in ast.unparse(value):
         return None
     state = ast.unparse(maker.args[0]) if maker.args else ""
     if _has_messages(state, classes):
-        return "ainvoke", f"{_MESSAGES}{thread}", ""
+        return "ainvoke", f"{_MESSAGES_ARGUMENT}{thread}", ""
     return "ainvoke", f"{UNKNOWN_ARGUMENT}{thread}", f"the {state or 'state'} that the graph begins with"
 
 

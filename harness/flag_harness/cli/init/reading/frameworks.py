@@ -7,25 +7,27 @@ from dataclasses import dataclass, field
 
 from flag_harness.analysis.code.syntax import string_constants
 
-_FRAMEWORKS = re.compile(r"^(pydantic_ai|langchain\w*|langgraph\w*|deepagents|litellm)(\.|$)")
-_MAKERS = frozenset(
+_FRAMEWORK_MODULE_PATTERN = re.compile(r"^(pydantic_ai|langchain\w*|langgraph\w*|deepagents|litellm)(\.|$)")
+_AGENT_MAKER_NAMES = frozenset(
     {
         *("Agent", "ChatAnthropic", "ChatLiteLLM", "init_chat_model", "create_agent", "create_react_agent"),
         *("create_deep_agent", "create_tool_calling_agent", "StateGraph"),
     }
 )
 """The functions and classes that make an agent, or a model that is called."""
-_RUN_METHODS = frozenset(
+_RUN_METHOD_NAMES = frozenset(
     {
         *("run", "run_sync", "run_stream", "run_stream_sync", "run_stream_events", "iter"),  # pydantic-ai
         *("invoke", "ainvoke", "stream", "astream", "astream_events", "batch", "abatch"),  # LangChain
     }
 )
-_LITELLM_FUNCTIONS = ("completion", "acompletion")
+_LITELLM_FUNCTION_NAMES = ("completion", "acompletion")
 _MODEL_KEYWORDS = ("model", "llm", "model_provider")
-_ANTHROPIC = re.compile(r"anthropic|claude", re.IGNORECASE)
-_OTHER_MODEL = re.compile(r"openai|gpt|gemini|google|groq|mistral|ollama|cohere|deepseek|bedrock|vertex", re.IGNORECASE)
-_MAX_PASSES = 3
+_ANTHROPIC_NAME_PATTERN = re.compile(r"anthropic|claude", re.IGNORECASE)
+_OTHER_PROVIDER_NAME_PATTERN = re.compile(
+    r"openai|gpt|gemini|google|groq|mistral|ollama|cohere|deepseek|bedrock|vertex", re.IGNORECASE
+)
+_MAX_IMPORT_PASSES = 3
 """Through how many modules, variables and functions an agent is followed."""
 
 
@@ -34,12 +36,12 @@ class FrameworkModule:
     """What a module does with the agents of a framework.
 
     Attributes:
-        runs: the expressions that run an agent, such as `agent.run_sync`.
-        makers: the calls that make an agent, by the names of the variables, attributes and functions that give it.
+        run_expressions: the expressions that run an agent, such as `agent.run_sync`.
+        maker_calls: the calls that make an agent, by the names of the variables, attributes and functions that give it.
     """
 
-    runs: frozenset[ast.AST] = frozenset()
-    makers: Mapping[str, ast.Call] = field(default_factory=dict)
+    run_expressions: frozenset[ast.AST] = frozenset()
+    maker_calls: Mapping[str, ast.Call] = field(default_factory=dict)
 
 
 NO_FRAMEWORK = FrameworkModule()
@@ -49,19 +51,21 @@ NO_FRAMEWORK = FrameworkModule()
 def read_frameworks(trees: Mapping[str, ast.Module]) -> dict[str, FrameworkModule]:
     """Return what the modules that make or run agents do with them, by path. Agents of other models are left out."""
     imports = {path: dict(_imported_names(tree)) for path, tree in trees.items()}
-    if not any(_FRAMEWORKS.match(name) for names in imports.values() for name in names.values()):
+    if not any(_FRAMEWORK_MODULE_PATTERN.match(name) for names in imports.values() for name in names.values()):
         return {}
     makers: dict[str, dict[str, ast.Call]] = {}
-    for _ in range(_MAX_PASSES):
+    for _ in range(_MAX_IMPORT_PASSES):
         shared = {name: call for found in makers.values() for name, call in found.items()}
         for path, tree in trees.items():
-            inherited = {name: shared[last] for name, full in imports[path].items() if (last := _last(full)) in shared}
+            inherited = {
+                name: shared[last] for name, full in imports[path].items() if (last := _last_name_part(full)) in shared
+            }
             makers[path] = _find_makers(tree, imports[path], {**inherited, **makers.get(path, {})})
     modules = {
         path: FrameworkModule(frozenset(_find_runs(tree, imports[path], makers[path])), makers[path])
         for path, tree in trees.items()
     }
-    used = {path: module for path, module in modules.items() if module.runs or module.makers}
+    used = {path: module for path, module in modules.items() if module.run_expressions or module.maker_calls}
     return used if used and any(map(_names_anthropic, trees.values())) else {}
 
 
@@ -80,7 +84,7 @@ def _imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
             yield from ((one.asname or one.name.partition(".")[0], one.name) for one in node.names)
 
 
-def _last(name: str) -> str:
+def _last_name_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
@@ -108,7 +112,7 @@ def _find_maker(node: ast.AST, imports: Mapping[str, str], makers: Mapping[str, 
     if isinstance(node, ast.Call):
         if _is_maker(node, imports):
             return node
-        if isinstance(node.func, ast.Attribute) and node.func.attr in _RUN_METHODS:
+        if isinstance(node.func, ast.Attribute) and node.func.attr in _RUN_METHOD_NAMES:
             return None  # the answer of an agent
     elif isinstance(node, (ast.Name, ast.Attribute)):
         name = node.id if isinstance(node, ast.Name) else node.attr
@@ -122,20 +126,24 @@ def _is_maker(call: ast.Call, imports: Mapping[str, str]) -> bool:
     """Return whether a call makes an agent or a model of a framework, perhaps one of Anthropic."""
     first = next((one.id for one in ast.walk(call.func) if isinstance(one, ast.Name)), "")
     full = imports.get(first, "")
-    name = _last(full) if isinstance(call.func, ast.Name) else maker_name(call)
-    return bool(_FRAMEWORKS.match(full)) and name in _MAKERS and not _names_other_model(call)
+    name = _last_name_part(full) if isinstance(call.func, ast.Name) else maker_name(call)
+    return bool(_FRAMEWORK_MODULE_PATTERN.match(full)) and name in _AGENT_MAKER_NAMES and not _names_other_model(call)
 
 
 def _find_runs(tree: ast.Module, imports: Mapping[str, str], makers: Mapping[str, ast.Call]) -> Iterator[ast.AST]:
     """Yield the expressions that run an agent, or call a model through LiteLLM."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and node.attr in _RUN_METHODS:
+        if isinstance(node, ast.Attribute) and node.attr in _RUN_METHOD_NAMES:
             if _find_maker(node.value, imports, makers) is not None:
                 yield node
         elif isinstance(node, ast.Call):
             first = getattr(getattr(node.func, "value", node.func), "id", "")
             is_litellm = imports.get(first, "").startswith("litellm")
-            if is_litellm and _last(ast.unparse(node.func)) in _LITELLM_FUNCTIONS and not _names_other_model(node):
+            if (
+                is_litellm
+                and _last_name_part(ast.unparse(node.func)) in _LITELLM_FUNCTION_NAMES
+                and not _names_other_model(node)
+            ):
                 yield node
 
 
@@ -143,11 +151,11 @@ def _names_other_model(call: ast.Call) -> bool:
     """Return whether the model that a call names is not of Anthropic."""
     models = [*call.args[:1], *(one.value for one in call.keywords if one.arg in _MODEL_KEYWORDS)]
     text = " ".join(map(ast.unparse, models))
-    return bool(_OTHER_MODEL.search(text)) and not _ANTHROPIC.search(text)
+    return bool(_OTHER_PROVIDER_NAME_PATTERN.search(text)) and not _ANTHROPIC_NAME_PATTERN.search(text)
 
 
 def _names_anthropic(tree: ast.Module) -> bool:
     """Return whether a module names Anthropic or one of its models, outside comments and docstrings."""
-    return any(_ANTHROPIC.search(text) for _, text in string_constants(tree)) or any(
-        _ANTHROPIC.search(f"{name} {full}") for name, full in _imported_names(tree)
+    return any(_ANTHROPIC_NAME_PATTERN.search(text) for _, text in string_constants(tree)) or any(
+        _ANTHROPIC_NAME_PATTERN.search(f"{name} {full}") for name, full in _imported_names(tree)
     )

@@ -10,7 +10,7 @@ from flag_harness.analysis.code.python_flags import called_function_name
 from flag_harness.analysis.code.settings_classes import settings_fields
 
 _CACHING_DECORATORS = ("cache", "lru_cache")
-_NOT_IN_MODULE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
+_DEFERRED_CODE_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +51,10 @@ def find_flag_targets(
 def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
     """Yield the attributes that hold what a line of a module reads while it is imported."""
     for node in _module_statements(trees[path]):
-        if not _spans(node, line):
+        if not _contains_line(node, line):
             continue
         if name := _assigned_name(node):
-            if _is_kept_as_it_is(getattr(node, "value", None)):
+            if _is_flag_unchanged(getattr(node, "value", None)):
                 yield FlagTarget(path, "", name)
                 yield from _imported_copies(path, name, trees)
         elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
@@ -68,7 +68,7 @@ def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.stmt):
             yield node
-        if not isinstance(node, _NOT_IN_MODULE) and not is_main_guard(node):
+        if not isinstance(node, _DEFERRED_CODE_NODES) and not is_main_guard(node):
             yield from _module_statements(node)
 
 
@@ -80,7 +80,7 @@ def _targets_in_class(
     if not field and "dataclass" in {decorator_name(one) for one in node.decorator_list}:
         return
     for statement in node.body if not field else ():
-        if _spans(statement, line) and (name := _assigned_name(statement)):
+        if _contains_line(statement, line) and (name := _assigned_name(statement)):
             yield FlagTarget(path, node.name, name)
             return
     if attribute := field or _attribute_of_read(node, line):
@@ -90,7 +90,7 @@ def _targets_in_class(
 def _attribute_of_read(node: ast.AST, line: int) -> str:
     """Return the attribute to which a function assigns what it reads in a line, or the keyword that gets it."""
     for one in ast.walk(node):
-        if isinstance(one, ast.Assign) and _spans(one, line):
+        if isinstance(one, ast.Assign) and _contains_line(one, line):
             if getattr(getattr(one.targets[0], "value", None), "id", "") == "self":
                 return str(getattr(one.targets[0], "attr", ""))
         elif isinstance(one, ast.keyword) and one.arg and one.value.lineno <= line <= (one.value.end_lineno or 0):
@@ -105,16 +105,16 @@ def _objects_made_by(maker: str, trees: Mapping[str, ast.Module]) -> Iterator[tu
     """
     for path, tree in trees.items():
         for node in _module_statements(tree):
-            if (name := _assigned_name(node)) and _calls(getattr(node, "value", None), maker):
+            if (name := _assigned_name(node)) and _is_call_of_maker(getattr(node, "value", None), maker):
                 yield path, name
             elif isinstance(node, ast.FunctionDef) and not node.args.args:
                 is_cached = any(decorator_name(one) in _CACHING_DECORATORS for one in node.decorator_list)
                 returned = [one.value for one in ast.walk(node) if isinstance(one, ast.Return)]
-                if is_cached and any(_calls(one, maker) for one in returned):
+                if is_cached and any(_is_call_of_maker(one, maker) for one in returned):
                     yield path, f"{node.name}()"
 
 
-def _calls(node: ast.expr | None, maker: str) -> bool:
+def _is_call_of_maker(node: ast.expr | None, maker: str) -> bool:
     """Return whether an expression is `Maker(...)`, `module.Maker(...)` or `Maker.from_env(...)`."""
     return isinstance(node, ast.Call) and maker in ast.unparse(node.func).split(".")
 
@@ -134,7 +134,7 @@ def _assigned_name(node: ast.stmt) -> str:
     return str(getattr(targets[0], "id", "")) if len(targets) == 1 else ""
 
 
-def _is_kept_as_it_is(value: ast.expr | None) -> bool:
+def _is_flag_unchanged(value: ast.expr | None) -> bool:
     """Return whether a value that a flag goes into is that flag, and no object or text that is made with it."""
     parts = list(ast.walk(value)) if value is not None else []
     choices = [branch for one in parts if isinstance(one, ast.IfExp) for branch in (one.body, one.orelse)]
@@ -145,7 +145,7 @@ def _is_kept_as_it_is(value: ast.expr | None) -> bool:
     return not (makes_object or is_collection or is_text or has_words)
 
 
-def _spans(node: ast.stmt, line: int) -> bool:
+def _contains_line(node: ast.stmt, line: int) -> bool:
     return node.lineno <= line <= (node.end_lineno or node.lineno)
 
 

@@ -15,12 +15,12 @@ class ModuleImports:
     """What a module imports while it is imported.
 
     Attributes:
-        names: the dotted names of absolute imports.
-        relatives: the dots and the dotted name of each relative import.
+        absolute_names: the dotted names of absolute imports.
+        relative_imports: the dots and the dotted name of each relative import.
     """
 
-    names: tuple[str, ...]
-    relatives: tuple[tuple[int, str], ...]
+    absolute_names: tuple[str, ...]
+    relative_imports: tuple[tuple[int, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class ImportLocation:
     Attributes:
         folder: the folder that must be on `sys.path`, relative to the repository; `..` if the repository is a package.
         module: the name to import the module by.
-        missing: the first parts of the names that it imports and that cannot be found, sorted.
+        missing_modules: the first parts of the names that it imports and that cannot be found, sorted.
     """
 
     folder: str
     module: str
-    missing: tuple[str, ...]
+    missing_modules: tuple[str, ...]
 
 
 def read_imports(tree: ast.Module) -> ModuleImports:
@@ -60,7 +60,7 @@ def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImpo
     """
     file = PurePosixPath(path)
     usual = _conventional_folder(file)
-    levels = max((level for level, _ in modules[path].relatives), default=0)
+    levels = max((level for level, _ in modules[path].relative_imports), default=0)
     choices = []
     for folder in _possible_folders(file, root, modules):
         parts = (root.name, *file.parts) if folder == ".." else file.relative_to(folder).parts
@@ -102,12 +102,12 @@ def _missing_modules(path: str, folder: str, modules: Mapping[str, ModuleImports
         if current in seen:
             continue
         seen.add(current)
-        for name in modules[current].names:
+        for name in modules[current].absolute_names:
             if local := _files_run_by_import(folder, name, modules):
                 paths += local
             elif not _is_installed(name.partition(".")[0]) and not _is_namespace_package(folder, name, modules):
                 missing.add(name.partition(".")[0])
-        for level, name in modules[current].relatives:
+        for level, name in modules[current].relative_imports:
             package = PurePosixPath(current).parents[level - 1] if level <= len(PurePosixPath(current).parts) else None
             paths += _files_run_by_import(str(package), name, modules) if package is not None else []
     return missing

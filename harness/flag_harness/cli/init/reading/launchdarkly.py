@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from flag_harness.analysis.code.python_flags import called_function_name
 from flag_harness.cli.init.reading.arguments import client_of_api_call
 
-_MAKERS = frozenset({"set_config", "LDClient"})
+_CLIENT_MAKER_NAMES = frozenset({"set_config", "LDClient"})
 """The functions that make a client, or have it made."""
 
 
@@ -35,7 +35,9 @@ def _is_client_function(node: ast.FunctionDef) -> bool:
     if node.args.args or node.args.kwonlyargs:
         return False
     parts = list(ast.walk(node))
-    if not any(called_function_name(one) in _MAKERS for one in parts) or any(client_of_api_call(one) for one in parts):
+    if not any(called_function_name(one) in _CLIENT_MAKER_NAMES for one in parts) or any(
+        client_of_api_call(one) for one in parts
+    ):
         return False
     made = {
         ast.unparse(target)

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
 
-PROMPT_NAME = re.compile(r"prompt|question|query|message|text|task|input|goal|request|instruction|ask|^q$")
-_SWITCHES = ("store_true", "store_false", "BooleanOptionalAction")
-NOT_A_FLAG_OPTION = re.compile(
+PROMPT_NAME_PATTERN = re.compile(r"prompt|question|query|message|text|task|input|goal|request|instruction|ask|^q$")
+_SWITCH_ACTIONS = ("store_true", "store_false", "BooleanOptionalAction")
+NON_FLAG_OPTION_PATTERN = re.compile(
     r"^(verbose|debug|quiet|silent|version|help|dry_run|force|yes|interactive|repl|chat|json|raw|colou?r|no_colou?r|log\w*"
     r"|list\w*|test|watch|serve|save\w*|overwrite|print\w*|show\w*|profile)$"
 )
@@ -24,14 +24,14 @@ def program_arguments(tree: ast.Module) -> str | None:
     words: list[str] = []
     optional = ""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    if any(_method(call) == "add_subparsers" for call in calls):
+    if any(_method_name(call) == "add_subparsers" for call in calls):
         return None
-    options = [node for node in calls if _method(node) == "add_argument" and node.args]
+    options = [node for node in calls if _method_name(node) == "add_argument" and node.args]
     for call in options:
         names = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]
         name = max(names, key=len, default="")
         settings = {one.arg: getattr(one.value, "value", None) for one in call.keywords}
-        is_prompt = bool(PROMPT_NAME.search(name.strip("-").lower())) and "type" not in settings
+        is_prompt = bool(PROMPT_NAME_PATTERN.search(name.strip("-").lower())) and "type" not in settings
         is_option = name.startswith("-")
         is_required = settings.get("required") is True if is_option else settings.get("nargs") not in ("?", "*")
         if is_required and not is_prompt:
@@ -52,11 +52,13 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
     """
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     groups = set(_exclusive_groups(tree))
-    defaults = {word.arg: word.value for call in calls if _method(call) == "set_defaults" for word in call.keywords}
+    defaults = {
+        word.arg: word.value for call in calls if _method_name(call) == "set_defaults" for word in call.keywords
+    }
     flags: dict[str, DetectedFlag] = {}
     members: dict[str, list[str]] = {}
     for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
-        if _method(call) != "add_argument" or (flag := _parse_option(call, path)) is None:
+        if _method_name(call) != "add_argument" or (flag := _parse_option(call, path)) is None:
             continue
         known = flags.get(flag.name)
         group = str(getattr(getattr(call.func, "value", None), "id", ""))
@@ -75,7 +77,7 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
 def _exclusive_groups(tree: ast.Module) -> Iterator[str]:
     """Yield the variables that hold groups of options of which only one can be given."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign) and _method(node.value) == "add_mutually_exclusive_group":
+        if isinstance(node, ast.Assign) and _method_name(node.value) == "add_mutually_exclusive_group":
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
 
 
@@ -85,10 +87,10 @@ def _parse_option(call: ast.Call, path: str) -> DetectedFlag | None:
     kind = ast.unparse(words["action"]).rpartition(".")[2].strip("'") if "action" in words else ""
     names = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]
     option = next((name for name in names if name.startswith("--")), "")
-    if kind not in _SWITCHES or not option:
+    if kind not in _SWITCH_ACTIONS or not option:
         return None
     dest = str(getattr(words.get("dest"), "value", "")) or option.removeprefix("--").replace("-", "_")
-    if NOT_A_FLAG_OPTION.match(dest) or not dest.isidentifier():
+    if NON_FLAG_OPTION_PATTERN.match(dest) or not dest.isidentifier():
         return None
     default = getattr(words.get("default"), "value", kind == "store_false") is True
     on = option if kind != "store_false" else ""
@@ -96,6 +98,6 @@ def _parse_option(call: ast.Call, path: str) -> DetectedFlag | None:
     return DetectedFlag(dest, "option", option, on, off, default, f"{path}:{call.lineno}")
 
 
-def _method(node: ast.AST) -> str:
+def _method_name(node: ast.AST) -> str:
     """Return the name of the method that an expression calls, or an empty string."""
     return str(getattr(getattr(node, "func", None), "attr", ""))

@@ -6,12 +6,17 @@ from typing import Any
 
 from flag_harness.cli.init.reading.frameworks import maker_name
 
-_MAX_DEPTH = 4
+_MAX_CLASS_NESTING = 4
 """How deep a class may nest others, so that one which contains itself has an end."""
-_LISTS = ("list", "List", "Sequence", "set", "tuple")
-_MAPPINGS = ("dict", "Dict", "Mapping")
-_NUMBERS: dict[str, Any] = {"int": 1, "float": 1.0, "bool": False, "Decimal": 1.0}
-_DATES = {"date": "2026-01-31", "datetime": "2026-01-31T12:00:00Z", "time": "12:00:00", "UUID": f"{0:032x}"}
+_LIST_TYPE_NAMES = ("list", "List", "Sequence", "set", "tuple")
+_MAPPING_TYPE_NAMES = ("dict", "Dict", "Mapping")
+_SAMPLE_NUMBER_BY_TYPE: dict[str, Any] = {"int": 1, "float": 1.0, "bool": False, "Decimal": 1.0}
+_SAMPLE_TEXT_BY_TYPE = {
+    "date": "2026-01-31",
+    "datetime": "2026-01-31T12:00:00Z",
+    "time": "12:00:00",
+    "UUID": f"{0:032x}",
+}
 
 
 def find_structured_answers(
@@ -48,7 +53,7 @@ def _sample_object(
     """Return values for the fields that a class requires. The first text is taken from `texts`."""
     found: dict[str, Any] = {}
     for base in node.bases:
-        if (parent := classes.get(ast.unparse(base))) is not None and depth < _MAX_DEPTH:
+        if (parent := classes.get(ast.unparse(base))) is not None and depth < _MAX_CLASS_NESTING:
             found |= _sample_object(parent, classes, texts, depth + 1)
     for field in node.body:
         if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_required(field.value):
@@ -71,19 +76,19 @@ def _sample_value(node: ast.expr, classes: Mapping[str, ast.ClassDef], texts: li
         return _sample_value(node.left, classes, texts, depth)
     kind = ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rpartition(".")[2]
     inner = getattr(node, "slice", None)
-    if kind in _LISTS:
+    if kind in _LIST_TYPE_NAMES:
         return []
-    if kind in _MAPPINGS:
+    if kind in _MAPPING_TYPE_NAMES:
         return {}
     if kind == "Literal" and inner is not None:
         return next(one.value for one in ast.walk(inner) if isinstance(one, ast.Constant))
     if inner is not None:
         first = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
         return _sample_value(first, classes, texts, depth)
-    if (form := classes.get(kind)) is not None and depth < _MAX_DEPTH:
+    if (form := classes.get(kind)) is not None and depth < _MAX_CLASS_NESTING:
         return _first_member(form) or _sample_object(form, classes, texts, depth + 1)
-    if kind in _NUMBERS or kind in _DATES:
-        return _NUMBERS.get(kind, _DATES.get(kind))
+    if kind in _SAMPLE_NUMBER_BY_TYPE or kind in _SAMPLE_TEXT_BY_TYPE:
+        return _SAMPLE_NUMBER_BY_TYPE.get(kind, _SAMPLE_TEXT_BY_TYPE.get(kind))
     return texts.pop() if texts else "text"
 
 

@@ -34,7 +34,7 @@ class BaselineToolResults:
     """The tool results of one test's baseline, and how many of them were replayed in this call of the test function."""
 
     results: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
-    used: Counter[ToolCallKey] = field(default_factory=Counter)
+    used_counts: Counter[ToolCallKey] = field(default_factory=Counter)
     is_baseline: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -45,8 +45,8 @@ class BaselineToolResults:
         no result and this run is not the baseline. Calls in several threads get different results.
         """
         with self._lock:
-            known, index = self.results.get(key, []), self.used[key]
-            self.used[key] += 1
+            known, index = self.results.get(key, []), self.used_counts[key]
+            self.used_counts[key] += 1
         if self.is_baseline and index >= len(known):
             return None
         if known:

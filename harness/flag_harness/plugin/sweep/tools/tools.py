@@ -20,7 +20,7 @@ from flag_harness.plugin.sweep.tools.http import store_or_replay_responses
 from flag_harness.plugin.sweep.tools.results import BaselineToolResults, StoredToolResult, ToolCallKey
 from flag_harness.sweep.probe import ObservedToolRun, TrafficProbe
 from flag_harness.sweep.troubles import ToolTroubleError
-from flag_harness.sweep.troubles.tools import LATE_SECONDS
+from flag_harness.sweep.troubles.tools import LATE_TOOL_EXTRA_SECONDS
 from flag_harness.transports.scope import ApiScope
 
 RECORD, STUB = "record", "stub"
@@ -36,26 +36,26 @@ _CANCELLATION_CYCLES = 5
 class _ActiveToolCall:
     """One call of a tool.
 
-    `result` replaces running the tool; it is None if the tool runs. `keep` stores the tool's result. `run` observes the
-    call, and holds its trouble; it is None if nothing observes the call."""
+    `stored_result` replaces running the tool; it is None if the tool runs. `keep_result` stores the tool's result.
+    `observed_run` observes the call, and holds its trouble; it is None if nothing observes the call."""
 
-    result: StoredToolResult | None
-    keep: Callable[[StoredToolResult], None]
-    run: ObservedToolRun | None
+    stored_result: StoredToolResult | None
+    keep_result: Callable[[StoredToolResult], None]
+    observed_run: ObservedToolRun | None
 
     @property
     def delay_seconds(self) -> float:
         """The seconds that the tool takes longer than usual."""
-        return self.run.trouble.delay_seconds if self.run and self.run.trouble else 0.0
+        return self.observed_run.trouble.delay_seconds if self.observed_run and self.observed_run.trouble else 0.0
 
     @property
     def cancels_turn(self) -> bool:
         """True if the user cancels the turn before the tool returns."""
-        return bool(self.run and self.run.trouble and self.run.trouble.cancels_turn)
+        return bool(self.observed_run and self.observed_run.trouble and self.observed_run.trouble.cancels_turn)
 
     def edit_result(self, value: Any) -> Any:
         """Return the result that the agent gets: `value`, changed if the trouble of this call changes results."""
-        return self.run.edit_result(value) if self.run else value
+        return self.observed_run.edit_result(value) if self.observed_run else value
 
 
 class SweepToolReplacer:
@@ -94,7 +94,7 @@ class SweepToolReplacer:
     def begin_test_call(self) -> None:
         """Start a call of the test function: its tools return their recorded results from the first one again."""
         if self._recording is not None:
-            self._recording.used.clear()
+            self._recording.used_counts.clear()
 
     def _wrap_tool(self, tool: ToolFunction) -> ToolCallable:
         function = tool.function
@@ -105,12 +105,12 @@ class SweepToolReplacer:
                 with self._observe_call(tool, args, options) as call:
                     if call.delay_seconds:
                         await self._test_clock.async_sleep(call.delay_seconds)
-                    if call.result is not None:
-                        value = call.result.return_or_raise()
+                    if call.stored_result is not None:
+                        value = call.stored_result.return_or_raise()
                     else:
                         with _store_tool_error(call):
                             value = await function(*args, **options)
-                        call.keep(StoredToolResult(value))
+                        call.keep_result(StoredToolResult(value))
                     if call.cancels_turn:
                         self._cancel_turn()
                         await _run_other_tasks()
@@ -123,12 +123,12 @@ class SweepToolReplacer:
             with self._observe_call(tool, args, options) as call:
                 if call.delay_seconds:
                     self._sleep(call.delay_seconds)
-                if call.result is not None:
-                    value = call.result.return_or_raise()
+                if call.stored_result is not None:
+                    value = call.stored_result.return_or_raise()
                 else:
                     with _store_tool_error(call):
                         value = function(*args, **options)
-                    call.keep(StoredToolResult(value))
+                    call.keep_result(StoredToolResult(value))
                 if call.cancels_turn:
                     self._cancel_turn()
                 return call.edit_result(value)
@@ -174,7 +174,7 @@ class SweepToolReplacer:
 
     def _sleep(self, seconds: float) -> None:
         """Sleep on the test's clock. To end later than other threads, a thread sleeps for a moment of real time."""
-        if seconds == LATE_SECONDS and threading.current_thread() is not threading.main_thread():
+        if seconds == LATE_TOOL_EXTRA_SECONDS and threading.current_thread() is not threading.main_thread():
             sleep_really(_REAL_SECONDS_OF_LATE_TOOL)
         else:
             self._test_clock.sleep(seconds)
@@ -192,7 +192,7 @@ def _store_tool_error(call: _ActiveToolCall) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        call.keep(StoredToolResult(error=error))
+        call.keep_result(StoredToolResult(error=error))
         raise
 
 
@@ -203,7 +203,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
 
 
 def _do_not_keep_result(result: StoredToolResult) -> None:
-    """Do nothing. A call that must not store its result uses this as `keep`."""
+    """Do nothing. A call that must not store its result uses this as `keep_result`."""
 
 
 def _type_name(value: Any) -> str:

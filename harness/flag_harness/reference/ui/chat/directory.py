@@ -89,7 +89,7 @@ class ChatDirectory:
         exchanges = ExchangeFiles(folder / f"{id}.requests")
         client = make_client(self.options, id, exchanges)
         notices = _check_file(path)
-        environ, clock, gate = dict(start), SystemClock(), ApprovalGate(is_on=self.options.asks)
+        environ, clock, gate = dict(start), SystemClock(), ApprovalGate(is_on=self.options.asks_before_tools)
         recorded, tools, description = RecordedChat(), list[Tool](), ""
         if self.options.upstream == "cassette":
             recorded = read_recorded_chat(Path(self.options.file))

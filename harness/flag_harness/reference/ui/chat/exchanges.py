@@ -59,14 +59,14 @@ class ExchangeFiles:
     def __init__(self, folder: Path, wall_time: Callable[[], float] = time.time) -> None:
         self._folder, self._wall_time = folder, wall_time
         self._lock = threading.Lock()
-        self.last = max(self._request_numbers(), default=0)
+        self.last_exchange = max(self._request_numbers(), default=0)
         """The number of the last request."""
 
     def __call__(self, request: Request) -> Edit:
         sent_at = self._wall_time()
         with self._lock:
-            self.last += 1
-            path = self._exchange_path(self.last)
+            self.last_exchange += 1
+            path = self._exchange_path(self.last_exchange)
         path.parent.mkdir(parents=True, exist_ok=True)
         headers = select_request_headers(request.headers)
         sent = {"method": request.method, "url": request.url, "headers": headers, "body": _decode_text(request.body)}

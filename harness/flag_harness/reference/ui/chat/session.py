@@ -144,7 +144,7 @@ class ChatSession:
             runner.get_loop().run_forever()
 
     def _start_turn(self, turn: TurnTranscript, text: str | None) -> None:
-        before = self.exchanges.last
+        before = self.exchanges.last_exchange
         self._task = asyncio.get_running_loop().create_task(self._run_turn(turn, text))
         self._task.add_done_callback(lambda task: self._end_turn(turn, before, task))
 
@@ -165,7 +165,7 @@ class ChatSession:
         return [advice] if advice else []
 
     def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:
-        turn.exchanges = [*turn.exchanges, *range(before + 1, self.exchanges.last + 1)]
+        turn.exchanges = [*turn.exchanges, *range(before + 1, self.exchanges.last_exchange + 1)]
         if task.cancelled():
             turn.add_notice("warning", STOPPED_NOTICE)
         elif (error := task.exception()) is not None:

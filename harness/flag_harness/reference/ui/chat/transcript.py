@@ -94,13 +94,13 @@ class TurnTranscript:
     has_ended: bool = False
     exchanges: Sequence[int] = ()
     is_restored: bool = False
-    _attempt: int = 0
+    _index_of_current_request: int = 0
     """The index of the first part of the request that is under way."""
 
     @property
     def characters_of_request(self) -> int:
         """The number of characters that the request under way has received, for an estimate of its tokens."""
-        parts = self.parts[self._attempt :]
+        parts = self.parts[self._index_of_current_request :]
         return sum(sum(map(len, part.pieces)) for part in parts if isinstance(part, TextPart) and not part.discarded)
 
     def add_event(self, event: Event, model: str) -> None:
@@ -117,7 +117,7 @@ class TurnTranscript:
             case RequestUsage():
                 self._add_usage(event.usage, model)
                 self.first_token = event.first_token if self.requests == 1 else self.first_token
-                self._attempt = len(self.parts)
+                self._index_of_current_request = len(self.parts)
             case TurnDiscarded():
                 self._discard_answer(event.reason)
                 self._add_cost(event.usage, model)
@@ -135,7 +135,7 @@ class TurnTranscript:
         for part in self.parts:
             if isinstance(part, ToolPart) and part.result is None:
                 part.called_at = None
-        self.has_ended, self.is_restored, self._attempt = False, False, len(self.parts)
+        self.has_ended, self.is_restored, self._index_of_current_request = False, False, len(self.parts)
 
     def add_notice(self, level: NoticeLevel, text: str) -> None:
         """Add a notice with one sentence."""
@@ -158,7 +158,7 @@ class TurnTranscript:
                 self.add_notice("info", transition_notice(event.text))
 
     def _add_text(self, kind: Literal["text", "thinking"], text: str) -> None:
-        last = self.parts[-1] if len(self.parts) > self._attempt else None
+        last = self.parts[-1] if len(self.parts) > self._index_of_current_request else None
         if not isinstance(last, TextPart) or last.kind != kind or last.discarded:
             last = TextPart(kind)
             self.parts.append(last)
@@ -180,6 +180,6 @@ class TurnTranscript:
         self.cost = None if cost is None or self.cost is None else self.cost + cost
 
     def _discard_answer(self, reason: str) -> None:
-        for part in self.parts[self._attempt :]:
+        for part in self.parts[self._index_of_current_request :]:
             if isinstance(part, TextPart) and not part.discarded:
                 part.discarded = reason

@@ -32,7 +32,7 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
     st.subheader(f"Request {number}")
     exchange = exchanges.load(number)
     if exchange is None:
-        st.warning(f"This session has no request {number}. It has {exchanges.last}.")
+        st.warning(f"This session has no request {number}. It has {exchanges.last_exchange}.")
     else:
         _show_request_and_response(exchange)
         name = f"{session}-request-{number}.txt"

@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from flag_harness.reference.logs import hide_secrets
 
-_INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
+_INVISIBLE_CHARACTERS_PATTERN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 """Control characters, such as those of terminals, and characters that reverse the direction of what follows."""
 
 
@@ -14,7 +14,7 @@ _INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e\u2066-\u2069]")
 def make_text_safe_to_show(text: str) -> str:
     """Return a text without keys, and with invisible characters made visible, such as `<U+001B>`."""
     shown: str = hide_secrets(text)
-    return _INVISIBLE.sub(_code_point_text, shown.replace("\r\n", "\n"))
+    return _INVISIBLE_CHARACTERS_PATTERN.sub(_code_point_text, shown.replace("\r\n", "\n"))
 
 
 def _code_point_text(found: "re.Match[str]") -> str:
@@ -30,7 +30,7 @@ def split_text(text: str, size: int) -> Iterator[str]:
     start = 0
     while len(text) - start > size:
         window = text[start : start + size]
-        lines = [found.end() for found in _LINE_END.finditer(window)]
+        lines = [found.end() for found in _LINE_END_PATTERN.finditer(window)]
         cut = start + (lines[-1] if lines else window.rfind("\n") + 1 or window.rfind(" ") + 1 or size)
         yield text[start:cut]
         start = cut
@@ -47,6 +47,6 @@ def preserve_layout_for_streamlit(text: str) -> str:
     return (_WORD_JOINER if text[:1].isspace() else "") + text.rstrip("\n") + ending
 
 
-_LINE_END = re.compile(r"\n(?=\S)")
+_LINE_END_PATTERN = re.compile(r"\n(?=\S)")
 _WORD_JOINER = "\u2060"
 """The word joiner, which has no width."""

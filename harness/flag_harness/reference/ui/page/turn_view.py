@@ -42,11 +42,11 @@ class TurnDrawing:
         if prompt is not None:
             with st.chat_message("user"):
                 st.text(preserve_layout_for_streamlit(make_text_safe_to_show(prompt)))
-        self._place = st.chat_message("assistant")
-        self._column = self._place.container(key=_new_container_key("answer"))
+        self._chat_message = st.chat_message("assistant")
+        self._column = self._chat_message.container(key=_new_container_key("answer"))
         self._slots: list[DeltaGenerator] = []
-        self._drawn: list[Piece] = []
-        self.below = self._place.empty()
+        self._drawn_pieces: list[Piece] = []
+        self.footer = self._chat_message.empty()
 
     def update(self, turn: TurnTranscript, now: float, *, asks_user: bool = False) -> None:
         """Draw the turn as it is at the time `now` of the agent's clock, as `list_page_pieces` says."""
@@ -54,11 +54,11 @@ class TurnDrawing:
         while len(self._slots) < len(pieces):
             self._slots.append(self._column.empty())
         for index, piece in enumerate(pieces):
-            if self._drawn[index : index + 1] != [piece]:
+            if self._drawn_pieces[index : index + 1] != [piece]:
                 _draw_piece(self._slots[index], piece)
-        for slot in self._slots[len(pieces) : len(self._drawn)]:
+        for slot in self._slots[len(pieces) : len(self._drawn_pieces)]:
             slot.empty()
-        self._drawn = pieces
+        self._drawn_pieces = pieces
 
 
 def show_turn(turn: TurnTranscript, chat: ChatSession, session: str) -> None:
@@ -66,7 +66,7 @@ def show_turn(turn: TurnTranscript, chat: ChatSession, session: str) -> None:
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
     if turn.requests or turn.exchanges:
-        drawing.below.caption(" · ".join([usage_text(turn), *exchange_links(turn, session)]))
+        drawing.footer.caption(" · ".join([usage_text(turn), *exchange_links(turn, session)]))
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession, pending: PendingCall | None) -> None:
@@ -99,12 +99,12 @@ def usage_text(turn: TurnTranscript) -> str:
 def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession) -> None:
     characters = turn.characters_of_request
     if not characters:
-        drawing.below.caption("Waiting ...")
+        drawing.footer.caption("Waiting ...")
         return
     settings = read_settings(chat.environ)
     most = settings.max_tokens if settings.extended_output else MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT
     tokens = min(characters // _CHARACTERS_PER_TOKEN, most)
-    drawing.below.progress(tokens / most, text=f"about {tokens:,} of at most {most:,} tokens")
+    drawing.footer.progress(tokens / most, text=f"about {tokens:,} of at most {most:,} tokens")
 
 
 def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
