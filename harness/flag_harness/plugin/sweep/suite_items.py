@@ -218,7 +218,7 @@ class SuiteSweep:
         report = yield
         if isinstance(item, SuiteSweepItem) and report.when == "call":
             report.flag_harness_plays = [trouble_result_to_json(one) for one in item.results]  # type: ignore[attr-defined]
-            report.flag_harness_not_tried = dict(item.not_tried)  # type: ignore[attr-defined]
+            report.flag_harness_not_tried = dict(item.untried_count)  # type: ignore[attr-defined]
             attach_row(report, make_sweep_row(item, report, redact_api_keys))
         return report
 
