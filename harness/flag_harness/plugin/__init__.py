@@ -1,9 +1,9 @@
 """The pytest plugin.
 
-Here are its options and the hooks of collection; `test/` has the hooks and fixtures of a single test, `run/` those of
-a whole run, and the other folders one subject each. What does not need pytest belongs to the package of the same name
-outside `plugin/`: `sweep/`, `vcr/`, `analysis/verdict/`, `cassette/redact/`. The submodules are private; docs/api.md
-lists what tests may use.
+Here are its options and the hooks of collection; `test/` has the hooks and fixtures that act on single tests, `run/`
+those of a whole run, and each other folder has one subject. What does not need pytest belongs to the package of the
+same name outside `plugin/`: `sweep/`, `vcr/`, `analysis/verdict/`, `cassette/redact/`. The submodules are private;
+docs/api.md lists what tests may use.
 """
 
 from flag_harness.plugin.combinations import pytest_generate_tests, pytest_itemcollected

@@ -27,19 +27,21 @@ if TYPE_CHECKING:
     VcrCassetteKey: TypeAlias = pytest.StashKey[VcrCassette]
 
 TRAFFIC_KEY: "TrafficKey" = pytest.StashKey()
-"""The `CassetteTraffic` of a test item that uses the `cassette` fixture."""
+"""The stash key of the `CassetteTraffic` of a test item that uses the `cassette` fixture."""
 
 VCR_CASSETTE_KEY: "VcrCassetteKey" = pytest.StashKey()
-"""The cassette of vcrpy that a test item plays or records."""
+"""The stash key of the vcrpy cassette that a test item plays or records."""
 
 COMBINATION_KEY: "CombinationKey" = pytest.StashKey()
-"""The combination of flags that a test item runs under."""
+"""The stash key of the combination of flags that a test item runs under."""
 
 LOG_COUNTER_KEY: "LogCounterKey" = pytest.StashKey()
-"""The counter of the warnings and errors that a test item logs."""
+"""The stash key of the counter of warnings and errors that a test item logs."""
 
 REFUSALS_KEY = pytest.StashKey[Callable[[], list[Refusal]]]()
-"""A function that returns the requests refused to the test item so far, except those that its marks allow."""
+"""The stash key of a function that returns the requests refused to the test item so far, except those that its marks
+allow.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,22 +60,22 @@ class AnswerSource:
 
 
 FLAG_SCOPE_KEY: "FlagScopeKey" = pytest.StashKey()
-"""The flags that a test item runs under, and what it has read of them through OpenFeature."""
+"""The stash key of the flag values that a test item runs under, with the flags it has read through OpenFeature."""
 
 ANSWER_SOURCE_KEY = pytest.StashKey[AnswerSource]()
-"""The `AnswerSource` of a test item that `--harness-locate` has added."""
+"""The stash key of the `AnswerSource` of a test item that `--harness-locate` has added."""
 
 PROBE_KEY: "ProbeKey" = pytest.StashKey()
-"""The `TrafficProbe` of a test item that runs in a sweep."""
+"""The stash key of the `TrafficProbe` of a test item that runs in a sweep."""
 
 VERDICTS_KEY: "VerdictsKey" = pytest.StashKey()
-"""The verdicts of the run, for its record."""
+"""The stash key of the verdicts of the run, which are written to its record."""
 
 SCORES_KEY = pytest.StashKey[dict[str, float]]()
-"""The scores that a test has given its run, by name."""
+"""The stash key of the scores that a test has given itself with `harness_score`, by name."""
 
 REPETITION_KEY = pytest.StashKey[int]()
-"""The number of a repeated test item among its repetitions, from 0. Items that are not repeated have no entry."""
+"""The stash key of the number of a repeated test item, counted from 0. Items that are not repeated have no entry."""
 
 
 def refusals_of_item(item: pytest.Item) -> list[Refusal]:
@@ -95,7 +97,7 @@ def nodeid_of_first_repetition(item: pytest.Item) -> str:
 
 
 def nodeid_without_repetition(nodeid: str, number: int) -> str:
-    """Return a node id without the suffix of repetition `number`, counted from 0.
+    """Return a node id without the suffix of repetition `number`, which is counted from 0.
 
     >>> [nodeid_without_repetition(f"test_a.py::test_x[{id}]", 2) for id in ("off-repeat3", "repeat3")]
     ['test_a.py::test_x[off]', 'test_a.py::test_x']
@@ -106,7 +108,9 @@ def nodeid_without_repetition(nodeid: str, number: int) -> str:
 
 
 def free_traffic(item: pytest.Item) -> None:
-    """Remove the traffic from a test that has been reported. That of extra combinations and sweeps is read later."""
+    """Forget the traffic of a test that has been reported, except of extra combinations and sweeps, whose traffic is
+    read later.
+    """
     if ANSWER_SOURCE_KEY in item.stash or PROBE_KEY in item.stash:
         return
     keys: tuple[pytest.StashKey[Any], ...] = TRAFFIC_KEY, REFUSALS_KEY

@@ -28,14 +28,14 @@ ADVICE_TO_LOCATE_FLAGS = "To find out which: add --harness-locate"
 
 @dataclass(frozen=True, slots=True)
 class FlagSearchResult:
-    """The flags that `--harness-locate` found to break a test.
+    """What `--harness-locate` found about a failing test: the flags that break it.
 
     Attributes:
         test: the test with its ordinary runs.
         search_result: the flags that the failing and passing combinations point to.
         extra_runs: the number of combinations that were run in addition.
         command: the command that reproduces the smallest failing combination.
-        notes: further lines to print, such as which combinations were answered by another one's recording.
+        notes: further lines to print, such as which combinations were answered by the recording of another combination.
     """
 
     test: "FailingTest"
@@ -62,13 +62,13 @@ class StateLeak:
 
 @dataclass(frozen=True, slots=True)
 class FailureFinding:
-    """What explains failures of some tests.
+    """An explanation of failures: the flags under which some tests fail.
 
     Attributes:
         explanation: the flags under which they fail.
         tests: these tests by name, with the runs that are explained.
         is_complete: True if each of them ran under every allowed combination.
-        verb: `fails`, or what sets these failures apart from others of the same tests.
+        verb: what the tests do in these runs: `fails`, or a more exact word if they also fail in another way.
     """
 
     explanation: "ExplanationOfTests"
@@ -88,9 +88,9 @@ class FailureFinding:
 
 
 def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]") -> "Iterator[FailureFinding]":
-    """Yield what explains the failures of tests, those that ran under every combination first.
+    """Yield an explanation of the failures of tests. Tests that ran under every combination come first.
 
-    Requests that are not recorded and other errors of a test are explained apart from each other.
+    Failures because a request is not recorded, and other failures of the same test, are explained separately.
     """
     from flag_harness.analysis.blame import explain_failures_of_tests
 
@@ -105,9 +105,10 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
 
 
 def _parts_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
-    """Return a test with its failures of one kind, for each kind, by the verb that tells it.
+    """Split a test by the kind of its failures, and return the parts by a verb such as `fails with an error`.
 
-    Runs with another kind of failure are left out, unless no run passes, since one failure may hide the other.
+    The two kinds are requests that are not recorded and other errors. Each part lacks the runs that fail in the other
+    way. If no run passes, each part keeps them as passed runs, since one failure may hide the other.
     """
     kinds = {run["is_miss"] for run in test.runs if not run["has_passed"]}
     if len(kinds) == 1:
@@ -115,7 +116,7 @@ def _parts_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
     has_passed = any(run["has_passed"] for run in test.runs)
 
     def part(is_miss: bool) -> "FailingTest":
-        """Return the test with its failures of one kind."""
+        """Return the test with failures of one kind: requests that are not recorded, or all others."""
         runs: list[MatrixRun] = []
         for run in test.runs:
             is_other = not run["has_passed"] and run["is_miss"] is not is_miss
@@ -134,10 +135,10 @@ def blame_lines(
     advice: str = ADVICE_TO_LOCATE_FLAGS,
     leaks: "Mapping[str, StateLeak]" = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield lines that name the flags behind the failures. `located` holds the tests that ran further combinations.
+    """Yield lines that name the flags behind failures of tests. `located` holds what further combinations showed.
 
-    `advice` is printed if a test did not run under all combinations. `leaks` holds the tests that pass alone, by the
-    node id of their smallest failure: no flag is blamed for them.
+    `advice` is printed if a test did not run under all combinations. `leaks` holds the tests that pass if they run
+    alone, by the node id of their smallest failure: no flag is blamed for those.
     """
     known = {one.test.name for one in located}
     for finding in findings_about_tests([test for test in tests if test.name not in known], flags):
@@ -165,7 +166,10 @@ def state_leak_lines(config: pytest.Config, leak: StateLeak) -> Iterator[str]:
 
 
 def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: "Sequence[Flag]") -> Iterator[str]:
-    """Yield lines about tests with two kinds of failures: the flags under which the API would refuse a request."""
+    """Yield lines that name the flags under which the API would refuse a request.
+
+    They are only about tests that also fail in runs in which the API would accept every request.
+    """
     refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
     for finding in findings_about_tests(refused.values(), flags):
         yield f"{'' if finding.is_complete else 'perhaps '}{replace(finding, verb='the API would refuse a request')}"
@@ -173,12 +177,12 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
 
 
 def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
-    """Return whether the API would refuse a request in some of the failing runs, but not in all."""
+    """Return whether the API would refuse a request in some of the failing runs of a test, but not in all of them."""
     return len({run["is_refused"] for run in test.runs if not run["has_passed"]}) == 2
 
 
 def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
-    """Return a test whose runs fail only if the API would refuse a request."""
+    """Return a copy of a test in which only those runs count as failed in which the API would refuse a request."""
     return replace(test, runs=tuple({**run, "has_passed": not run["is_refused"]} for run in test.runs))
 
 

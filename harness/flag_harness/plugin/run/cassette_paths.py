@@ -31,10 +31,11 @@ _MODES_THAT_PLAY = ("none", "once", "new_episodes")
 def default_cassette_path(item: pytest.Item) -> Path:
     """Return the default path of a test's cassette: `<recordings>/<module>/<Class>.<test>[<parameters>].json`.
 
-    Further repetitions of a test have `.repeat2`, `.repeat3` and so on before the suffix.
+    Repetitions of a test after the first have `.repeat2`, `.repeat3` and so on before the suffix.
 
-    `flag-harness cassette import` keeps the names of pytest-recording. If only a file with such a name exists, return
-    its path. For the combination `off`, that may be the cassette that the test had before it got `flag_matrix`.
+    `flag-harness cassette import` keeps the file names of pytest-recording. If only a file with such a name exists,
+    return its path. A test under the combination `off` may also use the file with the name that the test had before it
+    got the mark `flag_matrix`.
     """
     config = item.config
     module = item.path.with_suffix("")
@@ -55,10 +56,11 @@ def default_cassette_path(item: pytest.Item) -> Path:
 
 
 def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value: Any = None, index: int = 0) -> Path:
-    """Return the path of a wide-scope fixture's cassette: `<recordings>/<folder>/fixture-<name>[<value>].json`.
+    """Return the path of the cassette of a fixture with a wider scope than one test:
+    `<recordings>/<folder>/fixture-<name>[<value>].json`.
 
-    `node` is the class, module, package or session that the fixture is set up for. For a session, the folder is that
-    of the file that defines the fixture.
+    `node` is the class, module, package or session that the fixture is set up for, and `value` its parameter, the one
+    at `index`. For a session, the folder is that of the file that defines the fixture.
     """
     config: pytest.Config = node.config
     classes: list[str] = []
@@ -84,13 +86,17 @@ def is_setup_function(fixturedef: "pytest.FixtureDef[Any]") -> bool:
 
 
 def wide_fixture_name(fixturedef: "pytest.FixtureDef[Any]") -> str:
-    """Return the name of a wide-scope fixture, or that of the function that pytest calls in it (`setUpClass`)."""
+    """Return the name of a wide-scope fixture or, if pytest calls a function such as `setUpClass` in it, of that
+    function.
+    """
     setup = _SETUP_FUNCTION_PATTERN.match(fixturedef.argname)
     return setup[1] if setup else fixturedef.argname
 
 
 def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:
-    """Return a function that says whether a text holds a key, or what the project's filters or a test's marks name."""
+    """Return a function that returns whether a text contains a key, or what the project's filters or the test's marks
+    hide.
+    """
 
     def is_secret(text: str) -> bool:
         # imported here: only tests with parameters need it
@@ -116,7 +122,7 @@ def wide_scope_fixtures(item: pytest.Item) -> "Iterator[pytest.FixtureDef[Any]]"
 
 
 def fixture_cassette_paths(item: pytest.Item) -> Iterator[Path]:
-    """Yield the paths of the cassettes that the wide fixtures of a test would have."""
+    """Yield the paths that the cassettes of a test's wide-scope fixtures would have, whether or not the files exist."""
     callspec = getattr(item, "callspec", None)
     for fixturedef in wide_scope_fixtures(item):
         name = fixturedef.argname
@@ -126,7 +132,7 @@ def fixture_cassette_paths(item: pytest.Item) -> Iterator[Path]:
 
 
 def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
-    """Yield the class, module, packages or session of an item that a fixture of `scope` may be set up for."""
+    """Yield the class, module, packages or session of `item` for which a fixture of `scope` may be set up."""
     if scope == "class":
         yield item.getparent(pytest.Class) or item
         return

@@ -28,7 +28,9 @@ MAX_NAMES_SHOWN = 5
 
 
 class CassetteUseTracker:
-    """Tracks which tests were collected, which cassettes they claim, and whether the run includes all tests."""
+    """Tracks which tests were collected, which cassettes they claim (use or would record), and whether the run includes
+    all tests.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -130,7 +132,7 @@ class CassetteUseTracker:
         self.pytest_deselected(removed)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Note that the run is partial, because a file could not be collected, or that a module skipped itself."""
+        """If a file could not be collected, note that the run is partial; if a module skipped itself, note its path."""
         if report.skipped:
             self._skipped_modules.add(report.nodeid)
         if report.failed:
@@ -138,7 +140,7 @@ class CassetteUseTracker:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Merge the claims that a worker of pytest-xdist has collected."""
+        """Merge which cassettes the tests of a worker of pytest-xdist claim (use)."""
         found: Mapping[str, Any] | None = getattr(node, "workeroutput", {}).get("flag_harness_claims")
         if found is None:
             self._partial_reason = self._partial_reason or "a worker died"
@@ -154,7 +156,10 @@ class CassetteUseTracker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """In a worker, send the claims to the main process. In the main process, store them and find orphans."""
+        """In a worker, send the claims (which test uses which cassette) to the main process.
+
+        In the main process, store the claims and find the cassettes that no test claims.
+        """
         if exitstatus not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED) or session.shouldfail:
             self._partial_reason = self._partial_reason or "it was stopped before its end"
         output = getattr(self._config, "workeroutput", None)
@@ -201,7 +206,9 @@ class CassetteUseTracker:
             terminalreporter.write_line("To look at what would be removed: flag-harness cassette prune --dry-run")
 
     def _register_repetition_cassettes(self, recordings: Path) -> None:
-        """Claim the recordings of further repetitions, which a run without `--harness-repeat` does not play."""
+        """Count the recordings of further repetitions of a test as used, since a run without `--harness-repeat` does
+        not play them.
+        """
         for path in recordings.rglob("*.repeat*.json"):
             own = self._relative_path(path)
             if _REPETITION_SUFFIX_PATTERN.sub(".json", own) in self._claimed:
@@ -209,7 +216,9 @@ class CassetteUseTracker:
 
     @property
     def _collects_whole_files(self) -> bool:
-        """True if every test of each collected file was collected."""
+        """True if the command line neither names single tests nor has `--lf`, so that all tests of each collected file
+        are collected.
+        """
         return not self._config.getoption("lf", default=False) and not any(
             "::" in argument for argument in self._config.args
         )
@@ -248,7 +257,7 @@ _OPTIONS_THAT_CHOOSE_COMBINATIONS = ("--harness-flags", "--harness-baseline", "-
 def _partial_run_reason(config: pytest.Config) -> str:
     """Return why the command line selects only some of the tests, or an empty string.
 
-    Only the main process decides: workers get its arguments as if they had been typed for them.
+    In a worker the reason is always empty: a worker gets the main process's arguments as if they had been typed for it.
     """
     if hasattr(config, "workerinput"):
         return ""

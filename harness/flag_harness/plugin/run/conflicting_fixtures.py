@@ -74,7 +74,9 @@ class FixtureConflicts:
             self._config.hook.pytest_collectreport(report=report)
 
     def pytest_terminal_summary(self, terminalreporter: Any) -> None:
-        """Print the conflicting fixtures that are not errors, and a fixture that sets flags but is never used."""
+        """Print the conflicting fixtures that are not errors, and a project's own `harness_set_flags` that is never
+        used.
+        """
         if self._unused_setter:
             terminalreporter.write_line(
                 f"flag harness: {self._unused_setter} is never used, because no flag is set by it; declare those that "
@@ -116,7 +118,9 @@ def _has_settings(folder: Path) -> bool:
 
 
 def _find_misspelled_marks(config: pytest.Config, items: Sequence[pytest.Item]) -> dict[str, str]:
-    """Return the unregistered marks that look like one of the harness, each with a test that uses the harness."""
+    """Return the unregistered marks that look like a misspelled mark of the harness, each with a test that has the
+    mark.
+    """
     marked: dict[str, pytest.Item] = {mark.name: item for item in items for mark in item.iter_markers()}
     registered = {line.partition(":")[0].partition("(")[0].strip() for line in config.getini("markers")}
     return {

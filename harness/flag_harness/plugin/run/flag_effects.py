@@ -49,14 +49,14 @@ if TYPE_CHECKING:
     from flag_harness.matrix import FlagSpace, Row
 
 _PATHS_OF_CONVERSATION = ("messages", "system", "requests")
-"""Where requests differ if tests share state, or if the agent sends random texts."""
+"""The beginnings of JSON paths at which requests differ if tests share state, or if the agent sends random texts."""
 FAILED_RUN = "with a failed run"
 _REPORT_ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
 
 class FlagEffects:
-    """Collects the runs of matrix tests, on any worker, and reports what their flags changed and broke."""
+    """Collects the runs of tests marked `flag_matrix`, on any worker, and reports what the flags changed and broke."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -123,7 +123,7 @@ class FlagEffects:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Under `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing. Note that `-x` has ended it."""
+        """With `--harness-fail-on=inert-flag`, fail the run if a flag changed nothing. Note whether `-x` ended it."""
         if session.shouldfail:
             self.advice = "To find out which: run without -x and --maxfail, which ended the run"
         is_worker = hasattr(self._config, "workerinput")
@@ -154,7 +154,7 @@ class FlagEffects:
         return self._attribution
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
-        """Return why flags changed nothing, as far as the Python code of the project shows it."""
+        """Return, by flag, why the flag changed nothing, as far as the Python code of the project shows a reason."""
         flags = [flag for flag in self.flags_of_all_runs() if flag.name in self.attribution().inert_flags and flag.env]
         if not flags:
             return {}
@@ -163,9 +163,9 @@ class FlagEffects:
         return explain_inert_flags(flags, self._code_files, all_flags(self._config))
 
     def _unread_flags_with_effects(self) -> "dict[str, UnreadVariable]":
-        """Return the flags whose variables no code reads, and that seem to change what one run can leave to the next.
+        """Return the flags whose variables no code reads, and whose effects may come from state that another test left.
 
-        The code is not read for flags that change other things, such as `max_tokens`.
+        The code is not searched for flags that change other parts of a request, such as `max_tokens`.
         """
         attribution = self.attribution()
         flags = [
@@ -203,7 +203,7 @@ class FlagEffects:
         return {name for leak in self.leaks.values() for name in leak.tests}
 
     def _row_of_run(self, run: MatrixRun) -> "Row":
-        """Return the row of a run; flags that its test does not name are at their default."""
+        """Return the flag values of a run as a `Row`. Flags that its test does not name have their defaults."""
         return row_of_run(run, self.flags_of_all_runs())
 
     def _runs_in_order(self) -> list[MatrixRun]:
@@ -255,7 +255,7 @@ _CAUSES_BY_FAILURE = {FlagSetupFailure: FLAGS_NOT_SET, ScenarioFailure: NO_SCENA
 def _cause_other_than_flags(
     report: pytest.TestReport, error: pytest.ExceptionInfo[BaseException] | None, item: pytest.Item
 ) -> str:
-    """Return what other than the flags explains the outcome of a run, or an empty string."""
+    """Return the cause of a run's outcome if it has nothing to do with flags, or an empty string."""
     if hasattr(report, "wasxfail"):
         return EXPECTED_FAILURE if report.skipped else ""
     if report.skipped:
@@ -285,7 +285,7 @@ def _has_missed(item: pytest.Item) -> bool:
 
 
 def _without_failure(run: "ObservedRun") -> "ObservedRun":
-    """Return a run as one that can be compared, if only its failure speaks against that."""
+    """Return a run without its problem, if the problem is only that it failed, so that its requests can be compared."""
     return replace(run, problem="") if run.problem == FAILED_RUN else run
 
 

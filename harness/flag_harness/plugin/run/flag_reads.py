@@ -12,11 +12,13 @@ from flag_harness.wording import join_names
 
 MAX_TESTS_SHOWN = 3
 _REPORT_ATTRIBUTE = "flag_harness_reads"
-"""The attribute of a report that holds what a test read, as plain values, which workers send."""
+"""The attribute of a report that holds the flags that a test read, as plain values that a worker can send."""
 
 
 class FlagReadReporter:
-    """Collects the flags that each test read under any combination, and prints what differs from the declarations."""
+    """Collects the flags that each test read under any combination, and warns if they differ from the declared
+    flags.
+    """
 
     def __init__(self) -> None:
         self._undeclared: dict[str, tuple[str, set[str]]] = {}
@@ -27,7 +29,7 @@ class FlagReadReporter:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach what the test read to the report of its call."""
+        """Attach the flags that the test read to the report of its call."""
         report = yield
         scope = item.stash.get(FLAG_SCOPE_KEY, None)
         if scope is None or report.when != "call" or not (scope.openfeature_keys or scope.flag_reads):

@@ -180,7 +180,7 @@ class MissCollector:
         cache.set(MISSES_CACHE_KEY, {"root": root, "misses": rows})
 
     def _is_kept(self, row: MissRow) -> bool:
-        """Return whether to keep a miss of an earlier run: its test did not run in this one, and has its cassette."""
+        """Return whether to keep a miss of an earlier run: its test did not run again, and its cassette exists."""
         return row["test"] not in self._finished_tests and (self._config.rootpath / row["cassette"]).exists()
 
     def _end_of_earlier_run(self) -> float:
@@ -188,7 +188,7 @@ class MissCollector:
         return file.stat().st_mtime if file.exists() else 0.0
 
     def _record_lines(self, rows: list[MissRow]) -> Iterator[str]:
-        """Yield one command for each upstream that records all stale cassettes; no line for a single test."""
+        """Yield a command for each upstream that records all affected cassettes anew; nothing for a single test."""
         tests: dict[str, list[str]] = {}
         for row in rows:
             tests.setdefault(row["upstream"], []).append(row["test"])
@@ -214,7 +214,11 @@ class MissCollector:
 
 
 def cause_of_miss(row: MissRow) -> tuple[str, ...]:
-    """Return the key of a miss's cause: why the API would refuse the request, or empty; and the sorted differences."""
+    """Return a key that is equal for misses with the same cause.
+
+    It has the reason why the API would refuse the request (empty if it would accept it), and then the sorted
+    differences from the nearest recorded request.
+    """
     return row["api_refusal"], *sorted(row["differences"])
 
 
@@ -234,16 +238,18 @@ def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
 
 
 def describe_changes_of_miss(row: MissRow) -> str:
-    """Return the first differences of a miss as text, and the number of the others."""
+    """Return the first differences of a missed request from the nearest recorded one, and the number of others."""
     differences = row["differences"]
     more = f" and {len(differences) - MAX_CHANGES_SHOWN} more" if len(differences) > MAX_CHANGES_SHOWN else ""
     return "; ".join(differences[:MAX_CHANGES_SHOWN]) + more
 
 
 def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
-    """Yield the lines of one cause: what differs, the affected tests, and the price of recording them anew.
+    """Yield the lines about one cause of misses: what differs, the affected tests, and the price of recording them
+    anew.
 
-    Tests in `leaking` miss requests only because of the state that an earlier test leaves: nothing is to be recorded.
+    Tests in `leaking` miss requests only because of state that an earlier test leaves, so recording them anew is not
+    advised.
     """
     from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
 

@@ -25,10 +25,10 @@ MAX_PARAMETER_VALUE_LENGTH = 40
 _ILLEGAL_CHARACTERS_PATTERN = re.compile(r'[<>:"/\\|?*\x00-\x1f\s]+')
 _PLAIN_NAME_PATTERN = re.compile(r"[A-Za-z0-9_.,=+\-\[\]]+")
 _RESERVED_FILE_NAME_PATTERN = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
-"""Names of devices, which Windows reserves with any suffix."""
+"""Matches names of devices, which Windows reserves even if a suffix follows."""
 _PLAIN_VALUE_PATTERN = re.compile(r"[a-z0-9_.+-]*[a-z0-9_+-]")
 _LITERAL_PATTERN = re.compile(r"true|false|none|[+-]?(?:[0-9][0-9_.]*(?:e[+-]?[0-9]+)?|\.[0-9]+|inf|infinity|nan)")
-"""Strings that could be mistaken for a number, a boolean or `None`."""
+"""Matches strings that could be mistaken for a number, a boolean or `None`."""
 _MEMORY_ADDRESS_PATTERN = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
@@ -58,9 +58,10 @@ def cassette_name(
 ) -> str:
     """Return the name of a test's cassette, without suffix: `TestRefund.test_ask[model=haiku,turns=3]`.
 
-    A combination of flags comes first, by its id alone. A value that is neither short plain text nor a number is named
-    by a hash of its content, or by its index among the values of the parameter (`indices`) if it has no stable content.
-    If `is_secret` says so of its text, nothing of it is readable in the name.
+    If `parameters` has a combination of flags, its id comes first, without a parameter name. A value that is not a
+    number or short plain text is replaced by a hash of its content. If its content may differ from run to run, it is
+    named by its index among the values of the parameter (`indices`). If `is_secret` returns True for a value's text,
+    only a hash is used.
 
     >>> cassette_name([], "test_ask", {"turns": 3, "model": "haiku"}, {})
     'test_ask[model=haiku,turns=3]'
@@ -77,7 +78,8 @@ def vcr_name(cls: type | None, name: str) -> str:
 
 
 def name_without_combination(name: str, combination: str, separator: str) -> str:
-    """Return a cassette's name without the id of a combination. `separator` stands between values in the brackets.
+    """Return a cassette's name without the id of a combination. `separator` is the text between the values in the
+    brackets.
 
     >>> name_without_combination("test_a[off-b].yaml", "off", "-")
     'test_a[b].yaml'
@@ -99,7 +101,10 @@ def shorten_vcr_name(name: str, suffix: str) -> str:
 
 
 def find_duplicate_names(names: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield (first owner, second owner, name) for each name that two owners share, ignoring case."""
+    """Yield `(first_owner, second_owner, name)` for each name that two owners share, ignoring case.
+
+    `names` has pairs of an owner, such as a test, and the name of its cassette.
+    """
     owners: dict[str, str] = {}
     for owner, name in names:
         if (first := owners.setdefault(name.casefold(), owner)) != owner:
@@ -120,7 +125,10 @@ def _parameter_value_texts(
 
 
 def _parameter_value_text(value: Any, index: int) -> str:
-    """Return a short text for a value. Different values of a parameter get different texts."""
+    """Return a short text for a value of a parameter. Different values of a parameter get different texts.
+
+    `index` is the value's index among those of the parameter, for values without a stable text.
+    """
     if isinstance(value, str) and value:
         plain = value if not _LITERAL_PATTERN.fullmatch(value) else ""
     elif value is None or type(value) in (bool, int, float):

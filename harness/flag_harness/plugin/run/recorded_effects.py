@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from flag_harness.analysis.effects.attribution import FlagEffectAttribution
 
 _RECORDED_EFFECTS_KEY = pytest.StashKey[dict[Path, "FlagEffectsInRecordings"]]()
-"""The effects that were read in this run, by folder."""
+"""The stash key of the effects of flags that were read from recordings in this run, by folder."""
 _MAX_CASSETTES = 256
-"""The most recordings to read for explaining a miss: as many as a test of eight flags has."""
+"""The most recordings that are read to explain a miss: a test with eight boolean flags has as many."""
 
 
 def load_flag_effects(config: pytest.Config, folder: Path) -> "FlagEffectsInRecordings":
@@ -41,13 +41,14 @@ class FlagEffectsInRecordings:
         return self._attribution.flag_that_changes(path)
 
     def depends_on_flag(self, path: str) -> bool:
-        """Return whether the recordings show that some flag changes a path, under whichever combination."""
+        """Return whether the recordings show that any flag changes a path of a request body."""
         return self.flag_that_changes(path) is not None
 
     def explain_in(self, combination: str) -> Callable[[str], str | None]:
-        """Return `flag_that_changes` for the requests of a combination: a flag at its default explains none of them.
+        """Return a function that returns the flag which explains a change at a path of a request body, or None.
 
-        If the combination's id is empty, the values of the flags are unknown, and any flag may explain a change.
+        Only flags that are not at their default in `combination` can explain it. If `combination` is empty, the values
+        are unknown, and any flag can.
         """
         if not combination:
             return self.flag_that_changes

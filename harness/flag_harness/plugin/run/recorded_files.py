@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 MAX_FILES_SHOWN = 5
 """The number of files that are named without `-v`; the others are counted."""
 _REPORT_ATTRIBUTE = "flag_harness_files"
-"""The attribute of a report that holds paths, each with what became of that file. Workers send it."""
+"""The attribute of a report that holds the paths of cassettes and whether each was written, as values a worker can
+send.
+"""
 _NOT_WRITTEN_TEST_FAILED, _NOT_WRITTEN_UNCHANGED, _FILE_WRITTEN = range(3)
 """What became of a file. If several tests share it, the highest value counts."""
 
@@ -51,7 +53,9 @@ class RecordedFiles:
             self._states[path] = max(state, self._states.get(path, state))
 
     def summary_lines(self, verbosity: int) -> Iterator[str]:
-        """Yield a line each about the files that were written, were unchanged, or belong to tests that failed."""
+        """Yield a line each about the cassettes that were written, those that were unchanged, and those of failed
+        tests.
+        """
         if verbosity < 0:
             return
         unwritten, unchanged, written = map(

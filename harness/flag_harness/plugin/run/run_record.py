@@ -107,7 +107,9 @@ class RunRecorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Write the header again, as `pytest_collection_finish` does, if xdist workers collect the tests."""
+        """If xdist workers collect the tests, write the header again, which now has the hashes of the test modules,
+        too.
+        """
         hashes = self._hash_files(ids)
         if not hashes.keys() <= self._files.keys():
             self._files.update(hashes)
@@ -173,9 +175,10 @@ class RunRecorder:
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
     def _remove_paid_answers(self, session: pytest.Session) -> None:
-        """Remove the answers that were kept for a resumed run, if none of this run's tests would need them in it.
+        """Remove the answers of the live API that were kept for a resumed run, if no test of this run would have to run
+        again.
 
-        A test that is skipped in its setup is skipped again.
+        A test that was skipped would only be skipped again.
         """
         answers = self._config.stash[PAID_ANSWERS_KEY]
         done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
@@ -211,7 +214,7 @@ class RunRecorder:
         write_atomically(path, encode_record(record.header, record.rows))
 
     def _write_report(self, path: Path, record: "RunRecord") -> None:
-        """Write the report, or keep the reason if it cannot be written."""
+        """Write the report of the run. If that fails, keep the reason for the summary."""
         from flag_harness.errors import HarnessError
         from flag_harness.report.commands.location import location_of_run
         from flag_harness.report.output import write_report

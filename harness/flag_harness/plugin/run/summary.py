@@ -32,9 +32,9 @@ class RunSummary:
         self._files = RecordedFiles()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row and the recorded files in a report.
+        """Collect the row of the run record and the recorded files in a report.
 
-        If the teardown failed, its row replaces the earlier row of the test.
+        If the teardown failed, the row in its report replaces the earlier row of the test.
         """
         self._files.collect_files_of_report(report)
         if (row := row_of_report(report)) is None:
@@ -45,7 +45,9 @@ class RunSummary:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Under `--harness-fail-on`, fail the run if a test logged an error or broke a cached prefix."""
+        """With `--harness-fail-on`, fail the run if a test logged an error, or if a changed block made a cached prefix
+        useless.
+        """
         if hasattr(session.config, "workerinput") or session.exitstatus != pytest.ExitCode.OK:
             return
         chosen = session.config.getoption("--harness-fail-on")

@@ -1,1 +1,3 @@
-"""Run something besides or instead of the tests: `--harness-sweep`, `--harness-verify` and `--harness-locate`."""
+"""Run something in addition to or instead of the tests: `--harness-verify`, `--harness-locate` and
+`--harness-shard`.
+"""

@@ -61,7 +61,7 @@ _OWN_OPTIONS = ("--maxfail=0", "-p", "no:flag-harness-alone", "-p", "no:flag-har
 
 
 class LoneRunPass:
-    """After the tests of a run, runs the smallest failing combinations alone. `effects` holds what it finds."""
+    """After the tests of a run, runs the smallest failing combinations alone. `effects` keeps those that pass."""
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects") -> None:
         self._config, self._effects = config, effects
@@ -78,7 +78,7 @@ class LoneRunPass:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtestloop(self, session: pytest.Session) -> Iterator[None]:
-        """Run failing tests alone, after all tests have run or `-x` has ended the run."""
+        """Run failing tests alone, after all tests have run or after `-x` has ended the run."""
         try:
             result = yield
         except session.Failed:
@@ -108,14 +108,18 @@ class LoneRunPass:
             self._effects.leaks[nodeid] = StateLeak(nodeid, tuple(due[nodeid].tests), cause)
 
     def _is_due(self, finding: FailureFinding) -> bool:
-        """Return whether to run the smallest failing combination of a finding alone."""
+        """Return whether the smallest failing combination that a finding explains should be run alone."""
         earlier, seconds = self._earlier_tests(finding.smallest_failure), self._seconds_to_first_result or 0.0
         if not earlier or self._config.getoption("--harness-locate") is not None:
             return bool(earlier)
         return seconds <= (MAX_SECONDS_FOR_SUSPECTS if self._is_suspect(finding, earlier) else MAX_SECONDS_FOR_ALL)
 
     def _is_suspect(self, finding: FailureFinding, earlier: Sequence[str]) -> bool:
-        """Return whether some test has passed before, but no combination of the failing test after its failure."""
+        """Return whether an earlier test could have broken the test that a finding explains.
+
+        That is so if one of the `earlier` tests passed, and the test passed under no combination after its first
+        failure.
+        """
         outcomes = self._outcomes_of_process(finding.smallest_failure)
         test = next(one for one in finding.tests.values() if one.smallest_failure["nodeid"] == finding.smallest_failure)
         nodeids = {run["nodeid"] for run in test.runs}
@@ -130,9 +134,9 @@ class LoneRunPass:
         return list(takewhile(lambda one: one != nodeid, self._outcomes_of_process(nodeid)))
 
     def _locate_cause(self, nodeid: str) -> str:
-        """Return an earlier test after which a test fails, found by bisection; empty if there is none.
+        """Return an earlier test after which the test `nodeid` fails, found by bisection, or an empty string.
 
-        It is also empty without `--harness-locate`, since it takes many runs.
+        The string is also empty without `--harness-locate`, since the search takes many runs.
         """
         earlier = self._earlier_tests(nodeid)[-MAX_EARLIER_TESTS:]
         if self._config.getoption("--harness-locate") is None or not self._fails_after(earlier, nodeid):
@@ -146,9 +150,9 @@ class LoneRunPass:
         return self._run_each([[*earlier, nodeid]]) == [False]
 
     def _run_each(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
-        """Run lists of tests, each in a process of its own. Return whether the last test of each passes.
+        """Run each list of tests in a process of its own. Return, for each list, whether its last test passes.
 
-        The result is None if that is not known.
+        The value is None if that is unknown, as when the process was killed.
         """
         with tempfile.TemporaryDirectory(prefix="flag-harness-") as folder, ExitStack() as stack:
             files = [Path(folder, f"{number}.xml") for number in range(len(runs))]
@@ -180,7 +184,7 @@ class LoneRunPass:
 
 
 def arguments_without_tests(arguments: Sequence[str], tests: Sequence[str]) -> list[str]:
-    """Return the arguments of a command line without the tests that it names, and without options that write files."""
+    """Return the command line without the tests that it names, and without options that select tests or write files."""
     kept, drops_next = [], False
     for argument in arguments:
         option, has_value, _ = argument.partition("=")

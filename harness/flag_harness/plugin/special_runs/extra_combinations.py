@@ -1,4 +1,4 @@
-"""After the ordinary tests, run a matrix test under combinations that its matrix leaves out."""
+"""Run a matrix test under combinations that its matrix leaves out, after the ordinary tests."""
 
 import dataclasses
 from collections.abc import Collection, Sequence
@@ -36,10 +36,11 @@ class ExtraCombinationRunner:
         source: AnswerSource,
         faults: Collection[str],
     ) -> bool | None:
-        """Run the test of `template` under a combination. Return whether it passes, or None if it cannot be run.
+        """Run the test of `template` under a combination. Return whether it passes, or None if that cannot be known.
 
-        Return None also if the test fails and has a fault outside `faults`, those that it has under every combination.
-        Fixtures of a wider scope than the function stay set up for the next run.
+        `source` answers its requests. None is also returned if the test fails with a fault that is not in `faults`:
+        those act under every combination, so another one may be the cause. Fixtures of a wider scope stay set up for
+        the next run.
         """
         item = make_item(template, combination)
         item.stash[ANSWER_SOURCE_KEY] = source
@@ -95,7 +96,7 @@ def copy_item(template: pytest.Function, spec: Any) -> pytest.Function:
 
 
 def copy_marks(template: pytest.Item, item: pytest.Item) -> None:
-    """Give an item the marks of `template`."""
+    """Copy the marks of `template` to `item`."""
     item.own_markers = list(template.own_markers)
     item.keywords.update({mark.name: mark for mark in item.own_markers})
 

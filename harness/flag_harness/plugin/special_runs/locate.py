@@ -1,7 +1,7 @@
 """`--harness-locate`: run failing tests under further combinations, until it is known which flags broke them.
 
-A row is one combination of a matrix test. Rows cannot be added to a run that is under way, least of all to workers of
-pytest-xdist, so this is a second pass, in the process that the user started.
+In this module, a row is one combination of a matrix test. Rows cannot be added to a run that is under way, least of all
+to workers of pytest-xdist. So this is a second pass, in the process that the user started.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -37,7 +37,9 @@ if TYPE_CHECKING:
     from flag_harness.plugin.run.flag_effects import FlagEffects
 
 MAX_RECORDINGS_TO_TRY = 12
-"""The most recordings of other combinations to try for a row. The nearest combinations come first."""
+"""The most recordings of other combinations that are tried to answer a combination. The most similar combinations come
+first.
+"""
 
 
 def register_flag_search_pass(config: pytest.Config, effects: "FlagEffects") -> None:
@@ -80,7 +82,9 @@ class FlagSearchPass:
         return result
 
     def _reason_for_no_search(self) -> str:
-        """Return why no further combinations run, and what to type; an empty string if no flags are in question."""
+        """Return why no further combinations run, and what to type to run them; empty if no failing test varies
+        flags.
+        """
         if single := self._effects.failures_under_one_combination():
             test = quoted_nodeid(self._config, single[0].partition("[")[0])
             names = join_names(single, MAX_NAMES_PER_LINE)
@@ -102,7 +106,7 @@ class FlagSearchPass:
             limit.add_spending(sum(row.cost or 0.0 for row in summary.rows if row.answered_by == "live"))
 
     def _refusal_reason(self) -> str:
-        """Return why further rows cannot run, and what to type instead; an empty string if they can."""
+        """Return why further combinations cannot run, and what to type instead; an empty string if they can run."""
         if self._upstream_name() != "live" or self._config.stash[COST_LIMIT_KEY] is not None:
             return ""
         return (
@@ -111,7 +115,9 @@ class FlagSearchPass:
         )
 
     def _upstream_name(self) -> str:
-        """Return who answers further rows: `simulator`, `live`, or `recordings` (cassettes of other rows)."""
+        """Return who answers further combinations: `simulator`, `live`, or `recordings` (cassettes of other
+        combinations).
+        """
         if self._config.getoption("--harness-upstream") == "simulator":
             return "simulator"
         can_send = is_recording_disabled(self._config) or record_mode_of_run(self._config) != "none"
@@ -186,7 +192,10 @@ class FlagSearch:
         )
 
     def _rows_to_confirm(self) -> "tuple[Row, ...]":
-        """Return the smallest combination with the flags named as the cause, or an empty tuple if it has run."""
+        """Return the smallest combination with the flags that are named as the cause, to confirm that it fails.
+
+        The tuple is empty if that combination has run already, or if no runs are left.
+        """
         if self._run_count >= self._budget:
             return ()
         for conjunction in self._locator.result().conjunctions:
@@ -196,7 +205,9 @@ class FlagSearch:
         return ()
 
     def _smallest_row_with(self, conjunction: "Conjunction") -> "Row":
-        """Return the combination with the flag values of `conjunction`, and as few other changes as possible."""
+        """Return the combination that has the flag values in `conjunction`, and otherwise as few changes from the
+        defaults as possible.
+        """
         names = [flag.name for flag in self._space.flags]
         allowed = {
             (index := names.index(literal.flag)): sum(
@@ -207,7 +218,7 @@ class FlagSearch:
         return self._space.complete_row_within(allowed, self._space.default_row) or self._space.default_row
 
     def _run_row(self, row: "Row") -> bool | None:
-        """Run the test under a row. Return whether it passes, or None if the row cannot be run."""
+        """Run the test under a combination (`row`). Return whether it passes, or None if nothing can answer it."""
         combination = self._combination_of_row(row)
         self._progress(
             f"locating {self._test.name}: run {self._run_count + 1} of at most {self._budget}", self._run_count == 0
@@ -224,7 +235,9 @@ class FlagSearch:
         return outcome
 
     def _answer_sources(self, row: "Row") -> Iterator[AnswerSource]:
-        """Yield the sources that may answer a row. Recordings of the most similar rows come first."""
+        """Yield the sources that may answer the combination `row`. Recordings of the most similar combinations come
+        first.
+        """
         if self._upstream_name != "recordings":
             yield AnswerSource(refuses_misses=self._upstream_name == "live")
             return

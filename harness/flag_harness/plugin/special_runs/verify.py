@@ -75,7 +75,9 @@ class RecordingVerifier:
         harness_cassette_path: Path,
         harness_scenarios: Path,
     ) -> None:
-        """Store the test's `VerificationJob`: its cassette path, scenario, combination and filters."""
+        """Store the test's `VerificationJob`, which a fixture can do since it knows the cassette path, scenario,
+        combination and filters.
+        """
         node: pytest.Item = request.node
         request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")
@@ -89,7 +91,7 @@ class RecordingVerifier:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the row of the run record and the outcome of the verification to the report."""
+        """Attach the test's row of the run record and the outcome of the verification to the report."""
         report = yield
         if report.when == "call" and (job := item.stash.get(VERIFICATION_KEY, None)) is not None:
             outcome = item.stash.get(VERIFY_OUTCOME_KEY, report.outcome)
@@ -166,7 +168,10 @@ class RecordingVerifier:
         return (INCONCLUSIVE_OUTCOME, lines) if lines or not verdicts else ("passed", [])
 
     def _verify_interactions(self, cassette: "Cassette", job: VerificationJob) -> "Mapping[int, DriftResult]":
-        """Return a verdict for each interaction. Stop if the others cannot be verified either, as without a key."""
+        """Return the verdict on each interaction, by its index in the cassette.
+
+        Stop early if the other interactions cannot be verified either, for example without a key.
+        """
         from flag_harness.analysis.drift import DriftResult
 
         upstream, verdicts = _VerificationClient(self._upstream, job.scenario), dict[int, DriftResult]()
@@ -199,7 +204,9 @@ class RecordingVerifier:
 
 
 class _VerificationClient:
-    """Sends recorded requests to one upstream. `missing_key` says which key it needs, or is empty."""
+    """Sends recorded requests to one upstream. `missing_key` names the API key that is needed and missing, or is
+    empty.
+    """
 
     def __init__(self, name: str, scenario: Path | None) -> None:
         from flag_harness.simulator import simulate

@@ -1,4 +1,4 @@
-"""`--harness-sweep`: make a test item for each trouble, and run it.
+"""`--harness-sweep`: make test items that run the tests under troubles (such as faults), and report the results.
 
 `flag_harness.sweep` derives the troubles and judges the tests.
 """

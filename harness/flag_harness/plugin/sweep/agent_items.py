@@ -63,7 +63,7 @@ class AgentNotSurvivedError(Exception):
 
 
 class AgentSweepItem(pytest.Item):
-    """One fault, run under every combination."""
+    """One fault, under which the agent runs with every combination of its flags."""
 
     def __init__(self, *, sweep: "TrialSweep", trial: "Trial", must_fire: bool, **options: Any) -> None:
         super().__init__(**options)
@@ -71,7 +71,7 @@ class AgentSweepItem(pytest.Item):
         self.result: TrialResult | None = None
 
     def runtest(self) -> None:
-        """Run the fault; fail if the agent does not survive it under some combination."""
+        """Run the agent under the fault. Fail if the agent does not survive the fault under some combination."""
         self.result = self._sweep.run_trial_under_all_combinations(self._trial)
         if self._must_fire and not self.result.has_fired:
             raise AgentNotSurvivedError("it never fired under any combination")

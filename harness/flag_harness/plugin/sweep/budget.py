@@ -1,4 +1,6 @@
-"""`--harness-sweep-budget=60s`: try the most informative troubles first, and stop when the time is used up."""
+"""`--harness-sweep-budget=60s`: try the most informative troubles (such as faults) first, and stop when the time is
+used up.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -11,13 +13,18 @@ from flag_harness.plugin.sweep.summary import BASELINE_NAME
 from flag_harness.sweep.troubles import SCHEDULE_PREFIX, Trouble
 
 ALL_TROUBLES, FIRST_TROUBLE_AT_EACH_POINT, OTHER_TROUBLES = "all", "first", "rest"
-"""The shares of the troubles of a kind that an item can have: all, the first at each point, and the others."""
+"""Which troubles of a kind an item runs: all, the first one at each point of the answer, or all except those first
+ones.
+"""
 SweepItemOrder = Iterator[tuple[pytest.Function, str, str]]
 _MAX_NAMED_KINDS = 8
 
 
 class SweepTimeBudget:
-    """The real seconds that a sweep may take, `age` of which have passed already; None means no limit."""
+    """The real time that a sweep may take.
+
+    `seconds` is the limit, or None if there is none; `age` is how long the sweep has been running already.
+    """
 
     def __init__(self, seconds: float | None, age: float = 0.0) -> None:
         self.seconds = seconds
@@ -30,12 +37,16 @@ class SweepTimeBudget:
         return self.seconds is not None
 
     def is_used_up(self, test: str) -> bool:
-        """Return whether no further run of a test may begin: if it took its longest time, it would end too late."""
+        """Return whether there is no time for another run of `test`, assuming that it takes as long as its longest run
+        so far.
+        """
         return self.seconds is not None and self._elapsed() + self._longest_runs.get(test, 0.0) >= self.seconds
 
     @contextmanager
     def measure_run(self, test: str) -> Iterator[None]:
-        """Measure a run of a test, so that later ones begin only if they will probably end in time."""
+        """Measure how long a run of `test` takes inside the context, so that `is_used_up` can tell whether another one
+        fits.
+        """
         started = monotonic()
         try:
             yield
@@ -47,14 +58,17 @@ class SweepTimeBudget:
 
 
 def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
-    """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, test by test."""
+    """Yield (test, kind of trouble, share) for each item of the sweep, test by test.
+
+    `share` says which troubles of the kind the item runs: `all`, `first` or `rest`.
+    """
     return ((test, kind, ALL_TROUBLES) for test in tests for kind in kinds)
 
 
 def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
-    """Yield (test, kind of trouble, share of these troubles) for each item of the sweep, the most informative first.
+    """Yield (test, kind of trouble, share) for each item of the sweep, the most informative items first.
 
-    The order is:
+    `share` says which troubles of the kind the item runs. The order is:
 
     1. every test without troubles
     2. each kind of trouble, once at each point of the answer's stream, under one combination of each test function;
@@ -84,7 +98,7 @@ def _rotate_to_index(runs: Sequence[pytest.Function], index: int) -> Sequence[py
 
 
 def select_share_of_troubles(share: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
-    """Return all troubles, the first trouble at each point, or the other ones, as the constant in `share` says."""
+    """Return those troubles that `share` names: `all`, the `first` one at each point of the answer, or the `rest`."""
     if share == ALL_TROUBLES:
         return troubles
     first = {one.point: one for one in reversed(troubles)}

@@ -1,4 +1,6 @@
-"""Load certificates only for connections: loading them takes longer than all else that a run of a small test does."""
+"""Load TLS certificates only for real connections. Loading them takes longer than all else that a run of a small test
+does.
+"""
 
 import os
 import ssl

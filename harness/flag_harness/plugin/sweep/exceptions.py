@@ -1,4 +1,4 @@
-"""Classify the exception that ended a test function: whose it is, its message, and the line that raised it."""
+"""Classify the exception that ended a test function: its kind, its message, and the line that raised it."""
 
 import traceback
 from collections.abc import Iterable
@@ -42,7 +42,10 @@ def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[typ
 def result_of_failed_call(
     error: BaseException, seconds: float, item: pytest.Item, reported: tuple[type[BaseException], ...]
 ) -> TestCallResult:
-    """Return the result of a call of the test function that raised `error`."""
+    """Return the result of a call of the test function that raised `error` after `seconds`.
+
+    `reported` are the exceptions with which the agent reports a failure to its user.
+    """
     text = " ".join(str(error).split())
     message = f"{type(error).__name__}: {text}"[:_MAX_MESSAGE_LENGTH] if text else type(error).__name__
     path, line = _error_location(error, item)
@@ -75,7 +78,9 @@ def _is_test_code(path: str, item: pytest.Item) -> bool:
 
 
 def _error_location(error: BaseException, item: pytest.Item) -> tuple[str, int]:
-    """Return file and line of the innermost traceback frame in the project or, if it has none, of the innermost."""
+    """Return file and line of the innermost traceback frame in the project, or of the innermost frame if none is
+    there.
+    """
     frames = [(frame.f_code.co_filename, line) for frame, line in traceback.walk_tb(error.__traceback__)]
     root = str(item.config.rootpath)
     own = [one for one in frames if one[0].startswith(root) and "site-packages" not in one[0]]

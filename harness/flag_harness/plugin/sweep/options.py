@@ -1,4 +1,4 @@
-"""Add the options of a sweep, and decide whether it runs the suite's tests or one agent."""
+"""Add the options of a sweep, and decide whether it runs the tests of the suite or one agent."""
 
 import argparse
 import difflib
@@ -13,13 +13,13 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.marks import CONFIG_KEY
 
 DEFAULT_SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
-"""The sweeps that run by default."""
+"""The names of the sweeps that run if `--harness-sweep` names none."""
 SCHEDULES_SWEEP, TOOLS_SWEEP = "schedules", "tools"
 _DURATION_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|min|h)?")
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "min": 60, "h": 3600}
 _KEYWORD_OPERATORS = frozenset({"and", "or", "not"})
 _KEYWORD_PATTERN = re.compile(r"[\w:+\-.\[\]/\\]+")
-"""A word of `-k`, as pytest reads it."""
+"""Matches a word of the expression after `-k`, as pytest reads it."""
 _RUNS_AGENT_WORKER_INPUT, _START_TIME_WORKER_INPUT = "flag_harness_sweep_runs_agent", "flag_harness_sweep_started"
 
 
@@ -138,9 +138,11 @@ def _refuse_options_without_sweep(config: pytest.Config) -> None:
 
 
 def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
-    """Return whether the sweep runs one agent in place of tests. A worker follows the main process.
+    """Return whether the sweep runs one agent instead of tests. A worker of pytest-xdist gets the answer from the main
+    process.
 
-    It does if the command line names the agent, or if it names no tests and `[tool.flag-harness.sweep]` is missing.
+    The sweep runs an agent if the command line names one, or if it names no tests and `[tool.flag-harness.sweep]` is
+    missing.
     """
     if hasattr(config, "workerinput"):
         return bool(config.workerinput[_RUNS_AGENT_WORKER_INPUT])
@@ -153,7 +155,7 @@ def _is_sweep_of_one_agent(config: pytest.Config, selected: str) -> bool:
 
 
 class _WorkerNotifier:
-    """Tells pytest-xdist workers whether the sweep runs one agent, and when the run has started."""
+    """Tells workers of pytest-xdist whether the sweep runs one agent, and when the run has started."""
 
     def __init__(self, runs_agent: bool) -> None:
         self._runs_agent, self._started = runs_agent, time()
@@ -188,10 +190,7 @@ def lines_that_suggest_other_keyword(
 
 
 def suggest_other_keyword(expression: str, names: Sequence[str]) -> str:
-    """Return a line that names the items nearest to what `-k` asked for, and says what to write.
-
-    `names` are the names of the items, such as `test_ask[off]::overloaded`.
-    """
+    """Return a line that names the items most similar to what `-k` asked for, and says what to write."""
     words = [word for word in _KEYWORD_PATTERN.findall(expression) if word not in _KEYWORD_OPERATORS]
     parts = list(dict.fromkeys(part for name in names for part in re.split(r"::|\[|\]|:", name) if part))
     known = [word for word in words if any(word.lower() in name.lower() for name in names)]

@@ -26,7 +26,9 @@ def may_use_processes(item: pytest.Item) -> bool:
 
 @contextmanager
 def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
-    """Yield a list that fills with the processes that the `with` block starts, those of `asyncio` included."""
+    """Yield a list to which each process that the `with` block starts is added, including those that `asyncio`
+    starts.
+    """
     started: list[subprocess.Popen[Any]] = []
     original = subprocess.Popen.__init__
 
@@ -45,7 +47,10 @@ def track_processes() -> Iterator[list["subprocess.Popen[Any]"]]:
 def send_signal_when_due(
     name: str, is_due: Callable[[], bool], started: list["subprocess.Popen[Any]"]
 ) -> Iterator[None]:
-    """In a thread, wait until `is_due` returns True, then send a signal to the processes and their descendants."""
+    """While the context is open, wait in a thread until `is_due` returns True, then send a signal to processes.
+
+    `name` is the signal, such as `sigterm`. It goes to the processes in `started` and to all their descendants.
+    """
     is_over = threading.Event()
 
     def wait_and_send_signal() -> None:
@@ -81,7 +86,7 @@ def _send_signal(pid: int, number: int) -> None:
 
 
 def _descendant_pids(pid: int) -> Iterator[int]:
-    """Yield the processes that descend from a process, as far as the system shows them (Linux)."""
+    """Yield the ids of the processes that descend from a process, if the system shows them (only Linux does)."""
     for path in Path(f"/proc/{pid}/task").glob("*/children"):
         try:
             children = path.read_text().split()

@@ -10,14 +10,17 @@ from flag_harness.imports import import_attribute
 from flag_harness.sweep.judge.usage import USAGE_FIELDS
 
 UsageReader: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, int]]
-"""Gets the fixtures of a test by name. Returns the tokens that the agent has reported so far."""
+"""A function that gets the fixtures of a test by name, and returns the tokens that the agent has reported so far, by
+kind.
+"""
 _USAGE_SETTING = "[tool.flag-harness.sweep] usage"
 
 
 def make_usage_reader(name: str, root: Path) -> UsageReader:
-    """Return a function that reads the token counts that the agent reports; they are empty if `name` is empty.
+    """Return a function that reads the token counts that the agent reports. If `name` is empty, the counts are empty.
 
-    Raise `ConfigError` if the project's function cannot be found. The reader raises it if that function fails.
+    Raise `ConfigError` if the project's function `name` cannot be found. The returned function raises `ConfigError` if
+    the project's function fails.
     """
     if not name:
         return lambda fixtures: {}

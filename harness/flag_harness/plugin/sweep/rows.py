@@ -18,7 +18,7 @@ _NOT_TRIED_OUTCOME = "not tried"
 
 
 def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Callable[[str], str]) -> "RunRow":
-    """Return the row of an item of the sweep. `mask` takes secrets out of a text."""
+    """Return the run record's row for an item of the sweep. `mask` hides the secrets in a text."""
     from flag_harness.record import RunRow  # imported here: other runs do not need it
 
     found = _make_sweep_record(item, mask)

@@ -51,12 +51,16 @@ class SuiteSweepItem(pytest.Item):
         self.sweep, self.test, self.kind, self.trouble_share = sweep, test, kind, share
         self.results: list[TroubleResult] = []
         self.untried_count = Counter[str]()
-        """The number of troubles of each kind for which the budget of the sweep was too small."""
+        """The number of troubles, by kind, that were not tried because the time budget of the sweep was used up."""
         self.is_left_out = False
-        """True if an earlier item of the same test was skipped for want of time, and speaks for this one."""
+        """True if this item has no report of its own, because an earlier item of its test was skipped for lack
+        of time.
+        """
 
     def runtest(self) -> None:
-        """Run the test under each trouble. Fail if an oracle finds a failure; skip if the baseline fails."""
+        """Run the test under each trouble. Fail if a check of the sweep finds a failure; skip if the test fails without
+        any trouble.
+        """
         if self.sweep.budget.is_used_up(self.test.nodeid):
             for item in self._items_without_time():
                 self.untried_count[item.kind] += item._count_untried_troubles()
@@ -73,7 +77,10 @@ class SuiteSweepItem(pytest.Item):
             raise TroubleNotSurvivedError("\n".join(cause_lines(failed)))
 
     def _run_troubles(self, baseline: TestObservation) -> Iterator[TroubleResult]:
-        """Run the test under each trouble of this item, until the budget is used up."""
+        """Run the test under each trouble of this item, until the budget is used up, and yield each result.
+
+        `baseline` is the run of the test without a trouble.
+        """
         troubles = select_share_of_troubles(self.trouble_share, self._troubles_of_kind(self.kind, baseline))
         for number, trouble in enumerate(troubles):
             if self.sweep.budget.is_used_up(self.test.nodeid):
@@ -82,9 +89,10 @@ class SuiteSweepItem(pytest.Item):
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
 
     def _items_without_time(self) -> "Sequence[SuiteSweepItem]":
-        """Return this item and the later items of its test, none of which runs once the time is used up.
+        """Return this item and the later items of its test, none of which can run once the time is used up.
 
-        In a worker, return this item only, since a worker does not know which of the others it will get.
+        In a worker of pytest-xdist, return this item only, since a worker does not know which of the others it will
+        get.
         """
         if hasattr(self.config, "workerinput"):
             return [self]
@@ -95,7 +103,11 @@ class SuiteSweepItem(pytest.Item):
         return [self, *left_out]
 
     def _count_untried_troubles(self) -> int:
-        """Return how many troubles of this item were not tried: 1 if the test did not run without a trouble either."""
+        """Return how many troubles of this item were not tried.
+
+        The number is 1 if it is unknown, because the test has not passed without a trouble, and for a random series of
+        troubles.
+        """
         baseline = self.sweep.baseline_run_if_passed(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE_PREFIX) or self.kind == BASELINE_NAME:
             return 1
@@ -115,7 +127,10 @@ class SuiteSweepItem(pytest.Item):
         return derive_faults(kind, baseline, is_real_time=may_use_processes(self.test))
 
     def _run_schedule(self, baseline: TestObservation) -> Iterator[TroubleResult]:
-        """Run the test under troubles drawn by the item's seed. If it fails, yield the result of the fewest."""
+        """Run the test under a random series of troubles, drawn by the item's seed, and yield the result.
+
+        If the test fails, yield the result of the shortest part of the series under which it still fails.
+        """
         left_out = (*KINDS_THAT_AGENTS_CANNOT_NOTICE, *CANCELLING_TOOL_TROUBLES)
         kinds = [kind for kind in (*FAULT_KINDS_TO_TRY, *SURPRISES, *TOOL_TROUBLES) if kind not in left_out]
         troubles = [trouble for kind in kinds for trouble in self._troubles_of_kind(kind, baseline)]
@@ -141,7 +156,7 @@ class SuiteSweepItem(pytest.Item):
         yield replace(results[smallest.name], kind=SCHEDULE_PREFIX)
 
     def _is_simulated(self) -> bool:
-        """Return whether the simulator answers the test. A recording cannot answer other requests than its own."""
+        """Return whether the simulator answers the test, since a recording can only answer the requests in it."""
         return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

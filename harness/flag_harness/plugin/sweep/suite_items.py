@@ -71,7 +71,7 @@ KINDS_BY_SWEEP: Mapping[str, Sequence[str]] = {
     "kills": ("sigkill",),
     "tools": tuple(name for name in TOOL_TROUBLES if name not in CANCELLING_TOOL_TROUBLES),
 }
-"""The kinds of troubles of each sweep."""
+"""The kinds of troubles that each sweep runs, by the name of the sweep."""
 _NOT_SURVIVED_STATUS = "not survived"
 _MISSING_FUNCTIONS_MESSAGE = (
     '{}: tools = "{}" needs the functions that are its tools, such as functions = ["shop.tools:refund"] in '
@@ -119,7 +119,7 @@ class SuiteSweep:
         self._names: list[str] = []
 
     def baseline_run_and_result(self, test: pytest.Function) -> tuple[TestObservation, TroubleResult]:
-        """Return the run of a test without a trouble, and its result."""
+        """Return the observed run of a test without a trouble, and the result that judges it."""
         if test.nodeid not in self._baselines:
             with self.budget.measure_run(test.nodeid):
                 observed = self._trouble_runner.run_test(test, tools=self._tool_mode_of_test(test))
@@ -137,11 +137,13 @@ class SuiteSweep:
         return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
     def compare_with_baseline(self, result: TroubleResult) -> TroubleResult:
-        """Return a result compared with the file of `--harness-sweep-baseline`, or unchanged without that option."""
+        """Return a result compared with the file that `--harness-sweep-baseline` names, or unchanged without that
+        option.
+        """
         return self._earlier_outcomes.compare_result(result) if self._earlier_outcomes else result
 
     def baseline_run_if_passed(self, test: pytest.Function) -> TestObservation | None:
-        """Return the passed run of a test without a trouble, or None if it has not run or has failed."""
+        """Return the run of a test without a trouble, or None if that run has not taken place or has failed."""
         observed, result = self._baselines.get(test.nodeid, (None, None))
         return observed if result and not result.findings else None
 
@@ -166,7 +168,7 @@ class SuiteSweep:
         return str(self._sweep_option(test, "tools", self._settings.tool_mode))
 
     def _check_tools(self, test: pytest.Function) -> None:
-        """Raise `pytest.UsageError` if the project does not say what the tools of a test do."""
+        """Raise `pytest.UsageError` if the project does not say whether the tools of a test run in a sweep."""
         mode = self._tool_mode_of_test(test)
         if mode not in ("real", RECORD, STUB):
             raise pytest.UsageError(_UNDECLARED_TOOLS_MESSAGE.format(test.nodeid))
@@ -287,7 +289,7 @@ def _is_test_to_sweep(item: pytest.Function) -> bool:
 
 
 def _do_nothing(item: SuiteSweepItem) -> None:
-    """Replace the setup and teardown of an item, which has no fixtures of its own."""
+    """Do nothing. It replaces the setup and the teardown of an item, which has no fixtures of its own."""
 
 
 _EXCEPTIONS_THAT_END_RUN = (pytest.exit.Exception, KeyboardInterrupt)

@@ -20,7 +20,7 @@ _VARYING_PARTS_PATTERN = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:
 
 
 def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
-    """Yield a table with a row for each kind of trouble that applies, which counts the outcomes."""
+    """Yield the lines of a table that counts the outcomes of the troubles, with a row for each kind of trouble."""
     tried = [one for one in results if one.kind != BASELINE_NAME and one.outcome != "does not apply"]
     if not tried:
         yield "no trouble applied"
@@ -36,7 +36,11 @@ def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
 
 
 def cause_lines(failed: Sequence[TroubleResult], *, with_commands: bool = False) -> Iterator[str]:
-    """Yield the causes of failures, the most frequent first: how many troubles, what happened, and an example."""
+    """Yield lines about each cause of failures, the most frequent first: how many troubles, what happened, and an
+    example.
+
+    With `with_commands`, each example comes with the command that repeats it.
+    """
     ordered = group_failures_by_cause(failed)
     for group in ordered[:MAX_LISTED_CAUSES]:
         first = group[0].findings[0]
@@ -58,7 +62,7 @@ def group_failures_by_cause(failed: Sequence[TroubleResult]) -> list[list[Troubl
 
 
 def _cause_key(result: TroubleResult) -> tuple[str, str, str]:
-    """Return a key that is equal for failures of the same cause: the oracle, the reason and the location."""
+    """Return a key that is equal for failures of the same cause: the check that failed, the reason and the location."""
     first = result.findings[0]
     reason = first.reason.partition(":")[0] if first.location else _VARYING_PARTS_PATTERN.sub("#", first.reason)
     return first.oracle, reason, first.location
@@ -82,7 +86,10 @@ def _command_to_repeat(result: TroubleResult) -> str:
 
 
 def _pytest_mark_to_repeat(result: TroubleResult) -> str:
-    """Return a mark to add to the test, which repeats several faults, or their names if one is no fault."""
+    """Return the node id of a test with a mark that repeats the faults of a result.
+
+    If not every trouble is a fault, return the names of the troubles instead of a mark.
+    """
     troubles = result.trouble.split(" + ")
     if any(one.partition(":")[0] in (*SURPRISES, *TOOL_TROUBLES) for one in troubles):
         return f"{result.nodeid}: {result.trouble}"

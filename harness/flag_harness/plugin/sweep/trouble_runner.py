@@ -24,13 +24,15 @@ from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
 MAX_CALL_TIME_OVER_BASELINE = 6
-"""The factor by which a test may take longer in real time if it uses other processes, or runs without a trouble: that
-run comes first, and may import libraries.
+"""The factor by which a call of a test may take longer in real time than the limit for a call.
+
+It applies to a test that uses other processes, and to the run without a trouble, which comes first and may import
+libraries.
 """
 
 
 class TroubleRunner:
-    """Runs tests under troubles. Fixtures of every scope are set up anew for each run.
+    """Runs tests under troubles such as faults. Fixtures of every scope are set up anew for each run.
 
     `hosts` are the hosts of the API besides the known ones.
     """
@@ -132,7 +134,7 @@ class TroubleRunner:
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:
-    """Return the fixtures that a test has set up, by name."""
+    """Return the values of the fixtures that a test has set up, by the names of the fixtures."""
     return getattr(item, "funcargs", {})
 
 

@@ -1,8 +1,8 @@
-"""Check a test at the end of each phase, and save its recording.
+"""Check a test at the end of each phase (setup, call and teardown), and save its recording.
 
-A test fails if it caught a miss or a refused connection, sent nothing, or left interactions unplayed. The failure names
-the phase in which it happened: setup, call or teardown. A recording is saved after the teardown of the fixtures, since
-they may send requests too, and only if the test passed.
+A test fails if it caught the error of a request that its cassette does not hold or of a refused connection, if it sent
+nothing, or if it left recorded interactions unplayed. The failure names the phase. A recording is saved after the
+teardown of the fixtures, since they may send requests too, and only if the test passed.
 """
 
 from collections.abc import Generator, Iterator, Sequence
@@ -44,17 +44,17 @@ if TYPE_CHECKING:
     from flag_harness.record import Outcome
 
 _ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
-"""The fixtures that answer the requests of a test."""
+"""The fixtures through which the requests of a test are answered."""
 _OUTCOMES_KEY = pytest.StashKey["dict[str, Outcome]"]()
-"""The outcome of each finished phase of the item."""
+"""The stash key of the outcome of each finished phase of an item."""
 _FIXTURE_FINALIZERS_KEY = pytest.StashKey[ExitStack]()
-"""The stack that finishes the item's fixtures, even if pytest does not."""
+"""The stash key of the stack that finishes the item's fixtures even if pytest does not."""
 _CALL_IS_RUNNING_KEY = pytest.StashKey[bool]()
-"""True while the test function runs. A report made during that time belongs to a subtest."""
+"""The stash key of a value that is True while the test function runs, when only subtests make reports."""
 _SUBTEST_FAILED_KEY = pytest.StashKey[bool]()
-"""True if a subtest of the item has failed."""
+"""The stash key of a value that is True once a subtest of the item has failed."""
 _REPORTED_MISSES_KEY = pytest.StashKey[int]()
-"""The number of misses in the reports of earlier phases."""
+"""The stash key of the number of misses that the reports of earlier phases contain."""
 _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
     TRAFFIC_KEY,
     REFUSALS_KEY,
@@ -68,7 +68,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 
 def check_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Clear the state of an earlier run of the item. If its setup fails, add the swallowed refusals to the failure."""
+    """Clear the state of an earlier run of the item. If the setup fails, add refusals that it caught to the failure."""
     for key in _STASH_KEYS:
         if key in item.stash:
             del item.stash[key]
@@ -125,7 +125,7 @@ def check_teardown(item: pytest.Item) -> Generator[None, None, None]:
 def complete_report(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Attach the row of the run record and the misses to the report, on whichever worker it is made."""
+    """Attach the test's row of the run record and its misses to the report, on whichever worker the report is made."""
     traffic = item.stash.get(TRAFFIC_KEY, None)
     remove_sdk_frames(item, call, traffic)
     report = yield
@@ -167,7 +167,7 @@ def _add_missing_turns(report: pytest.TestReport, scenario: Path, refused: Seque
 
 @contextmanager
 def _report_refusals(item: pytest.Item) -> Iterator[None]:
-    """Turn a raised `Refusal` into a test failure. Add refusals that the test caught to any other failure."""
+    """Turn a `Refusal` raised in the context into a failure. Add refusals that the test caught to other failures."""
     try:
         yield
     except Refusal as refusal:
@@ -214,7 +214,7 @@ def _leaf_exceptions(error: BaseException) -> list[BaseException]:
 
 
 def _refusals_to_report(item: pytest.Item) -> list[BaseException]:
-    """Return the errors of refused requests and hidden flag errors, unless a failed phase has reported them."""
+    """Return refused requests and flag errors hidden by OpenFeature that no failed phase has reported yet."""
     if _has_failed(item):
         return []
     refused = refusals_of_item(item)
@@ -264,7 +264,7 @@ def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> N
 
 
 def _fail_if_refusal_is_excused(item: pytest.Item, report: pytest.TestReport) -> None:
-    """Turn a skip or an expected failure into a failure if a request was refused before it."""
+    """If a request was refused before a test was skipped or failed as expected, turn that outcome into a failure."""
     if not report.skipped or not (refused := _refusals_to_report(item)):
         return
     excuse = "an expected failure" if hasattr(report, "wasxfail") else "a skip"

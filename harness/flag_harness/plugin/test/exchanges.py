@@ -42,7 +42,7 @@ class ExchangeLog:
 
     @property
     def request_metrics(self) -> tuple[RequestMetrics, ...]:
-        """The tokens, cost and times of each exchange."""
+        """The tokens, cost and times of each exchange, in the order in which the requests were sent."""
         return self._measure_exchanges()[0]
 
     def _measure_exchanges(self) -> tuple[tuple[RequestMetrics, ...], Metrics]:

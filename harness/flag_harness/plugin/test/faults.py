@@ -1,4 +1,7 @@
-"""Inject faults: of the `faults` mark into one test, of `--harness-fault` into all. A fault must fire."""
+"""Inject the faults of the `faults` mark into the marked test, and those of `--harness-fault` into all tests.
+
+A test fails if a fault of its marks never fires. The run fails if a fault of the command line never fires in any test.
+"""
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -20,11 +23,11 @@ if TYPE_CHECKING:
     from flag_harness.wire.timeline import Edit, Layer, Piece, Request, Response
 
 COMMAND_LINE_FAULTS_KEY = pytest.StashKey[tuple["Fault", ...]]()
-"""The faults of the command line."""
+"""The stash key of the faults of the command line."""
 COMMAND_LINE_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
-"""Copies of the command line's faults for one test item, which count its requests alone."""
+"""The stash key of copies of the command line's faults for one test item, which count only its requests."""
 MARKED_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
-"""Copies of the faults in the item's marks, which count its requests alone."""
+"""The stash key of copies of the faults in the item's marks, which count only its requests."""
 _FAULTS_MARK = "@pytest.mark.faults"
 
 
@@ -76,7 +79,7 @@ def _check_that_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault"
 
 
 def active_faults(traffic: "CassetteTraffic") -> list[str]:
-    """Return the faults that can fire under the combination of a test, spelled as on the command line."""
+    """Return the faults that can fire under the combination of a test, written as on the command line."""
     return [str(fault) for fault in traffic.faults if fault.can_fire]
 
 
@@ -221,7 +224,9 @@ class FaultTotals:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
     def _messages_of_unfired_faults(self, config: pytest.Config) -> list[str]:
-        """Return a message for each fault that never fired. Return none in workers and under `--collect-only`."""
+        """Return a message for each fault that never fired in any test. Return an empty list in workers and under
+        `--collect-only`.
+        """
         from flag_harness.faults import explain_faults_that_never_fired
 
         if hasattr(config, "workerinput") or config.getoption("collectonly"):
@@ -236,7 +241,11 @@ class FaultTotals:
 def fault_layers(
     faults: Sequence["Fault"], replay: "Replay | None", probe: "TrafficProbe | None" = None
 ) -> "list[Layer]":
-    """Return the layers that apply the faults, and those of `probe`, to requests that `replay` may answer."""
+    """Return the layers that apply the faults and, in a sweep, those of `probe`.
+
+    If a recording answers the test, `replay` plays it. When a fault changes an answer, `replay` gives that answer again
+    to a retry.
+    """
     own: list[Layer] = [make_fault_layer(fault, replay) if replay else fault for fault in faults]
     if probe is None:
         return own
@@ -249,14 +258,18 @@ def fault_layers(
 
 
 def make_fault_layer(fault: "Fault", replay: "Replay") -> "Layer":
-    """Return a layer that applies the fault, and tells `replay` to give each altered answer again to a retry."""
+    """Return a layer that applies the fault and, each time it changes an answer, makes `replay` give that answer again
+    to a retry.
+    """
     return _make_layer_that_requeues_answers(fault, replay, lambda: fault.fired)
 
 
 def _make_layer_that_requeues_answers(trouble: "Layer", replay: "Replay", count_fired: Callable[[], int]) -> "Layer":
-    """Return a layer that applies `trouble`, and tells `replay` to give each altered answer again to a retry.
+    """Return a layer that applies `trouble` and, each time it changes an answer, makes `replay` give that answer again
+    to a retry.
 
-    A fault that edits an answer uses up the recorded interaction. Otherwise the agent's retry would find no recording.
+    Without this, the agent's retry would find no recording, since the changed answer has used it up. `count_fired`
+    returns how many answers `trouble` has changed.
     """
 
     def apply_trouble(request: "Request") -> "Response | Edit | None":

@@ -38,7 +38,7 @@ def harness_set_flags() -> "SetFlagsFunction | None":
 
 @pytest.fixture
 def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> "Iterator[Combination]":
-    """Set the test's flags at their sources, and other declared flags to their defaults. Return the combination.
+    """Set the test's flags at their sources, and other declared flags to their defaults. Yield the combination.
 
     The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
@@ -128,7 +128,7 @@ def harness_cassette(
 
 
 def _set_offline_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Hide the key and addresses of the developer from a test that must reach nobody."""
+    """Hide the developer's API key and addresses from a test that must not reach the network."""
     from flag_harness.plugin.border.offline import OFFLINE_ENVIRONMENT
 
     for variable, value in OFFLINE_ENVIRONMENT.items():

@@ -1,4 +1,6 @@
-"""Sets the flags of a test that are not read from environment variables, and reports what OpenFeature hides."""
+"""Set the flags of a test that are not environment variables, and report errors that OpenFeature hides from the
+test.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +20,9 @@ from flag_harness.plugin.stash import FLAG_SCOPE_KEY
 def set_flags_outside_environment(
     request: pytest.FixtureRequest, combination: Combination, declared: Sequence[Flag]
 ) -> Iterator[None]:
-    """Set the flags that are read through OpenFeature, or set by functions or `harness_set_flags`, during the test."""
+    """During the context, set the flags that are read through OpenFeature, or set by a function or by
+    `harness_set_flags`.
+    """
     # imported here: a run without flags does not need it
     from flag_harness.sources import FlagScope, enter_scope
 
@@ -42,7 +46,7 @@ def set_flags_outside_environment(
 
 
 def _fixture_problem(request: pytest.FixtureRequest) -> str:
-    """Return why the project's own `harness_set_flags` sets nothing for a test; empty if the project has none."""
+    """Return why the project's own fixture `harness_set_flags` sets nothing for a test, or an empty string."""
     visible = _find_flag_setter_fixture(request.node)
     if not is_harness_fixture(visible):
         return (

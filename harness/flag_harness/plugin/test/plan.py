@@ -43,7 +43,7 @@ UpstreamChoice = Literal["live", "simulator"]
 _OPTIONAL_CHECKS = ("no_request", "unplayed", "misses", "network")
 """The checks that the marks `harness_<name>` switch off."""
 _IMPORTED_TIME_FUNCTIONS_KEY = pytest.StashKey[ImportedTimeFunctions]()
-"""The names that the project's modules have imported from `time`, such as `sleep`."""
+"""The stash key of the names that the project's modules have imported from `time`, such as `sleep`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class TrafficPlan:
 
     @property
     def _has_recording(self) -> bool:
-        """True if the cassette holds a recording of this test, under its own node id or one from before its flags."""
+        """True if the cassette has a recording of this test, under its node id or the one before it varied flags."""
         if self.cassette is None:
             return False
         cases = {self.case}
@@ -169,7 +169,7 @@ class TrafficPlan:
         return (self.cost_limit.make_cost_limit_layer(refusals),)
 
     def make_answer_layers(self) -> "tuple[Layer, ...]":
-        """Return the layer that keeps the answers of the live API for a resumed run, or an empty tuple."""
+        """Return the layer that keeps paid answers of the live API for a resumed run, or an empty tuple."""
         if self.paid_answers is None or not self.can_reach_live_api:
             return ()
         return (self.paid_answers.make_paid_answers_layer(self),)
@@ -294,7 +294,7 @@ def api_hosts_in_configuration(config: pytest.Config) -> ApiScope:
 
 
 def _time_functions_to_make_virtual(node: pytest.Item) -> ImportedTimeFunctions | None:
-    """Return the imported `time` functions to make virtual, or None if the test's time stays real."""
+    """Return the functions imported from `time` to make virtual, or None if the test's time stays real."""
     if node.config.stash[CONFIG_KEY].time == "real" or node.get_closest_marker("harness_real_time"):
         return None
     return node.config.stash.setdefault(_IMPORTED_TIME_FUNCTIONS_KEY, ImportedTimeFunctions(node.config.rootpath))

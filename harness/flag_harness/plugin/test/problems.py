@@ -20,11 +20,15 @@ NO_REQUEST_MESSAGE = (
     "starts sends requests, in Python or another language, write def test_it(cassette, cassette_server); if neither, "
     "its client is not one of httpx2 or httpx, or was never called."
 )
-"""The message for a test that sent no request."""
+"""The message for a test that uses a cassette but sent no request."""
 
 
 def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
-    """Return a message if interactions were not played. Those of fixture teardown count in teardown only."""
+    """Return a list with a message if interactions were not played, or an empty list.
+
+    Interactions recorded in the teardown of fixtures count only if `in_teardown` is true. `command` records the test
+    anew.
+    """
     own, recorded = frozenset(replay.own_indices), replay.cassette.interactions
     unplayed = [
         index for index in replay.indices_not_played if index in own and (in_teardown or not recorded[index].is_late)
@@ -59,6 +63,10 @@ def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
 
 
 def possible_failure_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
-    """Return every message with which misses can fail a test: each alone, or all, with or without `unplayed`."""
+    """Return every message with which misses (requests not in the cassette) can fail a test.
+
+    Each miss may be reported alone, or all together, alone or with one of the sequences of other problems in
+    `unplayed`.
+    """
     joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
     return frozenset(joined.union(misses))

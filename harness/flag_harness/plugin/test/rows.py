@@ -89,7 +89,7 @@ def make_traffic_row(
     requests: "tuple[RequestRecord, ...]",
     **origin: Any,
 ) -> "RunRow":
-    """Return a row of the run record with the figures of `metrics`. `origin` holds further fields."""
+    """Return a test's row of the run record with the figures of `metrics`. `origin` holds fields about who answered."""
     from flag_harness.record import RunRow  # imported here: a run without a cassette does not need it
 
     return RunRow(
@@ -112,7 +112,7 @@ def make_traffic_row(
 
 
 def _scores_of_test(item: pytest.Item) -> dict[str, float]:
-    """Return the scores that a test has given its run."""
+    """Return the scores that a test has given its run with `harness_score`, by name."""
     return item.stash.get(SCORES_KEY, {})
 
 
@@ -175,7 +175,9 @@ def _digests_of_inputs(item: pytest.Item, traffic: "CassetteTraffic") -> dict[st
 
 
 def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
-    """Return the row's fields that say who answered: the recording that was played, or the upstream of this run."""
+    """Return the fields of a test's row that say who answered: the recording that was played, or the upstream of this
+    run.
+    """
     plan = traffic.plan
     if not traffic.exchanges:
         return {}
@@ -196,7 +198,7 @@ def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
 
 
 def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
-    """Attach a row to the report. It replaces an earlier row."""
+    """Attach a row of the run record to a report. It replaces an earlier row."""
     setattr(report, _REPORT_ATTRIBUTE, row.to_builtins())
 
 

@@ -18,11 +18,11 @@ from flag_harness.wire.timeline import Request, Response
 
 @dataclass(frozen=True, slots=True)
 class SavedRecording:
-    """What saving a recording did.
+    """What `save_recording` did.
 
     Attributes:
-        is_written: False if the file was the same but for times, and was left as it is.
-        replaced_broken_file: True if the file that was there could not be read.
+        is_written: False if the recording differed from the file only in times, so that the file was left unchanged.
+        replaced_broken_file: True if an earlier file at the same path could not be read.
     """
 
     is_written: bool
@@ -30,7 +30,9 @@ class SavedRecording:
 
 
 def upstream_that_answered(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
-    """Return the upstream that answered: that of the run or, if a server of the harness answered, the one it names."""
+    """Return the upstream that answered: the one that a server of the harness names in its answers, or else that of the
+    run.
+    """
     return origin_of_answers(exchanges) or plan.upstream
 
 
@@ -69,9 +71,11 @@ def save_recording(
     exchanges: Iterable[tuple[Request, Response]],
     excluded_from_effects: str = "",
 ) -> SavedRecording:
-    """Write the recording, which is a part of the exchanges of the test, unless it differs from the file only in times.
+    """Write the recording, unless it differs from the file only in times.
 
-    Raise `CassetteError` if it holds secrets or cannot be written. The old file then stays as it is.
+    `exchanges` are all requests and answers of the test, and show which upstream answered. `excluded_from_effects` is
+    the test's reason not to be compared with other combinations, or empty. Raise `CassetteError` if the recording holds
+    secrets or cannot be written. The old file then stays as it is.
     """
     refuse_unsafe_recording(plan, recording)
     try:

@@ -38,9 +38,11 @@ def make_simulator(
     arm: str = "",
     edit_turn: "EditTurn | None" = None,
 ) -> "Simulator":
-    """Return a simulator that follows a scenario, or echoes the prompt without one. Fail if it cannot be read.
+    """Return a simulator that follows a scenario, or repeats the prompt without one. Fail the test if it cannot be
+    read.
 
-    `draws` and `arm` decide which of its turns with a weight are drawn; `edit_turn` changes turns (see `simulate`).
+    `draws` and `arm` decide which turns with a weight are drawn (`arm` is the test's combination of flags). `edit_turn`
+    changes turns. See `simulate`.
     """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
@@ -58,7 +60,9 @@ def find_api_refusal(request: Request) -> str | None:
 
 
 def _scenario_error_message(scenario: Path | None, error: ScenarioError) -> str:
-    """Return a message with the reason why a scenario cannot be used, the nearest name, and what to type next."""
+    """Return the message for a scenario that cannot be used: the reason, the most similar name, and what to type
+    next.
+    """
     if scenario is None or scenario.exists():
         separator = "\n\n" if "\n" in str(error) else ". "
         return f"The scenario cannot be simulated: {error}{separator}Mend that file, and run the test again."
@@ -75,6 +79,6 @@ def _scenario_error_message(scenario: Path | None, error: ScenarioError) -> str:
 
 
 def _scenario_names(folder: Path, near: str) -> list[str]:
-    """Return the names of the scenarios in a folder, the most similar name first."""
+    """Return the names of the scenarios in a folder, sorted by their similarity to `near`."""
     names = sorted(path.stem for path in folder.glob("*.toml"))
     return difflib.get_close_matches(near, names, n=len(names) or 1, cutoff=0.0)

@@ -78,7 +78,9 @@ def _shorten_refusals_in_log() -> Iterator[None]:
 
 
 def _shorten_refusal(record: logging.LogRecord) -> bool:
-    """Shorten the record of a refused request (`miss-1: ...`) and lower its level. Keep every record."""
+    """Shorten the log record of a refused request (`miss-1: ...`) and lower its level. Return True, so that no record
+    is dropped.
+    """
     if record.msg.startswith("miss-"):
         record.msg = record.msg.partition("\n")[0]
         record.levelno, record.levelname = logging.INFO, "INFO"

@@ -116,7 +116,7 @@ class CassetteTraffic:
 
     @contextmanager
     def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
-        """Answer requests inside the context, if `is_own` returns True for them."""
+        """Answer requests inside the context, except those for which `is_own` returns False."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.disabled_checks:
@@ -132,7 +132,7 @@ class CassetteTraffic:
 
     @property
     def _local_upstream(self) -> Upstream | None:
-        """The upstream in this process, or None if requests go to the network."""
+        """The upstream (cassette or simulator) that answers in this process, or None if requests go to the network."""
         if self.plan.is_recording:
             return self._simulator
         return self._replay or self._simulator

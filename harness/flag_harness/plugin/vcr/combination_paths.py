@@ -11,14 +11,17 @@ from flag_harness.plugin.stash import COMBINATION_KEY
 
 
 def path_of_cassette_to_play(node: pytest.Item, path: Path) -> Path:
-    """Return `path`, or the path without the combination if the test runs under `off` and only that one exists."""
+    """Return the path of the cassette that a test plays: `path`, or the same path without the combination in its name.
+
+    The latter is returned only if the test runs under `off` and no file exists at `path`.
+    """
     if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return path
     return plain if node.stash[COMBINATION_KEY].id == OFF_COMBINATION else path
 
 
 def find_path_without_combination(node: pytest.Item, path: Path) -> Path | None:
-    """Return the path of the existing cassette without the combination in its name, or None."""
+    """Return `path` without the combination in its name, or None if no such file exists."""
     combination = node.stash.get(COMBINATION_KEY, None)
     if combination is None or not node.get_closest_marker("flag_matrix"):
         return None

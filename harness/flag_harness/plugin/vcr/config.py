@@ -35,11 +35,11 @@ class VcrStandIn:
     settings: dict[str, Any]
 
     def register_matcher(self, name: str, matcher: Matcher) -> None:
-        """Register a function that compares two requests, under a name to use in `match_on`."""
+        """Register a function that compares two requests. `match_on` can then contain its name."""
         self.matchers[name] = matcher
 
     def register_serializer(self, name: str, serializer: Serializer) -> None:
-        """Register a serializer of cassettes. It replaces another of the same name."""
+        """Register a serializer of cassettes under a name. It replaces another one of the same name."""
         self.serializers[name] = serializer
 
     def register_persister(self, persister: object) -> None:
@@ -76,13 +76,15 @@ def convert_to_harness_vcr(vcr: Any) -> VcrStandIn:
 
 
 def refuse_cassette_fixture(request: pytest.FixtureRequest) -> None:
-    """Raise `UsageError` if a test with the mark `vcr` uses the fixture `cassette` too: both would answer."""
+    """Raise `UsageError` if a test with the mark `vcr` also uses the fixture `cassette`: both would answer its
+    requests.
+    """
     if "harness_cassette" in request.fixturenames:
         raise pytest.UsageError(f"{request.node.nodeid}: use either @pytest.mark.vcr or the cassette fixture, not both")
 
 
 def merge_settings(config: Mapping[str, Any], marks: Sequence[pytest.Mark]) -> dict[str, Any]:
-    """Return `vcr_config` updated with the arguments of the `vcr` marks. The nearest mark wins."""
+    """Return the settings in `vcr_config`, updated with the arguments of the `vcr` marks. The nearest mark wins."""
     options = dict(copy.deepcopy(config))
     for mark in reversed(marks):
         options.update(mark.kwargs)
@@ -99,7 +101,9 @@ def vcr_settings(node: pytest.Item, options: Mapping[str, Any], record_mode: str
 def vcr_settings_of_module(
     node: pytest.Item, vcr: VcrStandIn, options: Mapping[str, Any], record_mode: str
 ) -> VcrSettings:
-    """Return the settings of `vcr` updated with `options`. Raise a `UsageError` that names an unsupported setting."""
+    """Return the settings of the object `vcr`, updated with `options`. Raise a `UsageError` that names an unsupported
+    setting.
+    """
     try:
         return parse_settings({**vcr.settings, **options}, vcr.matchers, record_mode, vcr.serializers)
     except ConfigError as error:
@@ -107,7 +111,9 @@ def vcr_settings_of_module(
 
 
 def add_project_filters(settings: VcrSettings, filters: "Filters") -> VcrSettings:
-    """Return the settings with the filters of `[tool.flag-harness]` added after the suite's own."""
+    """Return the settings of a suite's cassettes, with the filters of `[tool.flag-harness]` added after the suite's
+    own.
+    """
     if not filters:
         return settings
     from flag_harness.vcr.secrets import (

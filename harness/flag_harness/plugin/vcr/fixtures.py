@@ -1,4 +1,6 @@
-"""The fixtures of pytest-recording that suites override. If that plugin is installed, its own are used."""
+"""The fixtures of pytest-recording that suites override. If pytest-recording is installed, its own fixtures are
+used.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -22,7 +24,7 @@ def disable_recording(request: pytest.FixtureRequest) -> bool:
 
 @pytest.fixture
 def vcr_config() -> dict[str, Any]:
-    """Return settings for vcrpy's cassettes. Override this fixture to set some."""
+    """Return settings for vcrpy's cassettes. Override this fixture to change them."""
     return {}
 
 
@@ -45,7 +47,9 @@ def default_cassette_name(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def allowed_hosts(request: pytest.FixtureRequest) -> Sequence[str] | None:
-    """Return the hosts that may be reached, from the mark, the command line or `vcr_config`; None if unset."""
+    """Return the hosts that tests may reach, from the mark, the command line or `vcr_config`, or None if none of them
+    says.
+    """
     mark = request.node.get_closest_marker("block_network")
     hosts = (
         (mark.kwargs.get("allowed_hosts") if mark else None)

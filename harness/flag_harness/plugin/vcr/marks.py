@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 def block_network_if_marked(
     request: pytest.FixtureRequest, record_mode: str, vcr_markers: list[pytest.Mark]
 ) -> Iterator[None]:
-    """Block the network under `@pytest.mark.block_network` or `--block-network`, unless the test records."""
+    """Block the network if the test has the mark `block_network` or the run has `--block-network`, unless the test
+    records.
+    """
     if not _is_network_blocked(request, record_mode, vcr_markers):
         yield
         return

@@ -15,7 +15,7 @@ VCR_MARK_DESCRIPTIONS = (
     "block_network(allowed_hosts=[]): refuse connections except to these hosts (regular expressions of whole names)",
     "allowed_hosts: registered because pytest-recording does so; it has no effect there either",
 )
-"""The marks of pytest-recording. pytest-vcr has only the first."""
+"""The descriptions of the marks of pytest-recording. pytest-vcr has only the first mark."""
 
 VCR_PLUGINS = {"recording": "pytest-recording", "vcr": "pytest-vcr"}
 """The packages that define the mark `vcr`, by the names under which pytest registers them."""
@@ -43,7 +43,7 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
 
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Unregister pytest-recording or pytest-vcr, the one that is not emulated: the two cannot run together."""
+    """If the harness stands in for pytest-recording or pytest-vcr, unregister the other one of the two."""
     owner = plugin_to_emulate(pluginmanager)
     for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):

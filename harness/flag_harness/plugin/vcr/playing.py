@@ -1,4 +1,6 @@
-"""Play and record vcrpy cassettes, for the fixtures of pytest-recording and pytest-vcr, and report the numbers."""
+"""Play and record vcrpy cassettes for the fixtures of pytest-recording and pytest-vcr, and print how many were
+played.
+"""
 
 import os
 import shlex
@@ -29,14 +31,14 @@ if TYPE_CHECKING:
     from flag_harness.vcr import VcrCassette, VcrSettings
 
 _HAS_PASSED_KEY = pytest.StashKey[bool]()
-"""True if the test function has passed."""
+"""The stash key of a value that is True once the test function has passed."""
 _NETWORK_ERROR_TEXTS = (
     "plays a cassette of vcrpy",
     "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
 )
 """Two parts of a network error's message: what the test does, and what to do if it needs the network."""
 _STRICT_MATCH_ON_SETTING = "match_on = ['method', 'scheme', 'host', 'port', 'path', 'query', 'body']"
-"""The setting with which vcrpy's matching compares bodies too."""
+"""The setting that makes vcrpy's matching compare bodies too."""
 
 
 def load_vcr_cassette(
@@ -44,7 +46,8 @@ def load_vcr_cassette(
 ) -> "VcrCassette":
     """Load a test's vcrpy cassette. Raise `VcrFailure` if it cannot be read.
 
-    `fixed_mode` is a record mode that the command line cannot change, or an empty string.
+    Requests are also answered from the cassettes in `extra`. `fixed_mode` is a record mode that the command line cannot
+    change, or an empty string.
     """
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
@@ -61,7 +64,9 @@ def load_vcr_cassette(
 
 
 def refuse_simulator(node: pytest.Item) -> None:
-    """Raise `VcrFailure` if the run asks for the simulator: the mark `vcr` would send to the live API instead."""
+    """Raise `VcrFailure` if the run asks for the simulator, since tests with the mark `vcr` would send to the live API
+    instead.
+    """
     if node.config.getoption("--harness-upstream") == "simulator":
         raise VcrFailure(
             "--harness-upstream=simulator: tests with vcr marks are recorded from the live API only, so nothing was "
@@ -72,7 +77,10 @@ def refuse_simulator(node: pytest.Item) -> None:
 
 @contextmanager
 def play_cassette(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool = True) -> Iterator[None]:
-    """Answer the test's requests from a cassette inside the context. Save new recordings if the test passed."""
+    """Answer the test's requests from a cassette inside the context, and save new recordings if the test passed.
+
+    If `refuses_network` is true, clients other than those of httpx2 and httpx cannot reach the network.
+    """
     node.stash[VCR_CASSETTE_KEY], node.stash[_HAS_PASSED_KEY] = cassette, False
     with _answer_clients(node, cassette, refuses_network and not cassette.can_record):
         yield

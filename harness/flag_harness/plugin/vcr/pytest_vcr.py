@@ -30,7 +30,7 @@ def _vcr_marker(request: pytest.FixtureRequest) -> None:
 
 @pytest.fixture(name="vcr", scope="module")
 def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vcr_cassette_dir: str) -> VcrStandIn:
-    """Return the settings of the module's cassettes. Override it to register matchers or serializers."""
+    """Return the settings of the module's cassettes. Override this fixture to register matchers or serializers."""
     if request.config.getoption("--vcr-record-mode"):
         warnings.warn("--vcr-record-mode is deprecated; use --vcr-record", DeprecationWarning, stacklevel=1)
     found = VcrStandIn()

@@ -1,4 +1,4 @@
-"""The fixtures of pytest-vcr that suites override. If that plugin is installed, its own are used."""
+"""The fixtures of pytest-vcr that suites override. If pytest-vcr is installed, its own fixtures are used."""
 
 from typing import Any
 
@@ -7,13 +7,15 @@ import pytest
 
 @pytest.fixture(name="vcr_config", scope="module")
 def module_vcr_config() -> dict[str, Any]:
-    """Return settings for the vcrpy cassettes of a module's tests. Override this fixture to set some."""
+    """Return settings for the vcrpy cassettes of a module's tests. Override this fixture to change them."""
     return {}
 
 
 @pytest.fixture(name="vcr_cassette_dir", scope="module")
 def folder_beside_module(request: pytest.FixtureRequest) -> str:
-    """Return the folder of the cassettes, `cassettes` beside the module. Override it to keep them elsewhere."""
+    """Return the folder of the cassettes, `cassettes` beside the module. Override this fixture to keep them
+    elsewhere.
+    """
     return str(request.path.parent / "cassettes")
 
 

@@ -1,1 +1,1 @@
-"""Repeat tests, and print the verdicts of flags. `analysis.verdict` has the statistics."""
+"""Repeat tests, and print whether each flag is safe. The statistics are in `analysis.verdict`."""

@@ -1,6 +1,6 @@
-"""`--harness-verdict`: run tests with and without a flag until it is shown to be safe or harmful.
+"""`--harness-verdict`: run tests with and without a flag until the flag is shown to be safe or harmful.
 
-A test that fails in such a run is a failed trial, not a failed test: only a verdict other than PASS fails the run.
+A test that fails in such a run is a failed trial, not a failed test: the run fails only if a verdict is not PASS.
 """
 
 from collections.abc import Collection, Generator, Iterable, Iterator
@@ -57,7 +57,9 @@ def register_flag_verdicts(config: pytest.Config) -> None:
 
 
 class FlagVerdictPlugin:
-    """Runs the combinations to compare in rounds, stops flags that are decided, and prints the verdicts."""
+    """Runs the combinations to compare in rounds, and prints the verdicts. Once a flag is decided, no more runs are
+    made for it.
+    """
 
     def __init__(self, config: pytest.Config) -> None:
         from flag_harness.analysis.verdict.evidence import EvidenceTable
@@ -89,7 +91,7 @@ class FlagVerdictPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Judge the flags after each round, and skip the runs that only decided flags need."""
+        """After each round, judge the flags. Skip the runs that only decided flags need."""
         if self._is_worker:
             return None
         if repetition_index(item) > self._round:
@@ -103,7 +105,7 @@ class FlagVerdictPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Report a failed test as a failed trial, unless a request of it was refused."""
+        """Report a failed test as a failed trial, unless one of its requests was refused."""
         report = yield
         row = row_of_report(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):
@@ -157,7 +159,7 @@ class FlagVerdictPlugin:
             terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
-        """Drop the decided changes from those that need further runs."""
+        """Remove the flag changes that are decided from those that need further runs."""
         decided = self._judge.are_flags_decided([*map(self._evidence.evidence_of_change, self._changes)])
         self._open = [
             change
@@ -176,9 +178,9 @@ class FlagVerdictPlugin:
 
 
 def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
-    """Yield the items in their order, but in every second round each test's combinations in reverse order.
+    """Yield the items in their order, except that in every second round each test's combinations come in reverse order.
 
-    Neither arm may always be the second one, which may find a warm prompt cache.
+    Of the two combinations that are compared, neither should always run second, when it may find a warm prompt cache.
     """
     for (number, _), group in groupby(items, key=lambda item: (repetition_index(item), _nodeid_without_id(item))):
         arms = list(group)
@@ -192,7 +194,10 @@ def _nodeid_without_id(item: pytest.Item) -> str:
 def _changes_by_combination(
     combinations: "Iterable[Combination]", changes: "Collection[FlagChange]"
 ) -> "_ChangesByCombination":
-    """Return, by combination, the flag changes for which it is compared with another combination that runs."""
+    """Return, for each combination, the flag changes that it helps to judge.
+
+    A combination does so if it differs in one flag only from another combination that also runs.
+    """
     known = {_combination_key(one): one for one in combinations}
     served: _ChangesByCombination = {key: set() for key in known}
     for (names, row), one in known.items():
@@ -211,12 +216,14 @@ def _changes_by_combination(
 
 
 def _combination_key(combination: "Combination") -> "_CombinationKey":
-    """Return the names of a combination's flags and the indices of their values, which are faster to hash."""
+    """Return the names of a combination's flags and the indices of their values: a key that is faster to hash than the
+    combination.
+    """
     return tuple(flag.name for flag in combination.flags), combination.row
 
 
 def _matrix_combination(item: pytest.Item) -> "Combination | None":
-    """Return the combination of a matrix test, or None for any other test."""
+    """Return the combination of a test with the mark `flag_matrix`, or None for any other test."""
     if item.get_closest_marker(_FLAG_MATRIX_MARK) is None:
         return None
     callspec = getattr(item, "callspec", None)

@@ -1,4 +1,4 @@
-"""`--harness-provider-retries`: run a trial again that the provider of the live API broke."""
+"""`--harness-provider-retries`: repeat a run of a test that failed because of the provider of the live API."""
 
 import time
 from collections.abc import Sequence
@@ -38,7 +38,9 @@ def register_provider_failure_repeater(config: pytest.Config) -> None:
 
 
 class ProviderFailureRepeater:
-    """Runs a test again if the provider broke it, and reports its last run only, with the number of broken ones."""
+    """Repeats a test while the provider breaks it, and reports only its last run, with the number of broken runs before
+    it.
+    """
 
     def __init__(self, retries: int) -> None:
         self._retries = retries
@@ -60,7 +62,9 @@ class ProviderFailureRepeater:
 
 
 def _is_broken_by_provider(item: pytest.Item, reports: Sequence[pytest.TestReport]) -> bool:
-    """Return True if the provider broke a run. If a request was refused instead, it would be refused again."""
+    """Return True if the provider broke a run. Return False if a request was refused, since it would be refused
+    again.
+    """
     if refusals_of_item(item):
         return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure

@@ -26,9 +26,10 @@ class Scorer:
     ) -> float:
         """Give the run a score, and return it.
 
-        Without a keyword, `value` is the score. With `equals` or `matches`, the score is 1 if the value equals this
-        object, or if the regular expression occurs in its text, and otherwise 0. `by` is a function that returns the
-        score of the value. Raise `ValueError` if the score is not a number from 0 to 1.
+        Without a keyword, `value` is the score. With `equals`, the score is 1 if `value` equals that object, and
+        otherwise 0. With `matches`, the score is 1 if that regular expression occurs in the text of `value`, and
+        otherwise 0. `by` is a function that returns the score of the value. Raise `ValueError` if the score is not a
+        number from 0 to 1.
         """
         score = value
         if by is not None:

@@ -1,4 +1,4 @@
-"""Leave out an item of a run without running it."""
+"""Skip a test item of a run without running it."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ import pytest
 
 
 def skip_without_running(item: pytest.Item, nextitem: pytest.Item | None) -> None:
-    """Skip an item: tear down the fixtures that are still set up and that `nextitem` does not need."""
+    """Skip an item without running it. Tear down the fixtures that are still set up and that `nextitem` does not
+    need.
+    """
     session: Any = item.session
     session._setupstate.teardown_exact(nextitem)

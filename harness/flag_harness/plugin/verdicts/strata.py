@@ -1,4 +1,6 @@
-"""The mark `harness_stratum`: groups of tests that verdicts judge beside each test and all tests."""
+"""The mark `harness_stratum`: groups of tests that get verdicts of their own, besides each test and all tests
+together.
+"""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Refuse to play a repetition of a test that was not recorded."""
+"""Refuse to run a further repetition of a test if that repetition has no recording to play."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def refuse_unrecorded_repetition(node: pytest.Item, plan: "TrafficPlan") -> None:
-    """Fail a further repetition that would play a recording which does not exist.
+    """Fail a further repetition of a test that has no recording of its own to play.
 
     The recording of another repetition would give the same answers again, which adds no evidence.
     """

@@ -1,1 +1,1 @@
-"""What the tools of a swept agent do: they run, or a recorded result or a stub takes their place."""
+"""What happens to the tools of an agent in a sweep: they run, or a recorded result or a stub takes their place."""

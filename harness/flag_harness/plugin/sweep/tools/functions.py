@@ -15,7 +15,7 @@ from flag_harness.imports import import_attribute
 ToolCallable: TypeAlias = Callable[..., Any]
 _FUNCTIONS_SETTING = "[tool.flag-harness.sweep] functions"
 _FUNCTION_ATTRIBUTES = ("call", "func", "function")
-"""The attributes of a tool object that are its function, in the order in which they are proposed."""
+"""The attributes in which a tool object may hold its function. Error messages suggest the first one that exists."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -85,7 +85,9 @@ class FunctionReplacer:
         return self._replacements.get(id(value), (value, value))[1]
 
     def _is_project_module(self, name: str, module: ModuleType) -> bool:
-        """Return whether a module is a file of the project. A sweep asks this of each module before each run."""
+        """Return whether a module is a file of the project. It must be fast, since it runs for each module before each
+        run.
+        """
         known = self._modules.get(name)
         if known is None or known[0] is not module:
             path = getattr(module, "__file__", None) or ""

@@ -1,4 +1,6 @@
-"""Record the answers to HTTP requests of tools in the run without troubles, and return them under each trouble."""
+"""Record the answers to HTTP requests of tools in the run without troubles, and give them again in runs under a
+trouble.
+"""
 
 import importlib
 from collections.abc import Callable, Iterator
@@ -146,7 +148,9 @@ def _read_body(body: Any) -> bytes | None:
 
 
 def _request_key(method: str, url: str, body: bytes) -> ToolCallKey:
-    """Return the key that identifies a request. It leaves out a local port, which may differ from run to run."""
+    """Return the key that identifies a request. The port of a local server is left out, since it may differ from run to
+    run.
+    """
     parts = urlsplit(url)
     host = parts.hostname or ""
     address = host if host in _LOOPBACK_HOSTS else parts.netloc
@@ -161,4 +165,4 @@ _PATCH_BY_LIBRARY = (
     ("httpx2", _patch_async_transport),
     ("urllib3", _patch_urllib3),
 )
-"""The libraries, which may be missing, and the functions that patch them."""
+"""The HTTP libraries, which may be missing, each with a function that patches it."""

@@ -1,4 +1,4 @@
-"""The results of an agent's tools in the run without troubles, by function and arguments."""
+"""The results of an agent's tools in the run without troubles (the baseline), by function and arguments."""
 
 import copy
 import threading
@@ -16,7 +16,7 @@ class NotRecordedError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StoredToolResult:
-    """What a tool returned, or the exception that it raised, with its traceback at that time."""
+    """What a tool returned, or the exception that it raised, with the traceback of that time."""
 
     value: Any = None
     error: BaseException | None = None
@@ -31,7 +31,9 @@ class StoredToolResult:
 
 @dataclass(eq=False, slots=True)
 class BaselineToolResults:
-    """The tool results of one test's baseline, and how many of them were replayed in this call of the test function."""
+    """The tool results of one test's run without troubles, and how many of them were given again in this call of the
+    test.
+    """
 
     results: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
     used_counts: Counter[ToolCallKey] = field(default_factory=Counter)
@@ -39,10 +41,12 @@ class BaselineToolResults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find_next_result(self, key: ToolCallKey, verb: str = "called") -> StoredToolResult | None:
-        """Return the next result of a call, the last one if there are no more, or None if the tool must run.
+        """Return the next recorded result of a call, or the last one if no more are left. Return None if the tool must
+        run.
 
-        `verb` is the word for messages: a tool is `called`, a request `sent`. Raise `NotRecordedError` if the call has
-        no result and this run is not the baseline. Calls in several threads get different results.
+        The tool must run if this run is the baseline. In any other run, raise `NotRecordedError` if the call has no
+        result. `verb` is the word for messages: a tool is `called`, a request is `sent`. Calls in several threads get
+        different results.
         """
         with self._lock:
             known, index = self.results.get(key, []), self.used_counts[key]
@@ -58,7 +62,7 @@ class BaselineToolResults:
         )
 
     def keep_result(self, key: ToolCallKey, result: StoredToolResult) -> None:
-        """Keep a result of the baseline."""
+        """Store a result of the run without troubles."""
         error = result.error
         self.results[key].append(
             StoredToolResult(_copy_or_share_tool_value(result.value), error, getattr(error, "__traceback__", None))

@@ -1,4 +1,4 @@
-"""Run the tools of a swept agent: really, from what the run without troubles recorded, or as stubs."""
+"""Run the tools of an agent in a sweep: really, from what the run without troubles recorded, or as stubs."""
 
 import asyncio
 import functools
@@ -59,7 +59,9 @@ class _ActiveToolCall:
 
 
 class SweepToolReplacer:
-    """Replaces the functions that are an agent's tools by others, which may run them."""
+    """Replaces the functions that are an agent's tools. The replacements run the tools, or return recorded or stub
+    results.
+    """
 
     def __init__(self, settings: SweepSettings, root: Path, scope: ApiScope) -> None:
         self._scope = scope
@@ -73,7 +75,10 @@ class SweepToolReplacer:
 
     @contextmanager
     def replace_tools(self, nodeid: str, mode: str, *, is_baseline: bool, probe: TrafficProbe) -> Iterator[None]:
-        """In the context, let a test's tools do what `mode` says: `real`, `record` or `stub`. `probe` observes them."""
+        """In the context, let a test's tools run, return recorded results, or return stubs, as `mode` says.
+
+        `mode` is `real`, `record` or `stub`. `probe` observes the calls, and may bring trouble into them.
+        """
         self._functions.replace_everywhere()
         self._has_stubs, self._probe = mode == STUB, probe
         try:
@@ -84,7 +89,9 @@ class SweepToolReplacer:
 
     @contextmanager
     def _record_or_return_results(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
-        """In the context, record the results of a test's tools and the answers to their requests, or return them."""
+        """In the run without troubles, record the results of a test's tools and the answers to their requests;
+        otherwise return them.
+        """
         recording = BaselineToolResults() if is_baseline else self._recordings[nodeid]
         recording.is_baseline = is_baseline
         self._recording = self._recordings[nodeid] = recording
@@ -139,7 +146,9 @@ class SweepToolReplacer:
     def _observe_call(
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     ) -> Iterator[_ActiveToolCall]:
-        """Yield the call, and tell the probe if the context fails. Raise `TypeError` for wrong arguments."""
+        """Yield the call of a tool, and tell the probe if an exception ends the context. Raise `TypeError` for wrong
+        arguments.
+        """
         run = self._probe.record_tool_start(tool.name) if self._probe else None
         try:
             yield self._make_call(tool, args, options, run)
@@ -188,7 +197,7 @@ async def _run_other_tasks() -> None:
 
 @contextmanager
 def _store_tool_error(call: _ActiveToolCall) -> Iterator[None]:
-    """Keep the exception that the tool raises in the context."""
+    """If the tool raises an exception in the context, store it as the result of the call."""
     try:
         yield
     except Exception as error:
