@@ -17,7 +17,7 @@ from flag_harness.errors import CassetteError
 from flag_harness.files import read_regular_file, regular_file_size, write_atomically
 
 MAX_CASSETTE_BYTES = 256 << 20
-"""The largest cassette file that is written or read, in bytes: a hundred times the largest known one."""
+"""The largest cassette file in bytes that is written or read: a hundred times the size of the largest known one."""
 _MIN_BYTES_OF_LARGE_FILE = 16 << 20
 
 
@@ -31,7 +31,9 @@ class Cassette:
     blob_folder: Path | None = field(default=None, compare=False)
     """The folder from which the cassette's blobs (separate files) were loaded, or None if it has none."""
     has_parts: bool = field(default=False, compare=False)
-    """Whether what it may have in common with other cassettes is stored in separate files, which they share."""
+    """Whether large values that the cassette has in common with others are stored in separate files, which
+    they share.
+    """
 
     @classmethod
     def load(cls, path: str | Path) -> "Cassette":
@@ -106,7 +108,11 @@ class Cassette:
 
 
 def read_cassette_file(path: Path, reader: BlobFolderReader) -> DecodedCassette:
-    """Decode a file; a large one is read twice, which takes less memory. Raise `OSError` or `ValueError`."""
+    """Decode a cassette file, whose separate files `reader` reads. Raise `OSError` or `ValueError` if that is not
+    possible.
+
+    A large file is read twice, interaction by interaction, which takes less memory.
+    """
     if regular_file_size(path, MAX_CASSETTE_BYTES) <= _MIN_BYTES_OF_LARGE_FILE:
         return decode_cassette(read_regular_file(path, MAX_CASSETTE_BYTES), reader)
     with path.open("rb") as file:
@@ -114,9 +120,9 @@ def read_cassette_file(path: Path, reader: BlobFolderReader) -> DecodedCassette:
 
 
 def read_interactions(path: Path) -> Sequence[Interaction]:
-    """Return the interactions of a cassette; those of a large file are read one by one whenever they are needed.
+    """Return the interactions of a cassette. Raise `CassetteError` if the cassette is unreadable.
 
-    Raise `CassetteError` if it is unreadable.
+    The interactions of a large file are not kept in memory: each is read from the file whenever it is needed.
     """
     try:
         if regular_file_size(path, MAX_CASSETTE_BYTES) > _MIN_BYTES_OF_LARGE_FILE:
@@ -135,7 +141,7 @@ def _load_if_readable(path: Path) -> Cassette | None:
 
 
 def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
-    """Return whether a recording is older than `max_age`, or False if its date is unknown."""
+    """Return whether a recording is older than `max_age` at the time `now`, or False if its date is unknown."""
     try:
         return datetime.fromisoformat(now) - datetime.fromisoformat(recorded_at) > max_age
     except (TypeError, ValueError):
@@ -143,7 +149,10 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
 
 
 def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
-    """Return the fields of the envelope that make two recordings different: all but the date and the SDK's version."""
+    """Return the fields of an envelope that must be equal for two recordings to count as the same.
+
+    These are all fields except the date and the version of the SDK.
+    """
     marks = (
         *envelope.fidelity,
         *envelope.match_on,
@@ -154,7 +163,7 @@ def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
 
 
 def _missing_file_message(path: Path) -> str:
-    """Return an error that names the cassette in the folder with the most similar name."""
+    """Return an error message for a missing cassette. It suggests the file in the folder with the most similar name."""
     names = sorted(one.name for one in path.parent.glob("*.json")) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, names, n=1, cutoff=0.0)
     hint = f"the nearest is {near[0]!r}" if near else f"there are no cassettes in {path.parent}; pytest records them"

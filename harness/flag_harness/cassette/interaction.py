@@ -1,4 +1,4 @@
-"""The two values in a cassette: the envelope, which describes the recording, and the interactions."""
+"""The two kinds of values in a cassette: the envelope, which describes the recording, and the interactions."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,7 +17,7 @@ from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Chunk, Head, Piece, Request, Response, body
 
 _TIME_HEADER_ENDINGS = ("-reset",)
-"""Headers whose names end like this hold times, which differ from run to run."""
+"""The endings of names of headers that hold times, which differ from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +45,8 @@ class Envelope:
 class Interaction:
     """One request in the form that a cassette keeps (path instead of URL, allow-listed headers), and its response.
 
-    `case` is the test that recorded the interaction; it is empty if the envelope names this test already. `is_late` is
-    True if the request was sent during the teardown of the test's fixtures.
+    `case` is the node id of the test that recorded the interaction; it is empty if the envelope names this test
+    already. `is_late` is True if the request was sent while the test's fixtures were torn down.
     """
 
     request: Request
@@ -61,7 +61,7 @@ class Interaction:
 
     @cached_property
     def match_key(self) -> bytes:
-        """The match key of the request: a hash of the parts by which requests are compared."""
+        """A hash of those parts of the request by which requests are compared."""
         return hash_content(self.match_content(()))
 
     def match_content(self, match_on: tuple[MatchPart, ...]) -> bytes:
@@ -89,7 +89,7 @@ def is_same_recording(old: Interaction, new: Interaction) -> bool:
 
 
 def _response_content(response: Response) -> tuple[Any, ...]:
-    """Return the head, body and end of a response, without times."""
+    """Return the head, the body and the end of a response without times, to compare it with another response."""
     first, last = response[0], response[-1]
     return _remove_times(first), body(response), _remove_times(last)
 

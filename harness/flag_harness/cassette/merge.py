@@ -1,8 +1,8 @@
 """Merge a test's recording into a cassette that several tests share.
 
-Each interaction belongs to the test that recorded it, which is its `case`, or the envelope's if that is empty. A test
-replaces its own interactions, or adds to them, and leaves those of other tests. Interactions are sorted by test name,
-so that the file does not depend on which test was saved last.
+Each interaction belongs to the test that recorded it: the one in its `case` or, if that is empty, the one in the
+envelope. A test replaces its own interactions, or adds to them, and leaves those of other tests. Interactions are
+sorted by test, so that the file does not depend on which test was saved last.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def name_of_recording_test(cassette: Cassette, interaction: Interaction) -> str:
 def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
     """Return the indices of the interactions that the test `case` recorded.
 
-    If a single test recorded the whole cassette, return all indices, because other tests may play it too.
+    If a single test recorded the whole cassette, return all indices for any test, because other tests may play it too.
     """
     owners = [name_of_recording_test(cassette, one) for one in cassette.interactions]
     if len(set(owners)) < 2:
@@ -35,9 +35,9 @@ def is_recorded_by(cassette: Cassette, case: str) -> bool:
 
 
 def can_add_answers_from(old: Cassette, upstream: str) -> bool:
-    """Return whether answers of an upstream can be added to `old`, whose envelope names only one upstream.
+    """Return whether answers from `upstream` may be added to `old`, because an envelope names only one upstream.
 
-    Any answers can be added to an imported cassette; its upstream stays "imported".
+    An imported cassette accepts any answers; its upstream stays "imported".
     """
     return not old.interactions or old.envelope.upstream in (upstream, "imported")
 
@@ -50,15 +50,15 @@ def merge_recordings(
     is_gone: Callable[[str], bool] = lambda case: False,
     is_recorded_now: Callable[[str], bool] = lambda case: False,
 ) -> Cassette:
-    """Merge `new`, which one test recorded, into `old`.
+    """Merge `new`, which one test recorded, into the cassette `old`.
 
-    The test's earlier interactions are replaced, or with `keep_own` kept before the new ones. Interactions of an
-    unknown test count as the test's own. Interactions of other tests are kept, except (without `keep_own`) those from
-    another upstream, and those of tests for which `is_gone` returns True. With `keep_own`, raise `CassetteError` if the
+    The test's earlier interactions are replaced or, with `keep_own`, kept before the new ones. Interactions of an
+    unknown test count as the test's own. Interactions of other tests are kept, unless `is_gone` returns True for their
+    test or, without `keep_own`, they come from another upstream. With `keep_own`, raise `CassetteError` if the
     upstreams differ.
 
-    The recording date is the oldest of all parts. Kept interactions count as new if `is_recorded_now` returns True for
-    their test.
+    The recording date of the result is the oldest date of its parts. Kept interactions count as recorded now if
+    `is_recorded_now` returns True for their test.
     """
     if old is None or not old.interactions:
         return new
@@ -83,7 +83,10 @@ def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
 
 
 def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interaction], keeps_old_part: bool) -> Envelope:
-    """Merge two envelopes into one that names the test of the first interaction and, if known, its combination."""
+    """Merge two envelopes into one that names the test of the first of `interactions` and, if known, its combination.
+
+    `keeps_old_part` says whether the result has interactions from the old cassette.
+    """
     first = interactions[0].case
     known = {old.case: old.combination, new.case: new.combination}
     return replace(
@@ -99,5 +102,5 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
 
 
 def _remove_redundant_test_names(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
-    """Yield the interactions, with an empty `case` if the envelope already names their test."""
+    """Yield the interactions. Those that were recorded by the test that the envelope names have an empty `case`."""
     return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)

@@ -1,4 +1,7 @@
-"""Find orphans: cassettes that no test uses any more, and blobs and parts that no cassette refers to."""
+"""Find files that are no longer needed: cassettes that no test uses, and separate files that no cassette refers to.
+
+The separate files are blobs (large base64 strings) and parts (values that several cassettes share).
+"""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +32,7 @@ class CassettesUsedByRun:
 
 
 class EnvelopeFields(Struct):
-    """The fields of an envelope that tell whether a cassette is an orphan."""
+    """The fields of a cassette's envelope that tell whether the cassette is still used."""
 
     format: int
     case: str = ""
@@ -45,10 +48,11 @@ _ENVELOPE_DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
 def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun) -> Iterator[Path]:
-    """Yield the cassettes below `recordings` that no test of the run uses, sorted by path.
+    """Yield the cassettes below `recordings` that no test of the run used, sorted by path. `root` is the project's
+    folder.
 
     A cassette is skipped if its test's file exists but was not collected, because the test may still use it. Files that
-    are not cassettes are skipped too.
+    are not cassettes are skipped, too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
         if relative_path_with_slashes(root, path) in use.cassettes or (envelope := read_envelope(path)) is None:
@@ -59,9 +63,10 @@ def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun)
 
 
 def find_unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) -> list[Path]:
-    """Return the blobs and parts below `recordings` to which no cassette refers, ignoring cassettes in `removed`.
+    """Return the separate files (blobs and parts) below `recordings` to which no cassette refers.
 
-    Raise `ValueError` naming any cassette that cannot be read, because it may refer to any blob.
+    References from the cassettes in `removed` do not count. Raise `ValueError` naming any cassette that cannot be read,
+    because it may refer to any of these files.
     """
     blobs = [path for path in sorted(recordings.rglob(f"{BLOB_FOLDER}/*")) if BLOB_NAME_PATTERN.fullmatch(path.name)]
     if not blobs:
@@ -80,7 +85,10 @@ def find_unused_blobs(recordings: Path, removed: frozenset[Path] = frozenset()) 
 
 
 def _add_references(value: Any, files: Mapping[str, Sequence[Path]], used: set[str]) -> None:
-    """Add the names of the blobs and parts to which a JSON value refers, and to which those parts refer, to `used`."""
+    """Add to `used` the names of the blobs and parts to which a JSON value refers, and to which these parts refer.
+
+    `files` has the paths of all such files by name.
+    """
     used.update(blob_references(value))
     for name in {*part_references(value)} - used:
         used.add(name)
@@ -89,7 +97,7 @@ def _add_references(value: Any, files: Mapping[str, Sequence[Path]], used: set[s
 
 
 def relative_path_with_slashes(root: Path, path: Path) -> str:
-    """Return the path relative to `root`, with `/` as separator, even if it lies outside `root`."""
+    """Return `path` relative to `root`, with `/` as separator. `path` need not lie in `root`."""
     return Path(os.path.relpath(path, root)).as_posix()
 
 

@@ -1,7 +1,7 @@
 """Rebase a cassette: keep its recorded answers, and rewrite its requests to what the tests send now.
 
-The changes are the differences between requests that were missed and the recorded ones. Changes that invalidate the
-answer, such as another model, other tools or other thinking settings, are refused.
+The changes are the differences between the requests that had no recorded answer and the nearest recorded ones. Changes
+that invalidate the answer, such as another model, other tools or other thinking settings, are refused.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -30,7 +30,7 @@ UNCHANGEABLE_MEMBERS = (
 class RequestChange:
     """One change to a recorded request: the old and the new value, or `ABSENT` for a value that does not exist.
 
-    `path`, `recorded_steps` and `sent_steps` are those of the `Difference`.
+    `path`, `recorded_steps` and `sent_steps` say where the value is, as in a `Difference`.
     """
 
     path: str
@@ -41,7 +41,7 @@ class RequestChange:
 
     @property
     def invalidation_reason(self) -> str:
-        """Return why this change invalidates the recorded answer, or an empty string if it does not."""
+        """Why this change invalidates the recorded answer, or an empty string if it does not."""
         if not self.recorded_steps:
             return f"{self.path or 'the whole body'} changed"
         return (
@@ -51,14 +51,14 @@ class RequestChange:
         )
 
     def to_json_object(self) -> dict[str, Any]:
-        """Return the change as a dictionary that JSON can hold."""
+        """Return the change as a dictionary that can be stored as JSON; `from_json_object` reads it."""
         sides = {"old": self.old_value, "new": self.new_value}
         known = {name: value for name, value in sides.items() if value is not ABSENT and not isinstance(value, bytes)}
         return {"path": self.path, "at": list(self.recorded_steps), "to": list(self.sent_steps), **known}
 
     @classmethod
     def from_json_object(cls, row: dict[str, Any]) -> "RequestChange":
-        """Decode a dictionary made by `to_json_object`. Raise `KeyError` or `TypeError` if it is invalid."""
+        """Decode a dictionary from `to_json_object`. Raise `KeyError` or `TypeError` if it is invalid."""
         return cls(row["path"], tuple(row["at"]), tuple(row["to"]), row.get("old", ABSENT), row.get("new", ABSENT))
 
 
@@ -71,18 +71,20 @@ class RequestRewrite:
 
 
 def request_changes_of_miss(miss: Miss, recorded: Interaction) -> tuple[RequestChange, ...]:
-    """Return the changes that turn a recorded request into the missed one, with values as they were sent."""
+    """Return the changes that turn a recorded request into the request without an answer, with values as they were
+    sent.
+    """
     return tuple(
         _change_from_difference(difference, recorded, miss.sent_interaction) for difference in miss.differences
     )
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
-    """Return the cassette with requests rewritten and answers kept, marked as `rebased` in its envelope.
+    """Return the cassette with requests rewritten and answers kept. Its envelope says that it was rebased.
 
-    A rewrite is also applied to requests that were neither missed nor `played` if they hold the same old values, since
-    later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, if the cassette
-    has changed since the request was missed, or if the rewritten requests would not fit the others any more.
+    A rewrite is also applied to other requests with the same old values, unless a test sent them unchanged (`played`),
+    because later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, if the
+    cassette has changed since the rewrite was found, or if the rewritten requests would not fit the others any more.
     """
     played = tuple(played)
     interactions = list(cassette.interactions)
@@ -118,7 +120,10 @@ def find_rebase_problem(
     played: Iterable[int],
     find_refusal: Callable[[Request], str | None],
 ) -> str:
-    """Return why a cassette cannot be rebased, or an empty string if it can."""
+    """Return why a cassette cannot be rebased, or an empty string if it can. For the parameters see `rebase_cassette`.
+
+    `find_refusal` returns the message with which the API would refuse a request, or None.
+    """
     try:
         require_legal_requests(cassette, rebase_cassette(cassette, rewrites, played), find_refusal)
     except CassetteError as error:
@@ -127,7 +132,7 @@ def find_rebase_problem(
 
 
 def require_legal_requests(old: Cassette, new: Cassette, find_refusal: Callable[[Request], str | None]) -> None:
-    """Raise `CassetteError` if the API would refuse a rewritten request whose recorded form it accepts.
+    """Raise `CassetteError` if the API would refuse a rewritten request, although it would accept the recorded one.
 
     `find_refusal` returns the message with which the API would refuse a request, or None.
     """
@@ -140,7 +145,10 @@ def require_legal_requests(old: Cassette, new: Cassette, find_refusal: Callable[
 
 
 def _require_order(cassette: Cassette, index: int, sent: Iterable[int]) -> None:
-    """Raise `CassetteError` if the test has not sent a request that was recorded before the one that is rewritten."""
+    """Raise `CassetteError` if the test did not send a request that was recorded before the rewritten one at `index`.
+
+    `sent` are the indices of the recorded requests that it sent.
+    """
     case = cassette.interactions[index].case
     earlier = (one for one in range(index) if cassette.interactions[one].case == case)
     if (missing := next((one for one in earlier if one not in sent), None)) is not None:
@@ -151,7 +159,7 @@ def _require_order(cassette: Cassette, index: int, sent: Iterable[int]) -> None:
 
 
 def _require_continuations(old: Cassette, new: Cassette, index: int) -> None:
-    """Raise `CassetteError` if a later request continued the rewritten one, and does not any more."""
+    """Raise `CassetteError` if a later request repeated the messages of the request at `index`, and no longer does."""
     before, after = _messages(old.interactions[index]), _messages(new.interactions[index])
     for later in range(index + 1, len(old.interactions)):
         recorded = _messages(old.interactions[later])
@@ -191,7 +199,7 @@ def _change_from_difference(difference: Difference, recorded: Interaction, sent:
 
 
 def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
-    """Raise `CassetteError` if a change invalidates the answer, or the cassette lacks the interaction."""
+    """Raise `CassetteError` if a change invalidates the recorded answer, or the cassette has no such interaction."""
     if reasons := [change.invalidation_reason for change in rewrite.changes if change.invalidation_reason]:
         raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
     if rewrite.index >= len(cassette.interactions):
@@ -210,9 +218,10 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
 def _rewrite_repeated_request(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
-    """Apply the first of `rewrites` whose old values all occur in the interaction.
+    """Apply the first of `rewrites` to an interaction that has all of its old values, and return the changed
+    interaction.
 
-    Return the interaction unchanged if none fits.
+    Return the interaction unchanged if no rewrite fits.
     """
     for rewrite in rewrites:
         value, model = interaction.decoded_body, cassette.interactions[rewrite.index].decoded_body
@@ -230,7 +239,7 @@ def _replace_body(interaction: Interaction, value: Any) -> Interaction:
 
 
 def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
-    """Return whether a JSON value holds the change's old value at the place of the change.
+    """Return whether a JSON value has the old value of a change at the path of the change.
 
     If the change inserts or removes a list element, all elements before it must equal those in `model`, the request for
     which the change was found.
@@ -256,7 +265,10 @@ def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
 
 
 def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) -> Any:
-    """Return a copy of a JSON value with the change made; unchanged parts are shared, not copied."""
+    """Return a copy of a JSON value with the change made at the path `at`.
+
+    Unchanged parts are shared with the original.
+    """
     step, rest = at[0], at[1:]
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:

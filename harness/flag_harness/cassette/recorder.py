@@ -1,4 +1,4 @@
-"""The recorder, which logs requests and responses to make cassettes from."""
+"""The recorder: a layer that stores requests and responses, to make cassettes from them."""
 
 from collections.abc import Collection
 from dataclasses import replace
@@ -10,14 +10,15 @@ from flag_harness.wire.timeline import Head, Piece
 from flag_harness.wire.traffic_log import TrafficLog
 
 TIME_DECIMALS = 6
-"""The number of decimals of times in a cassette, which are seconds: whole microseconds."""
+"""The number of decimals of times (in seconds) in a cassette, so that they are whole microseconds."""
 
 
 class Recorder(TrafficLog):
-    """Records requests, in the order in which they start, and their responses.
+    """Records requests, in the order in which they are sent, and their responses. It must be the layer next to the
+    upstream.
 
-    It is the innermost layer around an upstream. The filters remove secrets from everything that is recorded. `keep`
-    names response headers to keep in addition to the allow-list.
+    The filters remove secrets from everything that is recorded. `keep` names response headers that are kept in addition
+    to the usual ones.
     """
 
     def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:

@@ -63,7 +63,7 @@ class Replay:
 
     @property
     def origin(self) -> UpstreamName:
-        """The upstream that the cassette was recorded from."""
+        """The upstream from which the cassette was recorded: `live`, `simulator` or `imported`."""
         return self.cassette.envelope.upstream
 
     def __call__(self, request: Request) -> Response:
@@ -83,12 +83,16 @@ class Replay:
         return None if index is None else self._response_to_play(index, sent)
 
     def track_answer_of_request(self, request: Request) -> None:
-        """Remember which interaction answers this request, so that `requeue_answer` can make it available again."""
+        """Remember which interaction answers this request, so that `requeue_answer` can make it available
+        again later.
+        """
         with self._lock:
             self._tracked_answers[id(request)] = request, -1
 
     def requeue_answer(self, request: Request) -> None:
-        """Make the answer to this request available again, because an injected fault broke its delivery."""
+        """Make the answer to this request available again, because an injected fault has kept the client from getting
+        it.
+        """
         with self._lock:
             if (index := self._tracked_answers[id(request)][1]) >= 0:
                 self._unplayed.requeue_interaction(index)
@@ -101,11 +105,16 @@ class Replay:
         return tuple(index for index in range(len(self.cassette.interactions)) if index not in played)
 
     def _to_filtered_interaction(self, request: Request) -> Interaction:
-        """Return a sent request in the form that a cassette keeps, filtered, as an interaction without a response."""
+        """Return a sent request in the form that a cassette keeps, without secrets, as an interaction without a
+        response.
+        """
         return Interaction(self._filters.filter_sent_request(request), ())
 
     def _response_to_play(self, index: int, sent: Interaction) -> Response:
-        """Return the recorded response. If its client stopped reading, a client that reads on is refused."""
+        """Return the recorded response of the interaction at `index`.
+
+        If the recorded client stopped reading it, a client that reads on gets an error.
+        """
         response = self.cassette.interactions[index].response
         last = response[-1]
         if not (isinstance(last, End) and last.is_abandoned):
@@ -115,9 +124,9 @@ class Replay:
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
-        """Build and store the exception for a request without a recorded answer.
+        """Build, store and return the exception for a request without a recorded answer.
 
-        Different missed requests are compared with different interactions, as long as there are enough.
+        If several requests have no answer, each is compared with other interactions, as long as there are enough.
         """
         key, own = self._index.matching_key(sent), frozenset(self.own_indices)
         unplayed = tuple(sorted(self.indices_not_played, key=lambda index: index not in own))
@@ -129,7 +138,7 @@ class Replay:
         return self._remember_miss(miss)
 
     def _remember_miss(self, found: Miss) -> CassetteMiss:
-        """Store a report and its exception, and return the exception."""
+        """Store the report of a miss and the exception for it, and return the exception."""
         report = replace(found, message=redact_api_keys(found.message))
         miss = self._make_miss(report.message)
         with self._lock:
@@ -148,14 +157,15 @@ def replay(
 ) -> Replay:
     """Return a `Replay`, which answers requests from the cassette.
 
-    For messages about misses, `explain` returns the flag that changes a JSON path, or None; `record` is the command
-    that records the cassette.
+    Filters and normalisers are applied to requests before they are compared. For messages about requests without an
+    answer, `explain` returns the flag that changes a JSON path, or None, and `record` is the command that records the
+    cassette.
     """
     return Replay(cassette, explain=explain, record=record, filters=filters, normalisers=normalisers)
 
 
 def _filter_cassette(cassette: Cassette, filters: Filters) -> Cassette:
-    """Apply the filters to a cassette that may have been recorded before they were declared."""
+    """Return the cassette with the filters applied, since it may have been recorded before they were declared."""
     if not filters:
         return cassette
     return replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
@@ -164,9 +174,10 @@ def _filter_cassette(cassette: Cassette, filters: Filters) -> Cassette:
 def _build_request_index(
     recorded: Cassette, filtered: Cassette, normalisers: Normalisers, own_indices: frozenset[int]
 ) -> RequestIndex:
-    """Build an index of the filtered requests that also finds them by their unfiltered content.
+    """Build an index that finds interactions by their filtered and by their unfiltered requests.
 
-    A request that was filtered when it was recorded may change if it is filtered again, so both forms are indexed.
+    A request that was filtered when it was recorded may change if it is filtered again, so that both forms are needed.
+    The interactions at `own_indices` come first.
     """
     preferred = own_indices if len(own_indices) < len(recorded.interactions) else frozenset()
     if recorded is filtered and not normalisers and not preferred:

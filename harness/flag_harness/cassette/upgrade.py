@@ -1,4 +1,4 @@
-"""Write cassettes of an older format in the newest one, as a test would if it were recorded again."""
+"""Rewrite cassettes of an older format in the newest format, without recording them again."""
 
 import re
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.flag import OFF_COMBINATION
 
 COMBINATIONS_THAT_SHARE_NO_PARTS = ("", OFF_COMBINATION)
-"""The combinations whose cassettes share nothing with others: none, and that in which every flag has its default."""
+"""The ids of combinations whose cassettes share no values with others: none, and that of all defaults."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +36,11 @@ def find_cassettes(path: Path) -> Iterator[Path]:
 
 
 def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
-    """Return a cassette in the newest format, or None if it is in that format.
+    """Return a cassette in the newest format, or None if it has that format already.
 
-    Format 1 is the newest for all but the cassettes of a flag matrix, which share what they have in common: see
-    `file/parts.py`. Those below `recordings` share one folder. Raise `CassetteError` if the file cannot be read, or
-    holds what looks like a key.
+    Format 1 is the newest for all cassettes except those of a flag matrix. These share what they have in common in
+    separate files (parts, see `file/parts.py`), which are in one folder for all cassettes below `recordings`. Raise
+    `CassetteError` if the file cannot be read, or contains what looks like a key.
     """
     cassette = Cassette.load(path)
     if cassette.has_parts or not _is_recorded_by_matrix_item(cassette):
@@ -56,9 +56,9 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
 
 
 def _is_recorded_by_matrix_item(cassette: Cassette) -> bool:
-    """Return whether one item of a test with `flag_matrix` recorded the whole cassette.
+    """Return whether a single item of a matrix test, under a combination of its own, recorded the whole cassette.
 
-    The id of such an item contains the combination. `COMBINATIONS_THAT_SHARE_NO_PARTS` do not count.
+    The node id of such an item contains the combination. `COMBINATIONS_THAT_SHARE_NO_PARTS` do not count.
     """
     combination = cassette.envelope.combination
     if combination in COMBINATIONS_THAT_SHARE_NO_PARTS or any(one.case for one in cassette.interactions):

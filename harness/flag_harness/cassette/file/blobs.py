@@ -21,10 +21,10 @@ BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
 
 MAX_BLOB_BYTES = 256 << 20
-"""The largest blob that is written or read, in bytes: half of the largest file that the API accepts."""
+"""The largest blob in bytes that is written or read: half the size of the largest file that the API accepts."""
 
 MIN_BLOB_CHARACTERS = 4096
-"""The shortest base64 string that becomes a blob, in characters: one file system block."""
+"""The shortest base64 string in characters that is stored as a blob: the size of one file system block."""
 
 BLOB_KEY = "$blob"
 _BLOB_KEY_PATTERN = re.compile(r"\$+blob")
@@ -32,11 +32,14 @@ BLOB_NAME_PATTERN = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
-"""Reads a blob, given the folder named in the envelope and its SHA-256, or raises `ValueError`."""
+"""A function that reads a blob. It takes the folder that the envelope names and the SHA-256 of the blob.
+
+It raises `ValueError` if the blob cannot be read.
+"""
 
 
 def decode_exact_base64(text: str) -> bytes | None:
-    """Decode base64, or return None if encoding the bytes again would give another string."""
+    """Decode base64, or return None if the text is not exactly what encoding the bytes again would give."""
     try:
         block = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
@@ -52,7 +55,10 @@ def has_blob(value: Any) -> bool:
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
-    """Replace each blob in a JSON value by a reference, and add its bytes to `blocks` under its SHA-256."""
+    """Replace each large base64 string (blob) in a JSON value by a reference, and return the new value.
+
+    The decoded bytes are added to `blocks` under their SHA-256.
+    """
     if isinstance(value, str):
         block = decode_exact_base64(value) if len(value) >= MIN_BLOB_CHARACTERS else None
         if block is None:
@@ -67,7 +73,7 @@ def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
 
 
 def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
-    """Replace each reference in a JSON value by its blob; `read` returns the bytes for a SHA-256."""
+    """Replace each reference to a blob in a JSON value by base64. `read` returns the bytes with a given SHA-256."""
     if isinstance(value, dict):
         if not _has_blob_key(value):
             return {key: insert_blobs(member, read) for key, member in value.items()}
@@ -89,7 +95,7 @@ def blob_references(value: Any) -> Iterator[str]:
 
 
 def relative_folder(folder: Path, start: Path) -> str:
-    """Return the folder's path relative to `start`, or its absolute path if it is on another drive."""
+    """Return the path of `folder` relative to `start`, or its absolute path if it is on another drive."""
     try:
         return Path(os.path.relpath(folder, start)).as_posix()
     except ValueError:  # pragma: no cover - only Windows has drives
@@ -97,7 +103,8 @@ def relative_folder(folder: Path, start: Path) -> str:
 
 
 def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
-    """Write the blobs that are not in the folder yet, each atomically.
+    """Write the blobs that are not in the folder yet, each completely or not at all. `blocks` has their bytes by
+    SHA-256.
 
     Raise `OSError` if writing fails, or `ValueError` if a blob is too large to be read again.
     """
@@ -120,7 +127,7 @@ def file_has_content(file: Path, block: bytes) -> bool:
 class BlobFolderReader:
     """Reads the blobs (large base64 strings in files of their own) of the cassette at `path`.
 
-    `folder` is the folder from which the last blob was read, or None.
+    `folder` is the folder from which a blob was read last, or None.
     """
 
     def __init__(self, path: Path) -> None:
@@ -128,7 +135,7 @@ class BlobFolderReader:
         self.folder: Path | None = None
 
     def __call__(self, folder: str, name: str) -> bytes:
-        """Return the content of the blob `name` in `folder`, which is relative to the cassette's folder."""
+        """Return the content of the blob `name` in `folder`, which is a path relative to the cassette's folder."""
         self.folder = Path(os.path.normpath(self._parent / folder))
         file = self.folder / name
         try:
@@ -149,5 +156,5 @@ _BROKEN_BLOB_ADVICE = "restore it from version control, or record the test again
 
 
 def _has_blob_key(value: dict[str, Any]) -> bool:
-    """Return whether an object has a single key that is `$blob` with any number of `$`."""
+    """Return whether an object has a single key, which is `$blob`, `$$blob` and so on."""
     return len(value) == 1 and _BLOB_KEY_PATTERN.fullmatch(next(iter(value))) is not None

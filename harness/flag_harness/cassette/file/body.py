@@ -13,7 +13,10 @@ BodyForm = Literal["json", "text", "base64"]
 
 @dataclass(frozen=True, slots=True)
 class EncodedBody:
-    """A body as a cassette file stores it: as JSON, text or base64, whichever reads best and keeps every byte."""
+    """A body as a cassette file stores it: as JSON, text or base64 (`form`).
+
+    The form is the most readable that keeps every byte.
+    """
 
     form: BodyForm
     value: Any
@@ -28,7 +31,7 @@ def encode_body(data: bytes) -> EncodedBody:
 def encode_chunk(data: bytes) -> EncodedBody:
     """Encode a part of a body, such as a chunk of a stream: as text if it is UTF-8, else as base64.
 
-    Data with a NUL byte becomes base64, too: as text in JSON, binary data could take six times its size.
+    Data with a NUL byte is encoded as base64, too, because binary data as text in JSON could take six times its size.
     """
     try:
         if b"\0" in data:
@@ -39,7 +42,7 @@ def encode_chunk(data: bytes) -> EncodedBody:
 
 
 def decode_body(form: BodyForm, value: Any) -> bytes:
-    """Decode a body to its original bytes. Raise `ValueError` if the value does not fit its form."""
+    """Decode a stored body to its original bytes. Raise `ValueError` if the value is not valid for its form."""
     if form == "json":
         return msgspec.json.encode(value)
     if not isinstance(value, str):
@@ -48,7 +51,10 @@ def decode_body(form: BodyForm, value: Any) -> bytes:
 
 
 def _decode_lossless_json(data: bytes) -> tuple[bool, Any]:
-    """Return True and the JSON value if encoding it again gives the same bytes, else False and any value."""
+    """Return `(True, value)` if the data is JSON whose value can be encoded to the same bytes again.
+
+    Otherwise the first result is False, and the second has no meaning.
+    """
     try:
         value = msgspec.json.decode(data)
         return msgspec.json.encode(value) == data and not is_nested_too_deep(data, value), value

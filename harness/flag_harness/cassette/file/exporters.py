@@ -1,4 +1,4 @@
-"""Export cassettes to formats of other tools, which so far means vcrpy's YAML."""
+"""Export cassettes to the formats of other tools. So far there is one, vcrpy's YAML."""
 
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
@@ -10,17 +10,20 @@ from flag_harness.errors import CassetteError, require_extra
 from flag_harness.wire.timeline import End, Head, Headers, body
 
 Exporter = Callable[[Cassette, str], bytes]
-"""A function that encodes a cassette as another tool's file; the base URL is added to its requests."""
+"""A function that encodes a cassette as another tool's file.
+
+It takes the base URL that goes before the requests' paths.
+"""
 
 OVERLOADED_STATUS = 529
 """The API's status code for overload, for which HTTP defines no reason phrase."""
 
 
 def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
-    """Return the cassette as YAML that vcrpy can read, with URLs that begin with `base_url`.
+    """Return the cassette as YAML that vcrpy can read. URLs begin with `base_url`. Chunks and times are lost.
 
-    Chunks and times are lost. Raise `CassetteError` if vcrpy cannot represent an interaction because its connection
-    broke, or because the client stopped reading the response.
+    Raise `CassetteError` if a connection broke, or if the client stopped reading a response, because vcrpy has no form
+    for that.
     """
     with require_extra("vcr"):
         import yaml
@@ -62,7 +65,10 @@ def _to_vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dic
 
 
 def _head_of_complete_response(one: Interaction, name: str) -> Head:
-    """Return the head of a response. Raise `CassetteError` if the response was not read to its end."""
+    """Return the head of a response.
+
+    Raise `CassetteError`, which calls the interaction `name`, if the response is incomplete.
+    """
     head, end = one.response[0], one.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
@@ -82,7 +88,10 @@ def _header_lists(headers: Headers) -> dict[str, list[str]]:
 
 
 def decode_if_utf8(data: Any) -> Any:
-    """Decode bytes as UTF-8. Return other bytes, which YAML writes as `!!binary`, and other values unchanged."""
+    """Return bytes as text if they are UTF-8.
+
+    Other bytes (which YAML writes as `!!binary`) and other values are unchanged.
+    """
     try:
         return data.decode("utf-8") if isinstance(data, bytes) else data
     except UnicodeDecodeError:

@@ -57,7 +57,7 @@ _KEYS_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded
 
 @dataclass(frozen=True, slots=True)
 class EncodedCassette:
-    """The bytes of a cassette's file, and the contents of the files to which it refers, by their SHA-256."""
+    """A cassette file's bytes, and the files to which it refers by SHA-256. `has_parts`: some can be shared (parts)."""
 
     data: bytes
     shared_files: dict[str, bytes]
@@ -65,7 +65,7 @@ class EncodedCassette:
 
 
 def encode_cassette_in_one_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
-    """Encode a cassette as one file that contains its blobs."""
+    """Encode a cassette as one file. Large base64 strings (blobs) are part of it."""
     return _encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
 
 
@@ -167,7 +167,10 @@ def decode_response(data: bytes) -> Response:
 def decode_interactions(
     stored: StoredEnvelope, rows: Iterator[list[bytes]], read_blob: BlobReader | None
 ) -> DecodedCassette:
-    """Decode the interactions. Each comes in a list of one item, which is removed from it to save memory."""
+    """Decode the interactions of a cassette file with the envelope `stored`. `read_blob` reads separate files.
+
+    Each of `rows` is a list with one item, raw JSON, which is removed from the list to free its memory.
+    """
     envelope = envelope_from_stored(stored)
     store = ReferencedFileReader(stored, read_blob)
     interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
@@ -228,14 +231,17 @@ def _encode_chunk_value(data: bytes) -> str | EncodedBytes:
 
 
 def _encode_response_end(piece: Piece) -> tuple[float, Any]:
-    """Return when (seconds) and how a response ended, given its last piece, as the cassette file stores it."""
+    """Return `(time in seconds, how it ended)` for the last piece of a response, as a cassette file stores them."""
     if isinstance(piece, Cut):
         return piece.at, piece.kind
     return piece.at, "abandoned" if isinstance(piece, End) and piece.is_abandoned else "end"
 
 
 def decode_interaction(number: int, only: list[bytes], store: ReferencedFileReader) -> Interaction:
-    """Decode one stored interaction, which is taken out of the list `only`. Raise `ValueError` if it is invalid."""
+    """Decode the stored interaction with the index `number`, and remove it from the list `only` to free its memory.
+
+    `store` reads separate files. Raise `ValueError` if the interaction is invalid.
+    """
     raw = only.pop()
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
@@ -253,7 +259,7 @@ def decode_interaction(number: int, only: list[bytes], store: ReferencedFileRead
 
 
 def _body_fields(row: StoredRequest) -> Iterator[tuple[BodyForm, Any]]:
-    """Yield the body's form (`json`, `text` or `base64`) and stored value; yield nothing for an empty body."""
+    """Yield the form (`json`, `text` or `base64`) and value of a stored body. Yield nothing for an empty body."""
     forms: tuple[BodyForm, ...] = ("json", "text", "base64")
     return ((form, value) for form in forms if (value := getattr(row, form)) is not UNSET)
 
@@ -267,7 +273,7 @@ def _decode_pieces(row: StoredResponse) -> Iterator[Piece]:
 
 
 def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
-    """Split a body that is stored as one JSON value into chunks of the recorded lengths."""
+    """Yield the chunks of a response body that is stored as one JSON value, split at the recorded lengths."""
     data = decode_body("json", row.json)
     starts = [0]
     for _, length in row.chunks:
@@ -282,7 +288,7 @@ def _chunks_of_json_body(row: StoredResponse) -> Iterator[Chunk]:
 
 
 def _chunks_of_other_body(row: StoredResponse) -> Iterator[Chunk]:
-    """Take the chunks of a body that is stored chunk by chunk, as text or base64, out of the row, and yield them."""
+    """Yield the chunks of a body that is stored chunk by chunk; remove them from the row to free their memory."""
     row.chunks.reverse()
     while row.chunks:  # a million chunks are not kept twice
         at, part = row.chunks.pop()

@@ -1,4 +1,6 @@
-"""Read large cassette files interaction by interaction, which takes less memory than to decode them at once."""
+"""Read large cassette files interaction by interaction, which takes less memory than decoding the whole
+file at once.
+"""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,9 +22,9 @@ from flag_harness.errors import CassetteError
 
 
 def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -> DecodedCassette:
-    """Decode a cassette file as `decode_cassette` does, but read it again, interaction by interaction.
+    """Decode a cassette file as `decode_cassette` does, but read each interaction from the file again.
 
-    This needs the memory of what it contains once, not twice.
+    So its content is in memory only once, and not as text and as decoded values at the same time.
     """
     with raise_value_error_if_nested_too_deep():
         envelope, spans = _find_interaction_spans(file.read())
@@ -30,9 +32,9 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
 
 
 class InteractionsOnDisk(Sequence[Interaction]):
-    """The interactions of a large cassette file, each of which is read and decoded whenever it is needed.
+    """The interactions of a large cassette file. Each is read from the file and decoded whenever it is needed.
 
-    Access to an interaction raises `CassetteError` if it is invalid, or if the file can no longer be read. The
+    Reading an interaction raises `CassetteError` if it is invalid, or if the file can no longer be read. The
     constructor raises `ValueError` if the file is not a valid cassette, and `OSError` if it cannot be read.
     """
 
@@ -66,7 +68,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
 
 
 def _find_interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
-    """Return the envelope of a cassette file, and the start and length of each interaction in the file."""
+    """Return the envelope of a cassette file, and a list of the offset and length of each interaction in the file."""
     content = CASSETTE_FILE_DECODER.decode(data)
     spans, position = [], 0
     for raw in (memoryview(one) for one in content.interactions):  # without a copy

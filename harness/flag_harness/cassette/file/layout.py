@@ -11,7 +11,7 @@ def format_json(value: Any) -> str:
 
 
 def _format_parts(value: Any, newline: str) -> list[str]:
-    """Return the pieces of a value's JSON text; `newline` is a line break with the indentation of the value."""
+    """Return the JSON text of a value in pieces. `newline` is a line break followed by the indentation of the value."""
     if isinstance(value, dict) and value:
         members = [
             [_format_on_one_line(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()
@@ -25,7 +25,10 @@ def _format_parts(value: Any, newline: str) -> list[str]:
 
 
 def _format_members_on_lines(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
-    """Return the pieces of an object or list with one member per line, between the brackets `start` and `stop`."""
+    """Return the JSON text of an object or list with one member per line, in pieces.
+
+    `start` and `stop` are its brackets, and `members` the pieces of each member. `newline` is as in `_format_parts`.
+    """
     inner = newline + "  "
     parts = [start]
     for number, member in enumerate(members):

@@ -1,4 +1,4 @@
-"""A lock on a cassette's folder, so that concurrent writers do not overwrite each other's work."""
+"""Lock a cassette's folder, so that tests that write at the same time do not overwrite each other's work."""
 
 import contextlib
 import os
@@ -7,17 +7,20 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 LOCK_FILE_NAME = ".harness.lock"
-"""The name of the lock file, used if the file system cannot lock folders."""
+"""The name of the lock file, which is used only if the file system cannot lock folders."""
 STALE_LOCK_SECONDS = 60.0
-"""A lock file older than this was left by a killed process: writing a cassette takes milliseconds."""
+"""The age in seconds from which a lock file is ignored: its process must have been killed, as writing takes
+milliseconds.
+"""
 _SECONDS_BETWEEN_ATTEMPTS = 0.005
 
 
 @contextlib.contextmanager
 def lock_parent_folder(path: Path) -> Iterator[None]:
-    """Lock the parent folder of `path` against other threads and processes; create it if needed.
+    """Lock the parent folder of `path` inside the context, against other threads and processes. Create the folder if
+    needed.
 
-    The folder itself is locked (`flock`), so no file is left behind, and the lock ends with its process. If folders
+    The folder itself is locked (`flock`), so that no file is left behind and the lock ends with its process. If folders
     cannot be locked (Windows, some network file systems), a file in the folder serves as the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +32,9 @@ def lock_parent_folder(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def lock_parent_folders(paths: Iterable[Path]) -> Iterator[None]:
-    """Lock the parent folder of each path, always in the same order, so that two callers cannot deadlock."""
+    """Lock the parent folders of all paths inside the context, always in the same order, so that callers cannot
+    deadlock.
+    """
     folders = {path.parent.resolve(): path for path in paths}
     with contextlib.ExitStack() as stack:
         for _, path in sorted(folders.items()):
@@ -38,7 +43,7 @@ def lock_parent_folders(paths: Iterable[Path]) -> Iterator[None]:
 
 
 def _try_to_lock_folder(folder: Path, stack: contextlib.ExitStack) -> bool:
-    """Lock the folder until `stack` closes; return False if the folder cannot be locked."""
+    """Lock the folder until `stack` closes. Return False if the file system cannot lock folders."""
     try:
         import fcntl  # not on Windows
 

@@ -17,20 +17,23 @@ from flag_harness.cassette.file.blobs import BLOB_NAME_PATTERN
 from flag_harness.cassette.file.layout import format_json
 
 MIN_PART_BYTES = 1024
-"""The smallest value that becomes a part, in bytes of its file: a reference takes a tenth of that."""
+"""The smallest value that is stored as a part, in bytes of its file. A reference takes a tenth of that."""
 
 JSON_PART_KEY = "$json"
 _PART_KEY_PATTERN = re.compile(r"\$+json")
 _MAX_REFERENCE_BYTES = 200
-"""No reference has more bytes, however it is indented; an interaction of fewer bytes is not possible."""
+"""The most bytes of a reference, however it is indented.
+
+An interaction is always longer, so shorter data is a reference.
+"""
 _MEMBER_STORED_AS_SEVERAL_PARTS = "messages"
-"""The member of a request body that grows with each turn, so that its own members are parts."""
+"""The member of a request body whose elements are parts of their own, because it grows with each turn."""
 
 
 def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
-    """Move a large JSON value to a file of its own: return a reference, and add the file's bytes to `parts`.
+    """Return a reference that stands for a large JSON value, and add the value's file to `parts`: its bytes by SHA-256.
 
-    The key in `parts` is the SHA-256 of the bytes. Return the value itself if it is too small to be moved.
+    Return the value itself if it is too small to be stored in a file of its own.
     """
     if not isinstance(value, (dict, list, str)):
         return value
@@ -43,17 +46,23 @@ def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
 
 
 def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
-    """Replace the large values of a request body by references, and add their bytes to `parts`."""
+    """Replace the large values (parts) of a request body by references, and return the new body.
+
+    The bytes of each part are added to `parts` under their SHA-256.
+    """
     return _change_body_values(body, lambda value: _extract_value(value, parts))
 
 
 def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
-    """Replace each reference in a request body by its part; `read` returns the bytes for a SHA-256."""
+    """Replace each reference in a request body by the part to which it refers.
+
+    `read` returns the bytes with a given SHA-256.
+    """
     return _change_body_values(body, lambda value: _insert_part(value, read))
 
 
 def sha256_of_interaction_reference(raw: bytes) -> str | None:
-    """Return the SHA-256 in a reference to an interaction, or None if `raw` is an interaction itself."""
+    """Return the SHA-256 in a reference that stands for an interaction, or None if `raw` is an interaction itself."""
     if len(raw) > _MAX_REFERENCE_BYTES:
         return None
     value = msgspec.json.decode(raw)
@@ -69,7 +78,9 @@ def part_references(value: Any) -> Iterator[str]:
 
 
 def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
-    """Return a request body with `change` applied to each member and each message, which may be files of their own."""
+    """Return a request body with `change` applied to each member, and to each message, since these may be stored as
+    parts.
+    """
     if not isinstance(body, dict):
         return body
     return {
@@ -81,14 +92,17 @@ def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
 
 
 def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
-    """Replace a value by a reference if it is large; add a `$` to its key if it looks like a reference itself."""
+    """Return a reference in place of a large value.
+
+    If a small value looks like a reference, a `$` is added to its key.
+    """
     if _has_part_key(value):
         return {f"${key}": member for key, member in value.items()}
     return extract_large_value(value, parts)
 
 
 def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
-    """Replace a reference by the content of its part, or remove the `$` that `_extract_value` added."""
+    """Return the part to which a reference refers. For other values, remove the `$` that `_extract_value` added."""
     if not _has_part_key(value):
         return value
     ((key, member),) = value.items()
@@ -96,12 +110,12 @@ def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
 
 
 def _require_sha256(name: Any) -> str:
-    """Return the name of a part. Raise `ValueError` if it is not a SHA-256."""
+    """Return `name` if it is a SHA-256, as names of parts are. Raise `ValueError` if it is not."""
     if not isinstance(name, str) or not BLOB_NAME_PATTERN.fullmatch(name):
         raise ValueError(f"{JSON_PART_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {name!r:.80}")
     return name
 
 
 def _has_part_key(value: Any) -> bool:
-    """Return whether a value is an object with a single key that is `$json` with any number of `$`."""
+    """Return whether a value is an object with a single key, which is `$json`, `$$json` and so on."""
     return isinstance(value, dict) and len(value) == 1 and _PART_KEY_PATTERN.fullmatch(next(iter(value))) is not None

@@ -1,4 +1,4 @@
-"""Put the content of other files back into the interactions of a cassette that refers to them."""
+"""Put the content of separate files back into the interactions of a cassette file that refers to them."""
 
 from dataclasses import dataclass
 
@@ -9,28 +9,33 @@ from flag_harness.cassette.file.parts import insert_body_parts
 from flag_harness.cassette.file.rows import StoredEnvelope, StoredInteraction
 
 FORMAT_VERSION_WITH_PARTS = 2
-"""The format of a file that refers to parts, which releases that read only format 1 do not know."""
+"""The format version of a cassette file that refers to parts (files with values that several cassettes share).
+
+Releases that read only format 1 refuse such a file.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class ReferencedFileReader:
-    """Reads the files to which a cassette refers. `read_blob` reads one of them."""
+    """Reads the separate files to which a cassette file refers. `read_blob` reads a single file."""
 
     envelope: StoredEnvelope
     read_blob: BlobReader | None
 
     @property
     def has_references(self) -> bool:
-        """Whether the cassette may refer to other files."""
+        """Whether the cassette names a folder of separate files, so that its bodies may refer to them."""
         return bool(self.envelope.blobs)
 
     @property
     def has_parts(self) -> bool:
-        """Whether the cassette may refer to parts, and not only to blobs."""
+        """Whether the cassette may refer to parts (values shared with other cassettes), and not only to large base64
+        strings.
+        """
         return self.envelope.format == FORMAT_VERSION_WITH_PARTS
 
     def read_file_content(self, name: str) -> bytes:
-        """Return the content of a file. Raise `ValueError` if it cannot be read."""
+        """Return the content of the separate file `name`. Raise `ValueError` if it cannot be read."""
         folder = self.envelope.blobs
         if self.read_blob is None:
             raise ValueError(f"its blob {folder}/{name} is another file; read the cassette from its own path")
@@ -38,7 +43,7 @@ class ReferencedFileReader:
 
 
 def insert_referenced_files(row: StoredInteraction, store: ReferencedFileReader) -> None:
-    """Replace each reference in an interaction by the content of its file."""
+    """Replace each reference in a stored interaction, in place, by the content of the file to which it refers."""
     if store.has_parts and row.request.json is not UNSET:
         row.request.json = insert_body_parts(row.request.json, store.read_file_content)
     for side in (row.request, row.response):

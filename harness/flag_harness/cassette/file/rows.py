@@ -1,4 +1,4 @@
-"""The rows of a cassette file, as they stand in its JSON."""
+"""The structure of a cassette file's JSON, as msgspec structs."""
 
 from typing import Any, Literal
 
@@ -62,8 +62,8 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class CassetteFile(Struct, forbid_unknown_fields=True):
-    """The content of a cassette file."""
+    """The content of a cassette file: an envelope, which describes the recording, and the interactions."""
 
     envelope: StoredEnvelope
     interactions: list[msgspec.Raw]
-    """The interactions as raw JSON, decoded one by one to spare the garbage collector."""
+    """The interactions as raw JSON. They are decoded one by one, so that the garbage collector has less to look at."""

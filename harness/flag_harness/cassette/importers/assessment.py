@@ -1,4 +1,4 @@
-"""Assess an imported cassette: can it be matched strictly, and is anything in it out of date?"""
+"""Assess an imported cassette: can its requests be compared in full, and is anything in it out of date?"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from flag_harness.cassette.match.matching import beta_features
 from flag_harness.wire.timeline import Head, body, header_value
 
 FindModelProblem = Callable[[str], str | None]
-"""Returns why a model may no longer be available, or None if there is no known reason."""
+"""A function that returns why a model may no longer be available, or None if there is no known reason."""
 
 _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
 """Beta features that have become part of the API, so that current clients no longer name them."""
@@ -26,8 +26,8 @@ _LOOSE_MATCHING_REASONS = {
 class ImportAssessment:
     """What is wrong with an imported cassette.
 
-    `loose_match_reasons` holds the reasons why it cannot be matched strictly, and `outdated_reasons` those why it is
-    out of date.
+    `loose_match_reasons` say why its requests cannot be compared in full (strictly), for example because the file has
+    no bodies. `outdated_reasons` say why it is out of date.
     """
 
     loose_match_reasons: tuple[str, ...]
@@ -35,7 +35,7 @@ class ImportAssessment:
 
 
 def assess_import(imported: ImportedCassette, model_problem: FindModelProblem) -> ImportAssessment:
-    """Return the reasons why an imported cassette cannot be matched strictly, or is out of date.
+    """Return why an imported cassette's requests cannot be compared in full (strictly), and why it is out of date.
 
     `model_problem` returns why a model id is out of date, or None.
     """
@@ -49,9 +49,9 @@ def assess_import(imported: ImportedCassette, model_problem: FindModelProblem) -
 def make_outdated_model_check(
     today: date, find_retirement: Callable[[str], tuple[bool, date | None]]
 ) -> FindModelProblem:
-    """Return a function that returns why a model id is out of date, or None.
+    """Return a function that returns why a model id is out of date on the day `today`, or None if it is not.
 
-    `find_retirement` returns whether a model is known, and the announced date of its end or None.
+    `find_retirement` returns whether a model is known, and the announced day of its retirement or None.
     """
 
     def reason_why_model_is_outdated(model: str) -> str | None:
@@ -70,7 +70,7 @@ def _collect_reasons(
 
 
 def _find_reasons_for_loose_matching(one: Interaction) -> Iterator[str]:
-    """Yield why an imported interaction cannot be matched strictly."""
+    """Yield why the request of an imported interaction cannot be compared in full."""
     if header_value(one.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
     elif one.request.body and isinstance(one.decoded_body, bytes):

@@ -1,4 +1,4 @@
-"""Parse another tool's file, in JSON or YAML, into plain values."""
+"""Parse another tool's file, in JSON or YAML, into plain Python values."""
 
 import json
 from typing import Any

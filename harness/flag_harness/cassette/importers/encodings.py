@@ -6,20 +6,21 @@ from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, decoders_for
 from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
-"""The first bytes of gzip data that was read as latin-1 text and written as UTF-8."""
+"""The first bytes of gzip data that a tool has decoded as Latin-1 text and then written as UTF-8."""
 
 
 class BodyDecoder:
-    """Decompresses the bodies in one file; together they may have at most `budget` bytes."""
+    """Decompresses the bodies in one imported file. All together may have at most `budget` bytes."""
 
     def __init__(self, budget: int) -> None:
         self._budget = self._bytes_left = budget
 
     def decode(self, headers: Headers, data: bytes) -> tuple[bytes, Headers, bool]:
-        """Return the decompressed body, its headers and True, or both unchanged and False if unreadable.
+        """Return `(body, headers, True)` with the body decompressed, or `(data, headers, False)` if that is not
+        possible.
 
-        `content-encoding` is removed if the body is decompressed now or was before it was stored. Gzip without this
-        header is recognised by its first bytes. Raise `ValueError` if the body is too large.
+        `content-encoding` is removed from the headers if the body is decompressed now, or was before it was stored.
+        Gzip is recognised by its first bytes even without this header. Raise `ValueError` if the body is too large.
         """
         stored = data
         for encoding in _content_encodings(headers, data):
@@ -31,7 +32,10 @@ class BodyDecoder:
         return data, tuple(pair for pair in headers if pair[0].lower() != "content-encoding"), True
 
     def _decompress(self, encoding: str, data: bytes) -> bytes | None:
-        """Return the data decompressed, or unchanged if it is not compressed but UTF-8, or else None."""
+        """Return the decompressed data.
+
+        Return data that is not compressed but UTF-8 unchanged, and None for any other data.
+        """
         if not (available := decoders_for_encoding(encoding)):
             return None
         try:
@@ -48,14 +52,14 @@ class BodyDecoder:
 
 
 def _content_encodings(headers: Headers, data: bytes) -> list[str]:
-    """Return the names of the body's content encodings, the outermost first."""
+    """Return the names of the body's content encodings, the one that was applied last first."""
     names = [name.strip().lower() for name in header_value(headers, "content-encoding").split(",")]
     named = [name for name in reversed(names) if name not in ("", "identity")]
     return named or (["gzip"] if data.startswith((GZIP_MAGIC, _GZIP_AS_TEXT)) else [])
 
 
 def _is_plain_text(data: bytes) -> bool:
-    """Return whether the bytes are plain text in UTF-8, and hence not compressed."""
+    """Return whether the bytes are text in UTF-8, and therefore not compressed."""
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -72,7 +76,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _undo_latin_1(data: bytes) -> bytes | None:
-    """Restore bytes that were decoded as Latin-1 and stored as UTF-8, or return None if these were not."""
+    """Restore bytes that a tool decoded as Latin-1 and stored as UTF-8. Return None if the data is not of this form."""
     try:
         return data.decode("utf-8").encode("latin-1")
     except UnicodeError:

@@ -1,4 +1,4 @@
-"""Recognise files and requests that are not imported: other tools' formats, and other services."""
+"""Recognise what is not imported: files in other tools' formats, and requests to other services."""
 
 import re
 from typing import Any
@@ -8,9 +8,9 @@ from flag_harness.wire.timeline import Request
 
 _API_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
 _API_PATH_PATTERN = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
-"""Matches paths that only this API has, after any proxy's prefix. Others have `/v1/models`, too."""
+"""Matches paths of the Messages API that other services do not have, after any proxy's prefix."""
 _API_PREFIX = "/v1/"
-"""The prefix of all paths of the API."""
+"""The beginning of every path of the API."""
 
 _FORMAT_BY_IDENTIFYING_KEY = {
     "envelope": "it is a cassette of this harness already",
@@ -23,13 +23,15 @@ _FORMAT_BY_IDENTIFYING_KEY = {
     "urlPattern": "it is a WireMock mapping",
     "urlPathPattern": "it is a WireMock mapping",
 }
-"""Formats by a key that identifies them, in the document, its first entry, or that entry's request."""
+"""Descriptions of formats that cannot be imported, by a key that occurs only in them.
+
+The key is in the document, in its first entry, or in that entry's request.
+"""
 
 
 def describe_format(document: Any) -> str:
-    """Return a description of a document's format if the format is known but cannot be imported.
-
-    Return an empty string for any other document.
+    """Return what format a document has if it is known but cannot be imported, or an empty string for any other
+    document.
     """
     if isinstance(document, dict) and isinstance(document.get("interactions"), list):
         return _FORMAT_BY_IDENTIFYING_KEY["envelope"] if "envelope" in document else ""

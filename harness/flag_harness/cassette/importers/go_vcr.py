@@ -20,12 +20,15 @@ from flag_harness.cassette.importers.source import SourceInteraction, read_each_
 
 
 def read_go_vcr(rows: list[Any]) -> Iterator[SourceInteraction]:
-    """Yield the interactions of a go-vcr file. Raise `ValueError` naming the first invalid one."""
+    """Yield the interactions of a go-vcr file, given as parsed values.
+
+    Raise `ValueError` naming the first invalid one.
+    """
     return read_each_row(rows, _read_interaction)
 
 
 def is_go_vcr_request(request: Mapping[str, Any]) -> bool:
-    """Return whether a request has the format of go-vcr."""
+    """Return whether a request, given as parsed values, has the format of go-vcr."""
     return "url" in request and "uri" not in request
 
 

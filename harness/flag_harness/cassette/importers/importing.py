@@ -21,7 +21,9 @@ from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, header_value
 
 VCRPY_DEFAULT_MATCH_PARTS: Final[tuple[MatchPart, ...]] = ("method", "path", "query")
-"""The parts that vcrpy compares by default, without the scheme, host and port, which are not stored here."""
+"""The parts of a request that vcrpy compares by default, except scheme, host and port, which cassettes here do not
+store.
+"""
 
 _UNSTORED_MATCH_PARTS = frozenset({"scheme", "host", "port"})
 _METHODS_WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
@@ -34,7 +36,7 @@ _READERS_BY_FORMAT: Mapping[str, tuple[Any, ReadInteractions]] = {
 
 @dataclass(frozen=True, slots=True)
 class ImportedCassette:
-    """A cassette imported from another tool, with its original format and the requests that were left out."""
+    """A cassette that was imported, the name of its original format, and the requests that were left out, as texts."""
 
     format: str
     cassette: Cassette
@@ -49,10 +51,11 @@ def import_cassette(
     keep: Collection[str] = (),
     limits: ImportLimits = ImportLimits(),  # noqa: B008 - a frozen value
 ) -> ImportedCassette:
-    """Import another tool's cassette from bytes, without executing or writing anything.
+    """Import another tool's cassette from the bytes of its file. Nothing is executed or written.
 
-    `every_path` keeps requests to other services. `keep` names response headers to keep in addition to the allow-list.
-    If the file is invalid, raise `ValueError` with a one-line message that names the part.
+    `match_on` are the parts of a request to compare in replays. `every_path` keeps requests to other services than the
+    API. `keep` names response headers that are kept in addition to the usual ones. If the file is invalid or exceeds
+    `limits`, raise `ValueError` with a one-line message that names the part.
     """
     try:
         name, rows = _read_source_interactions(parse_document(data, limits))
@@ -78,9 +81,9 @@ def import_cassette(
 
 
 def select_stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
-    """Return the parts of vcrpy's `match_on` that cassettes store, such as method and path.
+    """Return those parts of vcrpy's setting `match_on` that cassettes here store, such as method and path.
 
-    Raise `ValueError` if a part is unknown, or if none is stored.
+    Raise `ValueError` if a part is unknown, or if none of the parts is stored.
     """
     known: tuple[MatchPart, ...] = get_args(MatchPart)
     names = list(dict.fromkeys(names))
@@ -111,7 +114,7 @@ def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteractio
 
 
 def _missing_part_message(document: Any) -> str:
-    """Return a message that says what a document lacks to be a cassette."""
+    """Return a message that says what a document lacks that a cassette would have."""
     if isinstance(document, dict) and not isinstance(document.get("interactions"), list):
         return "it has no list of interactions"
     if not isinstance(document, (dict, list)):
@@ -122,7 +125,11 @@ def _missing_part_message(document: Any) -> str:
 def _select_api_interactions(
     rows: Sequence[SourceInteraction], every_path: bool
 ) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
-    """Split interactions into those with the API, each with its index, and others, as `GET host/path`."""
+    """Return the interactions with the API, each with its index, and the other requests as texts such as `GET
+    host/path`.
+
+    With `every_path`, all interactions count as interactions with the API.
+    """
     kept, left_out = [], []
     for number, row in enumerate(rows):
         try:
@@ -157,9 +164,9 @@ def _convert_interaction(
 
 
 def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
-    """Return a content type for a response that lacks one, or an empty string if none is needed or none fits.
+    """Return a content type for a response that has none, or an empty string if no type fits or none is needed.
 
-    Without a content type, the SDK treats JSON as text.
+    Without a content type, the SDK would treat JSON as text. `stream` says that the body is an event stream.
     """
     if header_value(headers, "content-type") or not body:
         return ""
@@ -167,7 +174,11 @@ def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
 
 
 def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
-    """Yield the words for the envelope's `fidelity`: the parts of an imported interaction that are not the API's."""
+    """Yield the words for the envelope's list `fidelity`: what in an imported interaction is not as the API sent it.
+
+    `plain` says that the body is not compressed, `chunked` that a stream was split into events, and `invented` that the
+    content type was derived from the body.
+    """
     yield fidelity.TIMING_INVENTED
     if chunked:
         yield fidelity.CHUNKS_INVENTED
@@ -188,7 +199,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
 
 
 def _first_response_date(rows: Iterable[SourceInteraction]) -> str:
-    """Return the first date found in response headers, in ISO 8601, or an empty string if there is none."""
+    """Return the first date in the response headers in ISO 8601, or an empty string if no response has a date."""
     for row in rows:
         try:
             moment = parsedate_to_datetime(header_value(row.response_headers, "date"))
@@ -200,7 +211,7 @@ def _first_response_date(rows: Iterable[SourceInteraction]) -> str:
 
 
 def _sdk_version(rows: Iterable[SourceInteraction]) -> str:
-    """Return the SDK named in request headers, such as `anthropic 0.73.0`, or an empty string."""
+    """Return the SDK that request headers name, such as `anthropic 0.73.0`, or an empty string if they name none."""
     for row in rows:
         version = header_value(row.request_headers, "x-stainless-package-version")
         language = header_value(row.request_headers, "x-stainless-lang")

@@ -1,4 +1,4 @@
-"""Limits on the size of imported files."""
+"""Limits on the size of imported files, as a protection against malicious ones."""
 
 from dataclasses import dataclass
 
@@ -9,11 +9,11 @@ MEBIBYTE = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class ImportLimits:
-    """Limits for reading a file, as a protection against malicious ones. Known cassettes have up to 3 MiB.
+    """Limits for reading an imported file, as a protection against malicious ones. Known cassettes have up to 3 MiB.
 
     `file_bytes` limits the bytes of the file, and `nesting_depth` the levels of nesting. `expanded_size` limits the
-    characters and values of a document, counting each use of a YAML alias. `decoded_bytes` limits the bytes of all
-    decompressed bodies together.
+    characters and values of a document, counting what a YAML alias stands for each time it is used. `decoded_bytes`
+    limits the bytes of all decompressed bodies together.
     """
 
     file_bytes: int = 64 * MEBIBYTE

@@ -1,4 +1,4 @@
-"""Parse the various shapes that other tools' cassettes use for headers, bodies and statuses."""
+"""Parse the various forms in which other tools' cassettes store headers, bodies and statuses."""
 
 import base64
 import json
@@ -13,14 +13,14 @@ _STATUS_LINE_PATTERN = re.compile(r"([1-5][0-9][0-9])(?: .*)?")
 
 
 def parse_mapping(value: Any, name: str) -> Mapping[str, Any]:
-    """Return the value if it is a mapping, else raise `ValueError`, whose message calls it `name`."""
+    """Return the value if it is a mapping. Raise `ValueError` if it is not; the message calls it `name`."""
     if not isinstance(value, dict):
         raise ValueError(f"{name} must be a mapping, not {_describe_value(value)}")  # noqa: TRY004 - a value read from a file
     return value
 
 
 def parse_text(value: Any, name: str) -> str:
-    """Return text, or bytes as text. Raise `ValueError`, whose message uses `name`, if the value is neither."""
+    """Return a text, or bytes decoded as text. Raise `ValueError` for any other value; the message calls it `name`."""
     if isinstance(value, bytes):
         return value.decode("utf-8")
     if not isinstance(value, str):
@@ -46,9 +46,9 @@ def parse_status(value: Any) -> int:
 
 
 def parse_headers(value: Any) -> Headers:
-    """Return headers as pairs of name and value. Raise `ValueError` if their shape is unknown.
+    """Return headers as pairs of name and value. Raise `ValueError` if their form is unknown.
 
-    Known shapes are a mapping from names to a value or a list of values; a list of pairs, of `name: value` lines, or of
+    Known forms are a mapping from names to a value or a list of values; a list of pairs, of `name: value` lines, or of
     mappings with `name` and `value`; and None.
     """
     if value is None:
@@ -86,7 +86,7 @@ def parse_body(value: Any) -> bytes:
 
 
 def encode_parsed_body(value: Any) -> bytes:
-    """Encode a body as compact JSON if the file holds it as parsed values.
+    """Encode a body that the file holds as parsed values as compact JSON.
 
     Raise `ValueError` if JSON cannot represent the values.
     """

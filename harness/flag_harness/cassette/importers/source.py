@@ -1,4 +1,4 @@
-"""An interaction as read from another tool's cassette, the same for all formats."""
+"""An interaction as it was read from another tool's cassette. The type is the same for all formats."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,8 +12,8 @@ from flag_harness.wire.timeline import Headers
 class SourceInteraction:
     """One request and its response from another tool's cassette, with the bodies as that tool stored them.
 
-    `fidelity_words` are words for the envelope's `fidelity`. `reason_phrase` is the reason phrase of the status, or
-    None if the cassette has none.
+    `fidelity_words` name what is known to differ from what the API sent (see `fidelity.py`). `reason_phrase` is the
+    text after the status, such as `OK`, or None if the cassette has none.
     """
 
     method: str
@@ -28,13 +28,13 @@ class SourceInteraction:
 
 
 ReadInteractions: TypeAlias = Callable[[Any], Iterator[SourceInteraction]]
-"""A function that reads interactions from plain values, or raises `ValueError` naming the invalid one."""
+"""A function that reads interactions from the parsed values of a file. It raises `ValueError` naming an invalid one."""
 
 
 def read_each_row(
     rows: list[Any], read_row: Callable[[Mapping[str, Any]], SourceInteraction]
 ) -> Iterator[SourceInteraction]:
-    """Yield the interaction that `read_row` reads from each row. Raise `ValueError` naming the first invalid one."""
+    """Yield the interaction that `read_row` makes of each row. Raise `ValueError` naming the first invalid row."""
     for number, row in enumerate(rows):
         try:
             yield read_row(parse_mapping(row, "it"))

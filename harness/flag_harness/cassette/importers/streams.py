@@ -1,4 +1,4 @@
-"""Recognise and split streams in other tools' cassettes, which store no chunks."""
+"""Recognise event streams in other tools' cassettes, and split them into events, because no chunks are stored."""
 
 import re
 
@@ -7,8 +7,10 @@ from flag_harness.wire.timeline import Headers, header_value
 _END_OF_EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
 _EVENT_PADDING = re.compile(rb" \}\s*\Z")
 _MIN_EVENTS_AS_PROOF = 4
-"""This many events without padding prove that a stream was re-serialised. The API pads with 0 to 15 spaces, equally
-often: four events in a row have none in one of 65,536 streams."""
+"""The number of events without padding that prove that a tool parsed and rewrote a stream.
+
+The API pads events with 0 to 15 spaces, equally often: four events in a row have none in one of 65,536 streams.
+"""
 
 
 def is_event_stream(headers: Headers, body: bytes) -> bool:
@@ -18,12 +20,12 @@ def is_event_stream(headers: Headers, body: bytes) -> bool:
 
 
 def split_events(body: bytes) -> list[bytes]:
-    """Split the body of an event stream after each event."""
+    """Split the body of an event stream into its events."""
     return [chunk for chunk in _END_OF_EVENT.split(body) if chunk]
 
 
 def has_lost_event_padding(body: bytes) -> bool:
-    """Return whether a stream lacks the random spaces that the API puts before the last brace of events."""
+    """Return whether a stream lacks the random spaces that the API puts before the last brace of its events."""
     if not body.startswith(b"event: message_start"):
         return False
     events = [event for event in split_events(body) if not event.startswith(b"event: ping")]

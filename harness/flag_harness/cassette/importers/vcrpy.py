@@ -25,12 +25,15 @@ _DEFAULT_PORTS = {"https": 443, "http": 80}
 
 
 def read_vcrpy(rows: list[Any]) -> Iterator[SourceInteraction]:
-    """Yield the interactions of a vcrpy file. Raise `ValueError` naming the first invalid one."""
+    """Yield the interactions of a vcrpy file, given as parsed values.
+
+    Raise `ValueError` naming the first invalid one.
+    """
     return read_each_row(rows, _read_interaction)
 
 
 def is_vcrpy_request(request: Mapping[str, Any]) -> bool:
-    """Return whether a request has the format of vcrpy."""
+    """Return whether a request, given as parsed values, has the format of vcrpy."""
     return "uri" in request or ("protocol" in request and "host" in request)
 
 
@@ -72,7 +75,10 @@ def _read_reason_phrase(response: Mapping[str, Any]) -> str | None:
 
 
 def _read_body_and_fidelity(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:
-    """Return a body, and `fidelity_word` in a set if the body was stored parsed, else an empty set."""
+    """Return the body of a request or response, and a set that has `fidelity_word` if the file stores the body parsed.
+
+    Otherwise the set is empty.
+    """
     if "parsed_body" in message:
         return encode_parsed_body(message["parsed_body"]), frozenset({fidelity_word})
     body = message.get("body", message.get("content"))

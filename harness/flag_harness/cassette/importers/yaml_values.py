@@ -1,7 +1,7 @@
-"""Parse YAML into plain values; a malicious file can neither run code nor exhaust memory.
+"""Parse YAML into plain Python values, so that a malicious file can neither run code nor exhaust memory.
 
 Only PyYAML's parser is used, which yields events, and not its loaders: these crash on 100,000 nested lists, and expand
-merge keys without limit. Here nothing recurses, and depth and size are counted as events arrive.
+merge keys without limit. The code here does not recurse, and counts depth and size as events arrive.
 """
 
 import base64
@@ -20,7 +20,7 @@ _YAML_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG_PREFIX = "tag:yaml.org,2002:"
 _INTEGER_PATTERN = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,4000})")
 _FLOAT_PATTERN = re.compile(r"(?:[-+]?[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+][0-9]+)?")
-"""Matches what PyYAML reads as a number; not `7e10`, which may be an id that PyYAML did not quote."""
+"""Matches an unquoted number with a decimal point, as PyYAML reads it. It does not match `7e10`, which may be an id."""
 _VALUE_BY_PLAIN_SCALAR: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -35,7 +35,7 @@ _CONTENT_KEYS_OF_PICKLED_OBJECT = ("args", "state")
 
 
 class _MergeKey(str):
-    """The unquoted YAML key `<<`, whose value's members are merged into the mapping."""
+    """The unquoted YAML key `<<`: the members of its value are merged into the mapping that has the key."""
 
     __slots__ = ()
 
@@ -69,7 +69,7 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
 
 @dataclass(slots=True)
 class _UnfinishedCollection:
-    """A list or mapping whose end has not been read yet, with its values so far."""
+    """A list or mapping whose end has not been read yet, and its values so far."""
 
     tag: str | None
     anchor: str | None
@@ -81,7 +81,7 @@ class _UnfinishedCollection:
 class _ValueBuilder:
     """Builds Python values from the events of a YAML parser.
 
-    `_size` counts characters and values; those of an alias count each time the alias is used.
+    It counts characters and values. What an alias stands for is counted each time the alias is used.
     """
 
     def __init__(self, limits: ImportLimits) -> None:
@@ -92,7 +92,7 @@ class _ValueBuilder:
         self._size = 0
 
     def add_event(self, event: Any) -> None:
-        """Add the next event. Raise `ValueError` if the document exceeds a limit."""
+        """Add the next event of the YAML parser. Raise `ValueError` if the document exceeds a limit."""
         start = self._size
         match event:
             case yaml.ScalarEvent():
@@ -142,12 +142,12 @@ def _too_deep_message(limits: ImportLimits, location: str) -> str:
 
 
 def _line_number_suffix(event: Any) -> str:
-    """Return the line of an event as the end of an error message: ` in line 3`."""
+    """Return the line of an event as the end of an error message, such as ` in line 3`."""
     return f" in line {event.start_mark.line + 1}"
 
 
 def _build_collection(done: _UnfinishedCollection, event: Any) -> Any:
-    """Return the finished list or mapping, or the content of a pickled Python object."""
+    """Return the finished list or mapping or, if it stands for a pickled Python object, that object's content."""
     value: Any = done.values
     if done.is_mapping:
         try:
@@ -160,9 +160,9 @@ def _build_collection(done: _UnfinishedCollection, event: Any) -> Any:
 
 
 def _build_mapping(keys: list[Any], values: list[Any], event: Any) -> dict[Any, Any]:
-    """Build a mapping, including the mappings merged into it by `<<`.
+    """Build a mapping from its keys and values, including the mappings that `<<` merges into it.
 
-    Its own members take precedence, then those of the first merged mapping.
+    If a key occurs more than once, the mapping's own member is used, else that of the first merged mapping.
     """
     pairs = list(zip(keys, values, strict=True))
     merged: dict[Any, Any] = {}
@@ -197,7 +197,10 @@ _PLAIN_SCALAR_TAGS = ("null", "bool", "int", "float")
 
 
 def _parse_plain_scalar(text: str) -> Any:
-    """Parse an unquoted scalar: numbers, booleans and null as in JSON; `yes` and `2024-05-01` are text."""
+    """Return the value of an unquoted YAML text: a number, boolean or None, as in JSON.
+
+    `yes` and `2024-05-01` stay texts.
+    """
     if text in _VALUE_BY_PLAIN_SCALAR:
         return _VALUE_BY_PLAIN_SCALAR[text]
     if _INTEGER_PATTERN.fullmatch(text):

@@ -1,1 +1,1 @@
-"""Private: find the recorded request that matches a new one, and report what differs if none does."""
+"""Private: find the recorded request that matches a new one, or report how the nearest recorded one differs."""

@@ -1,4 +1,4 @@
-"""Find the differences between two JSON values, by path."""
+"""Find the differences between two JSON values, each with its JSON path."""
 
 import re
 from collections import Counter
@@ -20,16 +20,19 @@ from flag_harness.cassette.match.excerpts import (
 from flag_harness.cassette.redact.scan import redact_api_keys
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
-"""Stands for a missing value: only the other of two compared sides has one."""
+"""The value of a difference on the side that does not have the value at all."""
 
 _MAX_LIST_LENGTH = 10_000
-"""Two lists that differ are one difference if either has more elements than this."""
+"""The most elements of a list whose differences are listed one by one. Longer lists are a single difference."""
 _MAX_COMPARISONS = 20_000
-"""If two values need more comparisons than this, only their members are compared, to save time and memory."""
+"""The most comparisons of elements in one comparison of two values.
+
+If more are needed, only their members are compared, to save time and memory.
+"""
 _PLAIN_KEY_PATTERN = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 
 PathSteps: TypeAlias = tuple[str | int, ...]
-"""The keys and indices that lead to a value within a JSON document."""
+"""The keys and indices that lead from a JSON document to a value in it."""
 EqualityTest: TypeAlias = Callable[[Any, Any], bool]
 
 
@@ -94,9 +97,9 @@ def find_differences(
 ) -> Iterator[Difference]:
     """Yield the smallest differences between two JSON values, in the order of the recorded value.
 
-    Lists are aligned, so an inserted element is a single difference. Lists of more than 10,000 elements are one
-    difference as a whole. If two values differ in thousands of places, each of their members that differs is
-    one difference. `are_equal` may declare two scalar values equal although they are not identical.
+    Lists are aligned, so that an inserted element is a single difference. Lists of more than 10,000 elements, and
+    members of values that differ in thousands of positions, are compared as a whole. `are_equal` may declare two scalar
+    values equal although they are not identical.
     """
     try:
         return iter(list(_differences_between_values(recorded, sent, (), (), _ComparisonCounter(are_equal))))
@@ -116,25 +119,31 @@ def format_json_path(steps: PathSteps) -> str:
 
 
 class _TooManyComparisonsError(Exception):
-    """Two values differ too much to be compared in full."""
+    """Raised if two values differ so much that they cannot be compared in full."""
 
 
 @dataclass(slots=True)
 class _ComparisonCounter:
-    """One comparison of two values: its equality test, and how many more comparisons are allowed."""
+    """A limit for one comparison of two values: how many more comparisons are allowed.
+
+    `are_equal` tells whether two scalar values count as equal.
+    """
 
     are_equal: EqualityTest
     remaining: int = _MAX_COMPARISONS
 
     def count(self, comparisons: int) -> None:
-        """Count comparisons. Raise `_TooManyComparisonsError` if there are too many."""
+        """Subtract `comparisons` from those that are allowed.
+
+        Raise `_TooManyComparisonsError` if there are too many.
+        """
         self.remaining -= comparisons
         if self.remaining < 0:
             raise _TooManyComparisonsError
 
 
 def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
-    """Yield a difference for each member that differs, or one for the whole values if they have too many members."""
+    """Yield one difference for each member that differs, or one for the whole values if they have too many members."""
     if isinstance(recorded, dict) and isinstance(sent, dict) and len(recorded) + len(sent) <= _MAX_LIST_LENGTH:
         for key in recorded | sent:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
@@ -147,7 +156,9 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
 def _differences_between_values(
     recorded: Any, sent: Any, at: PathSteps, to: PathSteps, comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
-    """Yield the differences between two values, whose paths in the whole values are `at` and `to`."""
+    """Yield the differences between two values, which lie at the paths `at` (recorded) and `to` (sent) in the whole
+    values.
+    """
     comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
@@ -169,7 +180,10 @@ def _differences_between_values(
 def _list_differences(
     recorded: list[Any], sent: list[Any], steps: tuple[PathSteps, PathSteps], comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
-    """Yield the differences between two lists, aligned so that an inserted element is one difference."""
+    """Yield the differences between two lists, aligned so that an inserted element is one difference.
+
+    `steps` are the paths of the recorded and of the sent list.
+    """
     comparison.count(len(recorded) + len(sent))
     for block in differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
         yield from _slice_differences(recorded, sent, block, steps, comparison)
@@ -183,13 +197,13 @@ def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
 
 
 def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
-    """Describe how two lists with the same elements differ in order."""
+    """Describe how two lists with the same elements differ in order, such as the order of tools."""
     ours, theirs = (truncate(redact_api_keys(_names_of_elements(values))) for values in (recorded, sent))
     return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
 
 
 def _names_of_elements(values: list[Any]) -> str:
-    """Return a list of the elements' `name` members as text; an element without one is shown in full."""
+    """Return a text with the `name` of each element of a list. An element without a name is shown in full."""
     return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
@@ -200,9 +214,10 @@ def _slice_differences(
     steps: tuple[PathSteps, PathSteps],
     comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:
-    """Yield the differences between two slices, aligned at their start or at their end.
+    """Yield the differences between a slice of each list, paired from the start or from the end, as gives fewer
+    differences.
 
-    The alignment with fewer differences is chosen.
+    `block` has the bounds of the slices, and `steps` the paths of the lists.
     """
     common = min(block.recorded_stop - block.recorded_start, block.sent_stop - block.sent_start)
 
@@ -210,7 +225,7 @@ def _slice_differences(
         return _differences_between_values(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
-        """Yield the differences that result from aligning `recorded[start]` with `sent[sent_start]`."""
+        """Yield the differences if `recorded[start]` is paired with `sent[sent_start]`, and so on."""
         for index in range(block.recorded_start, start):
             yield from differences_between_items(index, block.sent_start, recorded[index], ABSENT)
         for other in range(block.sent_start, sent_start):

@@ -1,4 +1,4 @@
-"""Compare two texts by words, and show where they begin to differ; align two lists."""
+"""Compare two texts word by word, show excerpts of them near their first difference, and align two lists."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,15 +12,17 @@ CHARACTERS_BEFORE_CHANGE = 24
 MAX_EXCERPT_LENGTH = 80
 """The most characters of a value that a message shows."""
 MAX_QUOTE_LENGTH = 40
-"""The most characters of changed words that a line quotes."""
+"""The most characters of changed words that a message quotes."""
 _MAX_COMPARED_PAIRS = 250_000
-"""If two lists form more pairs of elements than this, they are not aligned, to save time."""
+"""The most pairs of elements for which two lists are aligned. Longer lists are not, to save time."""
 _MAX_COMPARED_TEXT = 2_000_000
-"""The most characters of a text whose words are compared, to save time and memory."""
+"""The longest text in characters whose words are compared, to save time and memory."""
 _REDACTED_CONTEXT_LENGTH = 20_000
-"""How many characters before and after the first change of a text are searched for keys before they are shown."""
+"""The number of characters before and after the first change of a text in which API keys are masked before
+it is shown.
+"""
 _MAX_ELEMENTS_IN_EXCERPT = 10_000
-"""The most elements of a list that are written before an excerpt is taken."""
+"""The most elements of a list that are formatted for an excerpt. These are more than an excerpt shows."""
 _CHARACTERS_COMPARED_AT_ONCE = 4096
 _WORD_PATTERN = re.compile(r"\S+")
 
@@ -43,7 +45,7 @@ class ChangedWords(NamedTuple):
 
     @property
     def short_quotes(self) -> tuple[str, str]:
-        """The recorded and the sent words as short quotes; `nothing` in place of no words."""
+        """The recorded and the sent words as short quotes. If there are no words on one side, its text is `nothing`."""
         recorded, sent = (
             truncate(repr(" ".join(words)), MAX_QUOTE_LENGTH) if words else "nothing"
             for words in (self.recorded_words, self.sent_words)
@@ -68,7 +70,7 @@ def find_changed_words(recorded: str, sent: str) -> ChangedWords:
 
 
 def _text_parts_that_differ(recorded: str, sent: str) -> tuple[str, str]:
-    """Return two texts without their common words at the beginning and at the end."""
+    """Return two texts without the words that they have in common at the beginning and at the end."""
     start = _common_prefix_length(recorded, sent)
     while start and not recorded[start - 1].isspace():
         start -= 1
@@ -98,7 +100,10 @@ def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
 
 
 def _first_elements(value: Any) -> Any:
-    """Return the first elements of a long list. They are more than an excerpt shows."""
+    """Return a long list without most of its elements: it keeps more than an excerpt shows.
+
+    Return other values unchanged.
+    """
     return value[:_MAX_ELEMENTS_IN_EXCERPT] if isinstance(value, list) else value
 
 
@@ -112,7 +117,7 @@ class DifferingSlices(NamedTuple):
 
 
 def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[DifferingSlices]:
-    """Yield the pairs of slices in which two lists differ; the parts between them are equal."""
+    """Yield the bounds of each pair of slices in which two lists differ. The parts between these slices are equal."""
     start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
     if start is None:
         start = min(len(ours), len(theirs))
@@ -139,7 +144,10 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 
 def _text_excerpt(text: str, start: int, omitted: int, is_cut: bool) -> str:
-    """Return an excerpt of a text, before which `omitted` characters were cut off, and after which some if `is_cut`."""
+    """Return an excerpt of a text from `start` on.
+
+    `omitted` and `is_cut` say that characters before or after it are left out.
+    """
     shown = text[start : start + MAX_EXCERPT_LENGTH]
     is_longer = is_cut or start + MAX_EXCERPT_LENGTH < len(text)
     return ("…" if start or omitted else "") + repr(shown) + ("…" if is_longer else "")

@@ -1,4 +1,4 @@
-"""Find the recorded interaction that answers a request, in constant time."""
+"""Find the recorded interaction that answers a request, in a time that does not depend on their number."""
 
 from bisect import insort
 from collections.abc import Collection, Iterator, Sequence
@@ -12,10 +12,12 @@ from flag_harness.wire.timeline import Request
 
 
 class RequestIndex:
-    """Finds interactions by their normalised request. Ids that the API returned are compared by where they came from.
+    """Finds interactions by their request, as normalisers change it. Ids of the API are compared by where they came
+    from.
 
-    `aliases` are the interactions before filtering, by whose requests the interactions are found, too. Of interactions
-    with equal requests, those whose indices are in `first` come first.
+    `match_on` are the parts of a request that are compared. `aliases` are the interactions before filtering; an
+    interaction is found by this form, too. Of interactions with equal requests, those whose indices are in `first` come
+    first.
     """
 
     def __init__(
@@ -42,7 +44,7 @@ class RequestIndex:
             indices.sort(key=lambda index: (index not in first, index))
 
     def matching_key(self, sent: Interaction) -> bytes:
-        """Return the hash by which a request is looked up; identical requests have the same hash."""
+        """Return the hash by which a request is looked up. Requests that count as equal have the same hash."""
         return self._keys_by_request.get(_hashable_request(sent.request)) or hash_content(
             self.id_replacements.replace_ids(self._match_content_after_normalisers(sent))
         )
@@ -55,17 +57,20 @@ class RequestIndex:
         return exact
 
     def exact_key(self, sent: Interaction) -> bytes:
-        """Return a hash of a request's content in which ids are kept, unlike in `matching_key`."""
+        """Return a hash of a request's content.
+
+        Unlike in `matching_key`, different ids of the API give different hashes.
+        """
         return hash_content(self._match_content_after_normalisers(sent))
 
     def normalise_request(self, sent: Interaction) -> Interaction:
-        """Return the interaction with its request normalised."""
+        """Return the interaction with values in its request masked that vary from run to run, as normalisers say."""
         if not self._normalisers:
             return sent
         return Interaction(self._normalisers.normalise_request(sent.request), sent.response)
 
     def _match_content_after_normalisers(self, sent: Interaction) -> bytes:
-        """Return the content by which an interaction's request is matched, after normalisation."""
+        """Return the bytes by which an interaction's request is compared, after normalisers have masked values."""
         return self.normalise_request(sent).match_content(self._match_on)
 
 
@@ -75,9 +80,11 @@ def _hashable_request(request: Request) -> tuple[object, ...]:
 
 
 class UnplayedInteractions:
-    """The interactions that can still be played, in recorded order for equal requests. Not thread-safe.
+    """The interactions that can still be played. For equal requests, they are played in recorded order. Not
+    thread-safe.
 
-    With `repeat` they never run out: after the last interaction with an equal request, the first is played again.
+    With `repeat` there is always an answer: after the last interaction with an equal request, the first is played
+    again.
     """
 
     def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:
@@ -96,10 +103,12 @@ class UnplayedInteractions:
         return frozenset(self._played)
 
     def take_next_answer(self, key: bytes, sent: Interaction) -> int | None:
-        """Mark the interaction that answers a request as played and return its index, or None if none is left.
+        """Return the index of the interaction that answers a request, and mark it as played. Return None if none is
+        left.
 
-        An interaction with identical ids is preferred, then any with an equal match key, then a requeued one. Requeued
-        ones come last, because a cassette that was recorded under the same fault also holds the answer to the retry.
+        `key` is the request's matching key. An interaction with the same ids of the API is preferred to one that only
+        has an equal key. Interactions that were made available again come last, because a cassette that was recorded
+        under the same fault also holds the answer to the retry.
         """
         if key not in self._unplayed:
             return None
@@ -118,13 +127,16 @@ class UnplayedInteractions:
         return requeued.pop(0) if requeued else None
 
     def requeue_interaction(self, index: int) -> None:
-        """Make a played interaction available once more."""
+        """Make an interaction that has been played available again."""
         requeued = self._requeued.setdefault(self._played[index], [])
         if index not in requeued:
             requeued.append(index)
 
     def _endless_cycle_of_answers(self, key: bytes, sent: Interaction) -> Iterator[int]:
-        """Return an endless iterator of the interactions that answer a request: those with the same ids, else all."""
+        """Return an endless iterator of the indices of interactions that answer a request.
+
+        They are those with the same ids of the API or, if there are none, all with the same matching key.
+        """
         exact = self._index.exact_key(sent) if self._index.id_replacements else b""
         if (key, exact) not in self._cycles:
             same = self._index.indices_by_exact_key(key).get(exact) if exact else None
@@ -132,7 +144,10 @@ class UnplayedInteractions:
         return self._cycles[key, exact]
 
     def _queues_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
-        """Return a list with the queue of the interactions whose requests have identical ids, or an empty list."""
+        """Return a list with one iterator of the interactions whose requests have the same ids of the API.
+
+        The list is empty if there are no such interactions.
+        """
         if key not in self._unplayed_by_exact_key:
             self._unplayed_by_exact_key[key] = {
                 exact: iter(indices) for exact, indices in self._index.indices_by_exact_key(key).items()

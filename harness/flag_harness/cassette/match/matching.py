@@ -1,4 +1,6 @@
-"""Compute what requests are matched by: method, path, `anthropic-beta` set and canonical JSON body."""
+"""Compute what requests are compared by: method, path, the set of `anthropic-beta` features, and canonical
+JSON body.
+"""
 
 import hashlib
 from typing import Any, Literal, TypeAlias
@@ -14,7 +16,10 @@ BETA_HEADER = "anthropic-beta"
 _BETA_QUERY_PARAMETER = ("beta", "true")
 
 MatchPart: TypeAlias = Literal["method", "path", "query", "uri", "headers", "body", "raw_body"]
-"""vcrpy's names for the parts of a request that can be compared. Scheme, host and port are not stored."""
+"""vcrpy's names for the parts of a request that can be compared.
+
+Scheme, host and port are missing: they are not stored.
+"""
 
 
 def beta_features(headers: Headers) -> tuple[str, ...]:
@@ -36,7 +41,7 @@ def canonical_path(path: str) -> str:
 
 
 def decode_comparable_body(body: bytes) -> Any:
-    """Decode a JSON body, or return the bytes if they are not JSON or too deeply nested to compare."""
+    """Decode a JSON body. Return the bytes themselves if they are not JSON, or are too deeply nested to compare."""
     return decode_json(body, default=body)
 
 
@@ -46,27 +51,29 @@ def encode_with_sorted_keys(value: Any) -> bytes:
 
 
 def content_to_match(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the bytes by which requests are compared; `value` is the body decoded by `decode_comparable_body`."""
+    """Return the bytes by which requests are compared. `value` is the body as `decode_comparable_body` returns it."""
     content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(beta_features(headers)).encode(), content)
     return b"\0".join(parts)
 
 
 def content_of_selected_parts(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
-    """Return the bytes of the request parts in `match_on`, which are compared as vcrpy compares them.
+    """Return the bytes of those parts of a request that are in `match_on`, in the form in which vcrpy compares them.
 
-    `request` must be in the form that a cassette keeps. `value` is its body decoded by `decode_comparable_body`.
+    `request` must be in the form that a cassette keeps. `value` is its body as `decode_comparable_body` returns it.
     """
     return b"\0".join(_request_part_content(request, value, word) for word in match_on)
 
 
 def hash_content(content: bytes) -> bytes:
-    """Return a match key: 16 bytes of the content's SHA-256, which is faster than BLAKE2 on many CPUs."""
+    """Return the hash by which equal content is found: 16 bytes of its SHA-256, which is faster than BLAKE2 on many
+    CPUs.
+    """
     return hashlib.sha256(content).digest()[:16]
 
 
 def matching_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the match key (hash) of a request; `value` is the body decoded by `decode_comparable_body`."""
+    """Return the hash by which equal requests are found. `value` is the body as `decode_comparable_body` returns it."""
     return hash_content(content_to_match(method, path, headers, value))
 
 

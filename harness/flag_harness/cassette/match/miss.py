@@ -1,4 +1,7 @@
-"""Report a miss: the nearest recorded request, the differences, the flag behind each, and a command."""
+"""Report a miss, which is a request without a recorded answer.
+
+The report names the nearest recorded request, the differences, the flag behind each, and a command.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +20,7 @@ from flag_harness.files import display_path
 from flag_harness.wire.timeline import Request
 
 MAX_SHOWN_DIFFERENCES = 8
-"""The most differences that a report lists; the rest are counted."""
+"""The most differences that a report lists. Further ones are counted."""
 API_REFUSAL_NOTE = "The API would refuse this request (as the simulator does)"
 REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
 BUG_ADVICE = "If nobody meant this change, it is a bug"
@@ -27,9 +30,12 @@ MAX_RANKED_REQUESTS = 500
 
 Ranking 500 conversations of 200 turns (50 MB) takes half a second."""
 MAX_COMPARED_LENGTH = 400_000
-"""Texts that are together longer than this are compared by length only: by words takes seconds."""
+"""The largest total length of two texts whose words are compared.
+
+Longer texts are compared by their lengths only, because comparing their words takes seconds.
+"""
 MAX_CHECKED_BYTES = 4 << 20
-"""No request with a longer body is checked against the rules of the API: that takes seconds."""
+"""The largest body in bytes that is checked against the rules of the API. Checking a larger one takes seconds."""
 MAX_COMPARED_REQUESTS = 8
 """The number of nearest requests that are compared in full."""
 
@@ -79,7 +85,10 @@ class MissReporter:
     find_sender: Callable[[], str] = str
 
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
-        """Report that a request matches no unplayed interaction, and how it differs from the nearest one."""
+        """Return the report of a request that matches none of the interactions that can still be played.
+
+        `unplayed` are the indices of these. The report says how the request differs from the nearest one.
+        """
         if indices := self.request_index.indices_by_key.get(self.request_index.matching_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
             lines = [f"It was recorded {times}, and each answer has been played."]
@@ -96,7 +105,10 @@ class MissReporter:
         return self._build_miss(sent, index, found[index], self._nearest_interaction_lines(index, found[index]))
 
     def report_read_past_end_of_recording(self, sent: Interaction, index: int) -> Miss:
-        """Report that the client reads past the end of a recorded body, whose client stopped reading there."""
+        """Return the report of a client that reads on after the end of a body of which only the beginning was recorded.
+
+        `index` is that of the interaction. When it was recorded, the client stopped reading at this point.
+        """
         location = (
             f"{sent.request.method} {sent.request.path}: the answer of interaction {index} of {self._cassette_name}"
         )
@@ -125,11 +137,12 @@ class MissReporter:
         reason: str = "",
         equal: int | None = None,
     ) -> Miss:
-        """Return a miss whose message holds `lines`, and what to do about it.
+        """Return a miss whose message consists of `lines` and of advice on what to do.
 
-        That is to change the code if the API would refuse the request. Else it is where the bug is if the change is
-        one, then suggestions for the differences that look random, and the command that records it. `equal` is the
-        index of an equal recorded request, or None.
+        If the API would refuse the request, the advice is to change the code. Otherwise it names the line that sends
+        the request, in case the change is a bug; the settings that make matching ignore differences that look random;
+        and the command that records the request. `index` is that of the nearest interaction, `found` the differences
+        from it, and `equal` the index of an equal recorded request, or None.
         """
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
@@ -146,7 +159,7 @@ class MissReporter:
         return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
 
     def _nearest_interaction_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
-        """Yield lines that name the nearest interaction and list the differences."""
+        """Yield lines that name the nearest interaction, by its index, and list the differences from it."""
         yield f"The nearest is interaction {index}; it differs in:"
         for difference in islice(found, MAX_SHOWN_DIFFERENCES):
             flag, part = self.explain_path(difference.path), find_variable_part(difference)
@@ -158,7 +171,11 @@ class MissReporter:
             yield f"  ... and {omitted} more"
 
     def _api_refusal(self, sent: Interaction, nearest: int | None) -> str:
-        """Return the API's message if it would refuse the request, but not the nearest recorded one; or empty."""
+        """Return the message with which the API would refuse a request, or an empty string if it would accept the
+        request.
+
+        The message is ignored if the API would also refuse the nearest recorded request, which was in fact answered.
+        """
         if len(sent.request.body) > MAX_CHECKED_BYTES or (message := self.find_refusal(sent.request)) is None:
             return ""
         if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
@@ -166,9 +183,9 @@ class MissReporter:
         return message
 
     def _bug_lines(self) -> list[str]:
-        """Return a line that names the code that sends the request.
+        """Return a line that names the code that sends the request, in case the request is a bug.
 
-        There is none if nothing was recorded before, or outside of tests, which have a command to record.
+        Return no line if nothing was recorded before, or if there is no command to record, as outside of tests.
         """
         if not (self.cassette.interactions and self.record_command):
             return []
@@ -179,7 +196,7 @@ class MissReporter:
         return [f"To record it: {self.record_command}"] if self.record_command else []
 
     def _differences(self, index: int, sent: Interaction) -> list[Difference]:
-        """Return the differences that affect matching between a recorded and a sent request."""
+        """Return how a sent request differs from the recorded one at `index`, in parts that matter for matching."""
         recorded = self.request_index.normalise_request(self.cassette.interactions[index])
         normalised = self.request_index.normalise_request(sent)
         match_on = self.cassette.envelope.match_on
@@ -189,7 +206,7 @@ class MissReporter:
         return [one for one in found if _affects_matching(one, match_on)]
 
     def _differ_only_in_ids(self, recorded: Any, sent: Any) -> bool:
-        """Return whether two texts differ only in ids that came from the answers to equal requests."""
+        """Return whether two texts differ only in ids that the API returned in its answers to equal requests."""
         replace_ids = self.request_index.id_replacements.replace_ids_in_text
         return isinstance(recorded, str) and isinstance(sent, str) and replace_ids(recorded) == replace_ids(sent)
 
@@ -197,7 +214,10 @@ class MissReporter:
 def request_differences(
     recorded: Interaction, sent: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
 ) -> list[Difference]:
-    """Return the differences between two requests, in method, path, beta features and body."""
+    """Return the differences between two requests: in method, path, beta features and body.
+
+    `equal` may declare two scalar values equal although they are not identical.
+    """
     pairs = [
         ("method", recorded.request.method, sent.request.method),
         ("path", canonical_path(recorded.request.path), canonical_path(sent.request.path)),
@@ -208,7 +228,7 @@ def request_differences(
 
 
 def _count_changed_characters(found: Sequence[Difference]) -> int:
-    """Return the number of characters in all words that differ."""
+    """Return the total number of characters in the words that differ, over all differences."""
     return sum(
         _count_changes_in_text(_value_as_text(one.recorded_value), _value_as_text(one.sent_value)) for one in found
     )
@@ -227,7 +247,9 @@ def _value_as_text(value: Any) -> str:
 
 
 def _affects_matching(difference: Difference, match_on: tuple[MatchPart, ...]) -> bool:
-    """Return whether a difference lies in one of the parts in `match_on`; if it is empty, return True."""
+    """Return whether a difference lies in a part of the request that is compared: one in `match_on`, or any if it is
+    empty.
+    """
     words = (
         _MATCH_PARTS_OF_BODY
         if difference.recorded_steps

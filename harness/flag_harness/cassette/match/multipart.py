@@ -7,7 +7,7 @@ from flag_harness.wire.timeline import Request, header_value
 
 _BOUNDARY_PATTERN = re.compile(r'^multipart/.*;\s*boundary=(?:"([^"]+)"|([^\s;"]+))', re.IGNORECASE)
 FIXED_BOUNDARY = "boundary"
-"""The boundary that replaces the random ones while requests are compared."""
+"""The text that replaces a random boundary while requests are compared."""
 
 
 def normalise_multipart_boundary(request: Request) -> Request:

@@ -1,4 +1,4 @@
-"""Find the recorded requests that are most like a sent one, cheaply, before they are compared in full."""
+"""Find the recorded requests that are most like a sent one by a quick estimate, before they are compared in full."""
 
 from bisect import bisect_left
 from collections.abc import Iterable
@@ -19,13 +19,16 @@ _JSON_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
 def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], count: int) -> list[int]:
     """Return the indices of the `count` recorded requests that are most like the sent one, the nearest first.
 
-    Requests are compared by parts: method, path, beta features, and each member and message of a JSON body. Ties are
-    decided by how much of the body's start and end is equal, then by its length, then by order.
+    Requests are alike if they have many parts in common: method, path, beta features, and members and messages of a
+    JSON body. If two are equally near, the one comes first whose body has more in common at the start and end; then the
+    one of more similar length; then the earlier one.
     """
     parts, body = _comparable_request_parts(sent), sent.body
 
     def distance_to_sent(row: tuple[int, Request]) -> tuple[int, int, int]:
-        """Return a sort key for an index and its recorded request: the smaller, the more it is like the sent one."""
+        """Return a sort key for the index of a recorded request and the request: the smaller, the more like the sent
+        one.
+        """
         other, its = _comparable_request_parts(row[1]), row[1].body
         longest = max(len(body), len(its))
         unlike = longest - _common_prefix_length(body, its) - _common_prefix_length(body[::-1], its[::-1])
@@ -35,13 +38,15 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
 
 
 def _common_prefix_length(one: bytes, other: bytes) -> int:
-    """Return how many leading bytes are equal."""
+    """Return the number of bytes at the beginning that two byte strings have in common."""
     longest = min(len(one), len(other))
     return bisect_left(range(1, longest + 1), True, key=lambda length: one[:length] != other[:length])
 
 
 def _comparable_request_parts(request: Request) -> set[RequestPart]:
-    """Return the parts of a request by which two requests are compared, such as its path and body members."""
+    """Return the parts of a request, such as its path and each member of its body, to count those that two requests
+    share.
+    """
     parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in beta_features(request.headers))}
     parts.update(enumerate(request.path.split("/")))
     try:

@@ -1,7 +1,7 @@
 """Normalisers mask values that differ from run to run, so that requests with such values still match.
 
-They apply to sent and recorded requests while these are compared, and change neither. Filters, in contrast, remove
-what must not be stored.
+They are applied to copies of sent and recorded requests for the comparison. Filters, in contrast, remove what must not
+be stored.
 """
 
 import re
@@ -51,7 +51,7 @@ class Normalisers:
         return bool(self.patterns or self.json)
 
     def normalise_request(self, request: Request) -> Request:
-        """Return the request with all values masked that the rules name."""
+        """Return the request with all values masked to which a rule applies."""
         if not self:
             return request
         value = decode_comparable_body(request.body)
@@ -60,7 +60,7 @@ class Normalisers:
         return replace(request, url=url, headers=headers, body=body)
 
     def normalise_value(self, value: Any) -> Any:
-        """Return a JSON value with all values masked that the rules name."""
+        """Return a JSON value with all values in it masked to which a rule applies."""
         for steps in self._json_path_steps:
             value = replace_at_json_path(value, steps, NORMALISED_TEXT)
         return self._normalise_texts(value) if self._combined_pattern else value
@@ -77,7 +77,7 @@ class Normalisers:
 
 
 def _combine_patterns(patterns: Sequence[str]) -> re.Pattern[str] | None:
-    """Combine the patterns into one, so that a text is searched once; return None if there are none."""
+    """Combine patterns into one, so that each text is searched only once. Return None if there are no patterns."""
     for pattern in patterns:
         try:
             re.compile(pattern)

@@ -14,25 +14,28 @@ from typing import TypeAlias
 from flag_harness.wire.timeline import Head, Response, body
 
 _ID_MEMBER_PATTERN = b'id":'
-"""The end of JSON members such as `id`, `request_id`, `file_id` and `tool_use_id`, with the colon."""
+"""The text with which the names of members such as `id`, `request_id` and `tool_use_id` end in JSON, with the colon."""
 _ID_VALUE_PATTERN = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
 _ID_WORD_PATTERN = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
 _BYTES_IN_WORDS = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _JSON_ESCAPES_BEFORE_ID = frozenset({rb"\b", rb"\f", rb"\n", rb"\r", rb"\t"})
 _MAX_ID_KINDS_SEARCHED_SEPARATELY = 16
-"""With more kinds of ids than this, a text is searched word by word; otherwise for each kind in turn."""
+"""The most kinds of ids for which a text is searched once per kind. If there are more, it is searched word by word."""
 _ID_PREFIX_LENGTH = 4
-"""The number of leading bytes by which ids are grouped for the search: `msg_`, `tool`."""
+"""The number of bytes at the start of an id that tell its kind: `msg_`, `tool`."""
 
 
 IdSource: TypeAlias = tuple[int, bytes, int]
-"""Where an id came from: the index of the interaction, the kind of id, and its number within the kind."""
+"""Where an id came from: the index of the interaction, the kind of id, and its number among ids of this kind."""
 IdSpan: TypeAlias = tuple[int, bytes]
 """An id found in a request: its offset in bytes, and the id."""
 
 
 class IdReplacements:
-    """The ids that requests may send back. For comparisons, each id is replaced by a name."""
+    """The ids from recorded answers that requests may send back.
+
+    For comparisons, each is replaced by a name for its source.
+    """
 
     def __init__(self, names: Mapping[bytes, bytes]) -> None:
         self._names = names
@@ -42,11 +45,16 @@ class IdReplacements:
         return bool(self._names)
 
     def replace_ids(self, content: bytes) -> bytes:
-        """Replace each id in a request's content by its name; different ids with the same name get numbers."""
+        """Replace each id in a request's content by the name of its source.
+
+        Different ids with the same name are numbered.
+        """
         return _replace_with_numbers(content, self._find_ids(content), self._names) if self._names else content
 
     def replace_ids_in_text(self, text: str) -> str:
-        """Replace each id in a text by its name, so that texts become equal if only such ids differ."""
+        """Replace each id in a text by the name of its source, so that texts that differ only in such ids
+        become equal.
+        """
         content = text.encode("utf-8", "surrogatepass")
         if not (self._names and (found := self._find_ids(content))):
             return text
@@ -56,10 +64,11 @@ class IdReplacements:
 def replace_ids_in_match_contents(
     contents: Iterable[bytes], responses: Sequence[Response], hash_content: Callable[[bytes], bytes]
 ) -> tuple[list[bytes], IdReplacements]:
-    """Return the match keys (hashes) of the recorded requests, and the ids to replace in new requests.
+    """Return `(keys, replacements)`: a hash of each recorded request with its ids replaced, and the ids to replace in
+    others.
 
-    `contents` are the bytes by which the requests are compared. An id that a request contains before any answer does is
-    not replaced.
+    `contents` are the bytes by which the recorded requests are compared, and `responses` their answers. An id that
+    occurs in a request before it occurs in an answer is not replaced.
     """
     sources = _id_sources(responses)
     search, names, keys = _KnownIdFinder(sources), dict[bytes, bytes](), list[bytes]()
@@ -91,7 +100,7 @@ def response_ids(response: Response) -> Iterator[bytes]:
 
 
 class _KnownIdFinder:
-    """Finds known ids that are whole words of a text; fast for many ids of few kinds."""
+    """Finds occurrences of known ids that are whole words of a text. It is fast for many ids of few kinds."""
 
     def __init__(self, ids: Collection[bytes]) -> None:
         self._ids = ids
@@ -99,7 +108,7 @@ class _KnownIdFinder:
         self._id_starts = {_common_prefix(members): sorted(set(map(len, members))) for members in groups}
 
     def __call__(self, content: bytes) -> list[IdSpan]:
-        """Return the ids in `content`, sorted by offset."""
+        """Return the known ids in `content` with their offsets, sorted by offset."""
         if len(self._id_starts) > _MAX_ID_KINDS_SEARCHED_SEPARATELY:
             words = ((match.start(), match[0]) for match in _ID_WORD_PATTERN.finditer(content))
             return [word for word in words if word[1] in self._ids]
@@ -117,7 +126,7 @@ class _KnownIdFinder:
 
 
 def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
-    """Return each id in the responses with the response, kind and number that identify where it first occurred."""
+    """Return, for each id in the responses, where it occurred first: the response, the kind of id, and its number."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
         counts: dict[bytes, int] = {}
@@ -132,7 +141,10 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
 def _map_ids_to_names(
     names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
-    """Return a name for each id that a request sent back, and for each id that a replay may return instead of it."""
+    """Return the name of each id: those that requests sent back, and those that a replay may return in their place.
+
+    `names` are the names of sources, `sources` says where each id came from, and `keys` are the hashes of the requests.
+    """
     if not names:
         return {}
     kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
@@ -141,20 +153,23 @@ def _map_ids_to_names(
 
 
 def _common_prefix(members: Sequence[bytes]) -> bytes:
-    """Return the common prefix of sorted byte strings."""
+    """Return the bytes with which all of the sorted byte strings begin."""
     first, last = members[0], members[-1]
     different = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return first[: next(different, len(first))]
 
 
 def _name_for_ids_of_source(source: IdSource, keys: Sequence[bytes]) -> bytes:
-    """Return a name for the ids of one source. Its first byte is invalid in JSON, so no request contains it."""
+    """Return the name that replaces all ids from one source. It begins with a byte that no JSON contains.
+
+    `keys` are the hashes of the recorded requests; equal requests give equal names.
+    """
     index, kind, number = source
     return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)
 
 
 def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mapping[bytes, bytes]) -> bytes:
-    """Replace the ids that were found by their names, numbered if different ids have the same name."""
+    """Replace the ids in `found` by their names. Different ids with the same name get different numbers."""
     if not found:
         return content
     counts: dict[bytes, int] = {}
@@ -178,7 +193,7 @@ def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
 
 
 def _replace_spans(content: bytes, found: Sequence[IdSpan], new: Mapping[bytes, bytes]) -> bytes:
-    """Replace each id that was found by its value in `new`."""
+    """Replace each id in `found`, at its offset in `content`, by its value in `new`."""
     parts, position = [], 0
     for start, one in found:
         parts += [content[position:start], new[one]]

@@ -1,4 +1,6 @@
-"""Recognise differences that vary from run to run, such as ids and dates, and find patterns for them."""
+"""Recognise differences in values that vary from run to run, such as ids and dates, and suggest patterns that mask
+them.
+"""
 
 import json
 import re
@@ -37,7 +39,7 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
 )
-"""The regular expressions of each kind, the most specific first. The last pattern is a Unix timestamp."""
+"""The regular expressions that match each kind of variable text, the most specific kind first."""
 _TOKEN_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _CHARACTER_CLASS_PATTERNS = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
@@ -45,14 +47,17 @@ _MIN_ID_LENGTH = 6
 _MEMBERS_THAT_PROGRAMS_CHOOSE = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
 )
-"""Members of a body that the program chooses: if one differs, the program has changed."""
+"""The members of a body whose values a program chooses.
+
+If one differs, the program has changed, so this is not random.
+"""
 _MEMBERS_WITH_NAMES = frozenset({"model", "name", "role", "type"})
 """Members of a body that hold names, which do not vary from run to run."""
 
 
 @dataclass(frozen=True, slots=True)
 class VariablePart:
-    """A part of requests that varies from run to run, and normaliser rules that make matching ignore it.
+    """A part of requests that varies from run to run, and the rules for `Normalisers` that make matching ignore it.
 
     `kind` is a description such as `an id`.
     """
@@ -63,7 +68,8 @@ class VariablePart:
 
 
 def find_variable_part(difference: Difference) -> VariablePart | None:
-    """Return the part of a request that varies at random, or None if the difference does not look random.
+    """Return the part of a request that a difference shows to vary from run to run. Return None if it does not look
+    random.
 
     Ids, dates, temporary paths, long numbers and the order of lists are recognised.
     """
@@ -87,9 +93,9 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
 
 
 def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
-    """Return the variable part at a body path, with the rule that ignores it. The rule has `[*]` for each index.
+    """Return the variable part at a path in the body, with the rule that makes matching ignore it.
 
-    Return None if no rule can name the path.
+    The rule has `[*]` in place of each index. Return None if no rule can express the path.
     """
     path = re.sub(r"\[[0-9]+\]", "[*]", path)
     try:
@@ -100,12 +106,12 @@ def _variable_part_at_path(kind: str, path: str) -> VariablePart | None:
 
 
 def _is_long_number(value: Any) -> bool:
-    """Return whether a value is a number with as many digits as an id; shorter ones are not random."""
+    """Return whether a value is a number with as many digits as an id. Shorter numbers are not taken for random."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _MIN_ID_LENGTH
 
 
 def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
-    """Return lines for `pyproject.toml` that make matching ignore the parts; empty if there are no parts."""
+    """Return the lines for `pyproject.toml` that make matching ignore the parts. Without parts, there are no lines."""
     parts = list(parts)
     lists = {
         "patterns": dict.fromkeys(one for part in parts for one in part.patterns),
@@ -120,7 +126,10 @@ def _quote_as_toml_string(text: str) -> str:
 
 
 def _patterns_of_differing_texts(recorded: str, sent: str) -> tuple[tuple[str, str], ...]:
-    """Return (kind, pattern) pairs that make two texts equal if all matches are masked, or an empty tuple."""
+    """Return `(kind, pattern)` pairs: if all matches of the patterns are masked, the two texts are equal.
+
+    The result is empty if there are no such patterns.
+    """
     found: list[tuple[str, str]] = []
     ours, theirs = recorded, sent
     for kind, patterns in _PATTERNS_BY_KIND:
@@ -135,7 +144,10 @@ def _patterns_of_differing_texts(recorded: str, sent: str) -> tuple[tuple[str, s
 
 
 def _patterns_of_differing_words(recorded: list[str], sent: list[str]) -> list[tuple[str, str]]:
-    """Return (kind, pattern) pairs for the words that differ; empty if the texts have different numbers of words."""
+    """Return a `(kind, pattern)` pair for each word that differs.
+
+    Return an empty list if the numbers of words differ.
+    """
     if len(recorded) != len(sent):
         return []
     found = []

@@ -13,11 +13,14 @@ from flag_harness.wire.compression import Decompressor, decoders_for_encoding, m
 _BYTES_DECODED_AT_ONCE = 1 << 20
 
 EditSplitText = Callable[[Sequence[bytes]], list[bytes]]
-"""A function that gets the parts of one text, such as chunks, and returns them edited."""
+"""A function that takes the parts of one text, such as its chunks, and returns as many edited parts."""
 
 
 def searchable_body(data: bytes) -> bytes:
-    """Return the text of a body: the events of an AWS stream, the decompressed data, or the body itself."""
+    """Return the text of a body that may be binary: the events of an AWS stream, or decompressed data.
+
+    A body that is neither is returned unchanged.
+    """
     if _is_text(data):
         return data
     frames, rest = split_frames(data)
@@ -30,7 +33,10 @@ def searchable_body(data: bytes) -> bytes:
 
 
 def edit_body(chunks: Sequence[bytes], edit: EditSplitText) -> list[bytes]:
-    """Edit the text of a body. Its format and its number of chunks stay the same."""
+    """Return the chunks of a body after `edit` has changed its text.
+
+    Their number and the body's binary format stay the same.
+    """
     data = b"".join(chunks)
     if _is_text(data):
         return edit(chunks)
@@ -58,7 +64,10 @@ def _is_text(data: bytes) -> bool:
 
 
 def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: EditSplitText) -> list[bytes]:
-    """Edit the events of an AWS stream. Put each edited frame into the chunk in which the original frame ended."""
+    """Return the chunks of an AWS stream after `edit` has changed its events.
+
+    Each changed frame is put into the chunk in which the original frame ended.
+    """
     lines = list(map(sse_line_of_frame, frames))
     ends = list(accumulate(map(len, chunks)))
     result, position = [b""] * len(chunks), 0
@@ -73,7 +82,9 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Edit
 
 
 def _decompress(encoding: str, data: bytes) -> bytes | None:
-    """Return the decompressed data, or None if it is no text in this encoding, or if the library is missing."""
+    """Return the decompressed data, or None if it is not compressed text in this encoding, or if the library is
+    missing.
+    """
     for codec in decoders_for_encoding(encoding)[-1:]:  # the last one of `deflate` reads it without a header
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):

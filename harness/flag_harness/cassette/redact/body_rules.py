@@ -1,4 +1,4 @@
-"""Compiled filters for bodies, and the edits (replacements of text) with which they redact."""
+"""Filters for bodies, compiled, and the edits (replacements of parts of a text) that redact what they match."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -31,15 +31,15 @@ class BodyRules:
         return bool(self.path_patterns or self.patterns or self.detectors)
 
     def has_rule_for(self, paths: Iterable[str]) -> bool:
-        """Return whether a filter names one of these JSON paths."""
+        """Return whether a filter by JSON path applies to one of these paths."""
         return any(rule.match(path) for rule in self.path_patterns for path in paths)
 
     def find_pattern_matches(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Yield the start, stop and pattern of each match of a pattern in a text."""
+        """Yield `(start, stop, pattern)` for each match of a filter's pattern in a text."""
         return ((*match.span(), pattern.pattern) for pattern in self.patterns for match in pattern.finditer(text))
 
     def text_edits(self, text: str) -> list[TextEdit]:
-        """Return the edits that redact a text, including secrets that are escaped, in base64 or in gzip."""
+        """Return the edits that redact a text. Secrets are also found if they are escaped, in base64 or in gzip."""
         edits = find_redaction_edits(text, self.find_pattern_matches) if self.patterns else []
         found = [edit for detector in self.detectors for edit in detector.redaction_edits(text)]
         return merge_edits([*edits, *found]) if found else edits
@@ -49,7 +49,7 @@ class BodyRules:
         return sorted(self._edits_of_document(body, body_texts(body)))
 
     def find_values_to_remove(self, document: str) -> Iterator[str]:
-        """Yield the values that the filters remove from a body."""
+        """Yield the values in a body that the filters remove."""
         for text in body_texts(document):
             for start, stop, _ in self._body_text_edits(text, False):
                 yield text.value[start:stop]
@@ -57,9 +57,10 @@ class BodyRules:
     def _edits_of_document(
         self, document: str, texts: Iterable[BodyText], all_texts: bool = False
     ) -> Iterator[TextEdit]:
-        """Yield the edits that redact a document, text by text.
+        """Yield the edits that redact a document, given its `texts` (strings, keys, numbers).
 
-        A text is redacted whole if `all_texts` is set, or if a pattern that contains quotes matches across it.
+        A text is redacted as a whole if `all_texts` is set, or if a pattern that contains quotes matches across the
+        text.
         """
         spanned = [
             match.span()
@@ -80,7 +81,10 @@ class BodyRules:
                     yield from convert_to_document_edits(part, edits, document)
 
     def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
-        """Return the edits that redact one text of a body. JSON inside JSON stays valid JSON."""
+        """Return the edits that redact one text of a body; all of it if `is_whole`.
+
+        JSON inside the text stays valid JSON.
+        """
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
             return sorted(self._edits_of_document(value, [part.to_text(*text.paths) for part in inner], is_whole))

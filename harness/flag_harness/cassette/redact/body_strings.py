@@ -1,4 +1,4 @@
-"""List the strings of a body quickly, without their positions, to see whether any may hold a key."""
+"""List the strings of a body quickly, without their positions, to find out whether any of them may contain a key."""
 
 import codecs
 import re
@@ -10,17 +10,19 @@ from flag_harness.cassette.redact.encodings import TEXT_SEPARATOR
 from flag_harness.wire.json import decode_json
 
 MIN_LARGE_BODY_BYTES = 16 << 20
-"""A body of more bytes is searched as it stands, without decoding its JSON, to spare memory."""
+"""The size in bytes above which a body is searched as plain text, without decoding its JSON, to save memory."""
 _WINDOW_LENGTH, _WINDOW_OVERLAP_LENGTH = 4 << 20, 64 << 10
-"""How much text is searched at once, and how much of it is searched again with what follows, in characters."""
+"""The number of characters that are searched at once, and how many of them are searched again with the
+following ones.
+"""
 _LINE_PATTERN = re.compile(rb"[^\r\n]+")
 
 
 def body_strings(data: bytes) -> Iterable[str]:
     """Return the strings of a body, each after the name of its JSON member, such as `token: abc`.
 
-    The deltas of a content block are joined. A body that is neither JSON nor a stream of complete JSON events is read
-    by a slower parser, which can read invalid JSON. The parts of a large body overlap.
+    The deltas of a content block are joined. Invalid JSON and incomplete streams are read, too, which takes longer. A
+    large body is returned as overlapping parts of its text.
     """
     is_large = len(data) > MIN_LARGE_BODY_BYTES
     if not is_large and data.startswith((b"{", b"[")) and (value := decode_json(data)) is not None:
@@ -33,7 +35,7 @@ def body_strings(data: bytes) -> Iterable[str]:
 
 
 def join_into_windows(texts: Iterable[str]) -> Iterator[str]:
-    """Join texts to windows that are searched together, because few of them hold a key."""
+    """Join short texts to long ones, because searching one long text is faster than searching many short ones."""
     found: list[str] = []
     size = 0
     for text in texts:
@@ -46,7 +48,10 @@ def join_into_windows(texts: Iterable[str]) -> Iterator[str]:
 
 
 def split_into_overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
-    """Join the parts of one text, and yield it in windows that overlap, so that a key stands whole in one of them."""
+    """Yield a long text in parts that overlap, so that each key lies completely in at least one of them.
+
+    `parts` are the pieces of which the text consists.
+    """
     found: list[str] = []
     size = 0
     for part in parts:
@@ -62,14 +67,17 @@ def split_into_overlapping_windows(parts: Iterable[str]) -> Iterator[str]:
 
 
 def _decode_in_parts(data: bytes) -> Iterator[str]:
-    """Decode a body as UTF-8, part by part."""
+    """Decode a large body as UTF-8, and yield the text piece by piece."""
     decoder = codecs.getincrementaldecoder(LOSSLESS_UTF8[0])(LOSSLESS_UTF8[1])
     for start in range(0, len(data), _WINDOW_LENGTH):
         yield decoder.decode(data[start : start + _WINDOW_LENGTH], start + _WINDOW_LENGTH >= len(data))
 
 
 def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
-    """Put the name of a text's JSON member before the text; return the length of this prefix, and the new text."""
+    """Return the text with the name of its JSON member before it, as in `token: abc`, and the length of this prefix.
+
+    The length comes first in the result. Without a name it is 0.
+    """
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.encoding == "string" and not text.delta_indices else ""
     prefix = f"{name}: " if name else ""
@@ -77,7 +85,10 @@ def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
 
 
 def _json_strings(value: Any, name: str = "") -> Iterator[str]:
-    """Yield each string of a JSON value as `name: text`, and the name of each member that is not a string."""
+    """Yield each string in a JSON value as `name: text`, and the names of other members.
+
+    `name` is that of the value itself.
+    """
     if isinstance(value, str):
         yield f"{name}: {value}" if name else value
     elif isinstance(value, dict):
@@ -91,7 +102,7 @@ def _json_strings(value: Any, name: str = "") -> Iterator[str]:
 
 
 def _stream_strings(data: bytes) -> list[str] | None:
-    """Return the strings of an event stream, or None if it is not a stream or an event is incomplete or large."""
+    """Return the strings in an event stream. Return None if it is no stream, or if an event is incomplete or large."""
     if not data.startswith(b"data:") and b"\ndata:" not in data:
         return None
     strings: dict[str, None] = {}

@@ -1,4 +1,4 @@
-"""Split a body into its texts, each of which knows where in the body it was found.
+"""Split a body into its texts, each of which has its position in the body.
 
 A JSON body has a text for each string, key and number. A stream has the texts of its events, and one joined text for
 the deltas (fragments) of each content block. Any other body is one text.
@@ -14,7 +14,7 @@ from flag_harness.wire.json import MAX_JSON_NESTING
 from flag_harness.wire.json_paths import join_json_paths
 
 LOSSLESS_UTF8 = ("utf-8", "surrogateescape")
-"""An encoding and error handler that decode any bytes, and encode them back unchanged."""
+"""The encoding and error handler with which any bytes can be decoded, and encoded back without a change."""
 
 _API_WORDS_SEPARATED_BY_SPACES = """
 advisor_tool_result assistant base64 bash_code_execution_tool_result cache_control cache_creation
@@ -47,9 +47,9 @@ PartKind = Literal["plain", "key", "string", "number"]
 
 @dataclass(frozen=True, slots=True)
 class BodyPart:
-    """The characters of a body from `start` to `stop`, with their decoded value and its encoding (`encoding`).
+    """The characters of a body from `start` to `stop`, and the `value` that they encode. `encoding` says how.
 
-    `path` is the JSON path of the value. A `is_fixed` part belongs to the API's own format and is never edited.
+    `path` is the JSON path of the value. If `is_fixed`, the part belongs to the API's own format and is never edited.
     """
 
     start: int
@@ -60,14 +60,21 @@ class BodyPart:
     is_fixed: bool = False
 
     def encode_value(self, value: str) -> str:
-        """Encode a new value for this part. A number becomes 0, so that it stays a number."""
+        """Encode a new value in the way of this part.
+
+        In place of a number, the result is 0, so that it stays a number.
+        """
         if self.encoding in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
             return _SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
         return "0" if self.encoding == "number" else value
 
     def to_text(self, *prefixes: str) -> "BodyText":
-        """Return the part as a text; `prefixes` are the JSON paths at which its JSON document lies."""
+        """Return the part as a `BodyText`.
+
+        `prefixes` are the JSON paths of the document that contains the part: several, if the document can be addressed
+        in more than one way, such as an event of a stream or a part of the assembled message.
+        """
         paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
         return BodyText((self,), () if self.encoding == "key" else paths, self.path or "body")
 
@@ -94,7 +101,9 @@ class BodyText:
         return "".join(part.value for part in self.parts)
 
     def describe_location(self, start: int, stop: int) -> str:
-        """Describe where the characters from `start` to `stop` of `value` are: `delta 3-4 of block 0`."""
+        """Describe to people in which part of the body the characters from `start` to `stop` are: `delta 3-4 of block
+        0`.
+        """
         if not self.delta_indices:
             return self.location
         touched, position = [], 0
@@ -106,7 +115,7 @@ class BodyText:
 
 
 def body_texts(body: str) -> list[BodyText]:
-    """Return every text of a body: JSON, an event stream, or anything else."""
+    """Return all texts of a body, which may be JSON, an event stream, or anything else."""
     if (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
     if any(_json_parts_of_event(body, line) is not None for line in _STREAM_LINE_PATTERN.finditer(body)):
@@ -115,9 +124,10 @@ def body_texts(body: str) -> list[BodyText]:
 
 
 def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list[BodyPart] | None:
-    """Return the strings, keys and numbers of a JSON document, which may be truncated.
+    """Return the strings, keys and numbers of a JSON document, which may be incomplete.
 
-    Return None if the text is not JSON, or is nested deeper than `MAX_JSON_NESTING`.
+    Only the characters from `start` to `stop` are read. Return None if they are not JSON, or nested deeper than
+    `MAX_JSON_NESTING`.
     """
     stop = len(text) if stop is None else stop
     if not text[start:stop].lstrip().startswith(("{", "[", '"')):
@@ -135,7 +145,7 @@ def parse_json_parts(text: str, start: int = 0, stop: int | None = None) -> list
 
 
 class _PathTracker:
-    """Tracks the JSON path while the tokens of a document are read one by one."""
+    """Keeps track of the JSON path while the tokens of a JSON document are read one by one."""
 
     def __init__(self) -> None:
         self._steps: list[str | int] = []  # the key or the index in each open container
@@ -144,7 +154,7 @@ class _PathTracker:
 
     @property
     def depth(self) -> int:
-        """The number of objects and lists that are open."""
+        """The number of objects and lists that have begun and not ended."""
         return len(self._steps)
 
     def read_token(self, token: re.Match[str]) -> BodyPart | None:
@@ -168,7 +178,7 @@ class _PathTracker:
         )
 
     def _read_punctuation(self, mark: str) -> None:
-        """Update the path for a bracket, comma or colon."""
+        """Update the JSON path for a bracket, comma or colon."""
         if mark in "{[}]":
             self._prefix = None
         if mark in "{[":
@@ -195,7 +205,7 @@ def _format_path_step(step: str | int) -> str:
 
 
 def _json_parts_of_event(body: str, line: re.Match[str]) -> list[BodyPart] | None:
-    """Return the JSON parts of a stream's line `data: {...}`, or None for any other line."""
+    """Return the strings, keys and numbers in a line `data: {...}` of a stream. Return None for any other line."""
     if not line[0].startswith("data:"):
         return None
     return parse_json_parts(body, line.start() + len("data:"), line.end())
@@ -242,7 +252,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
 
 
 def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
-    """Yield the text of a stream's line that holds no JSON: a comment, an id, or anything unexpected."""
+    """Yield the text of a line of a stream that contains no JSON: a comment, an id, or anything unexpected."""
     field = _STREAM_FIELD_PATTERN.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]
@@ -251,7 +261,10 @@ def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
 
 
 def _path_in_assembled_message(path: str, event: str, block: int) -> str:
-    """Convert the path of a value in a stream event to its path in the assembled message."""
+    """Return the path that a value of a stream event has in the assembled message.
+
+    `path` is its path in the event, `event` the type of the event, and `block` the index of the content block.
+    """
     first, _, rest = path.partition(".")
     if first == "content_block" or (first == "delta" and event == "content_block_delta"):
         return f"content[{block}].{rest}"

@@ -14,7 +14,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.imports import import_attribute
 
 DetectorFunction = Callable[[str], Iterable[tuple[int, int] | str]]
-"""Returns the personal data in a text, as (start, end) spans or as the strings themselves."""
+"""A function that returns the personal data in a text: as (start, end) positions, or as the strings themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Detector:
             )
 
     def find_named_spans(self, text: str) -> Iterator[tuple[int, int, str]]:
-        """Yield the start and stop of each finding, with this detector's name.
+        """Yield `(start, stop, name of this detector)` for each finding.
 
         Raise `ConfigError` if the project's function fails.
         """
@@ -55,11 +55,14 @@ class Detector:
                 yield (*self._require_valid_span(one, len(text)), self.name)
 
     def redaction_edits(self, text: str) -> tuple[TextEdit, ...]:
-        """Return the edits that redact the findings in a text, including findings that are escaped or in base64."""
+        """Return the edits that redact the findings in a text. Data that is escaped or in base64 is found, too."""
         return _find_edits(self, text) if len(text) <= _MAX_CACHED_TEXT_LENGTH else _find_edits.__wrapped__(self, text)
 
     def _require_valid_span(self, found: Any, length: int) -> tuple[int, int]:
-        """Return a start and stop that the project's function found. Raise `ConfigError` if they are invalid."""
+        """Return the start and stop that the project's function has returned as `found`.
+
+        Raise `ConfigError` if they are not positions in a text of this length.
+        """
         if isinstance(found, tuple) and len(found) == 2 and all(type(one) is int for one in found):
             start, stop = found
             if 0 <= start <= stop <= length:
@@ -76,7 +79,7 @@ class Detector:
 
 
 _MAX_CACHED_TEXT_LENGTH = 100_000
-"""The longest text whose findings are cached, in characters: conversations send most texts repeatedly."""
+"""The longest text in characters whose findings are cached. A conversation sends most of its texts repeatedly."""
 
 
 @lru_cache(maxsize=1024)
@@ -86,7 +89,10 @@ def _find_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:
-    """Build a detector from its settings. A function is imported from `folder`, where `pyproject.toml` is."""
+    """Build a detector from its settings.
+
+    If it is a function, that is imported from `folder`, which has `pyproject.toml`.
+    """
     if settings.pattern:
         return Detector(name, PatternFinder(settings.pattern), settings.action)
     try:
@@ -103,7 +109,7 @@ def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detect
 
 @dataclass(frozen=True, slots=True)
 class PatternFinder:
-    """Finds the matches of a regular expression in a text."""
+    """A detector function that finds the matches of a regular expression."""
 
     pattern: str
 
@@ -112,7 +118,7 @@ class PatternFinder:
 
 
 def _error_location(error: Exception) -> str:
-    """Describe where an error was raised: ` in privacy.py, line 7`."""
+    """Return the file and line where an error was raised, as the end of a message: ` in privacy.py, line 7`."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -1,4 +1,4 @@
-"""Edits: replacements of spans in a text or in bytes, which may be split into several parts."""
+"""Edits: replacements of parts of a text or of bytes. The text may be split into several pieces, such as chunks."""
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyPart
 
 REDACTED = "REDACTED"
-"""The text that replaces a removed secret."""
+"""The text that is put in place of a removed secret."""
 
 
 class TextEdit(NamedTuple):
@@ -19,7 +19,7 @@ class TextEdit(NamedTuple):
 
 
 def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
-    """Return the edits sorted by position; edits that overlap become one."""
+    """Return the edits sorted by position. Edits that overlap are merged into one."""
     merged: list[TextEdit] = []
     for edit in sorted(edits):
         if edit.start == edit.stop:
@@ -37,9 +37,10 @@ def merge_edits(edits: list[TextEdit]) -> list[TextEdit]:
 
 
 def convert_to_document_edits(part: BodyPart, edits: list[TextEdit], document: str) -> Iterator[TextEdit]:
-    """Turn edits of a part's decoded value into edits of the document that contains the part.
+    """Yield edits of a document that make the given edits in the decoded value of `part`, which the document contains.
 
-    If the document contains the value unencoded, each edit is only moved; else one edit replaces the whole part.
+    If the document has the value as it is, each edit is only moved. If it has the value encoded, one edit replaces the
+    whole part.
     """
     if part.encoding != "number" and document[part.start : part.stop] == part.value:
         for start, stop, new in edits:
@@ -49,7 +50,10 @@ def convert_to_document_edits(part: BodyPart, edits: list[TextEdit], document: s
 
 
 def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> list[Any]:
-    """Apply edits to a text, or bytes, that is split into parts; positions count from the first part."""
+    """Apply edits to a text, or to bytes, that is split into parts, and return the changed parts.
+
+    The positions in the edits count from the beginning of the first part.
+    """
     return [
         edit_text(part, part_edits)
         for part, part_edits in zip(parts, split_edits_by_part(map(len, parts), edits), strict=True)
@@ -57,9 +61,9 @@ def apply_edits_to_parts(parts: Sequence[Any], edits: Iterable[TextEdit]) -> lis
 
 
 def split_edits_by_part(lengths: Iterable[int], edits: Iterable[TextEdit]) -> list[list[TextEdit]]:
-    """Return a list of edits for each part, given the parts' lengths; positions count from the part's start.
+    """Return the edits of each part of a split text, with positions that count from the beginning of the part.
 
-    If an edit spans several parts, the new text goes to the first of them.
+    `lengths` are those of the parts. If an edit reaches over several parts, the new text goes to the first of them.
     """
     left, result, start = deque(edits), [], 0
     for length in lengths:
@@ -76,7 +80,7 @@ def split_edits_by_part(lengths: Iterable[int], edits: Iterable[TextEdit]) -> li
 
 
 def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
-    """Apply edits to a text or to bytes."""
+    """Return a text, or bytes, with the edits applied. They must be sorted and must not overlap."""
     result, position = part[:0], 0
     for start, stop, new in edits:
         result += part[position:start] + new
@@ -85,7 +89,7 @@ def edit_text(part: Any, edits: Iterable[TextEdit]) -> Any:
 
 
 def convert_to_byte_edits(text: str, edits: Iterable[TextEdit]) -> list[TextEdit]:
-    """Convert edits of a text to edits of its bytes in UTF-8."""
+    """Return edits of the UTF-8 bytes of a text that have the same effect as the given edits of the text."""
     position = size = 0
     result = []
     for start, stop, new in edits:

@@ -1,4 +1,4 @@
-"""Filters remove secrets from requests and responses, before these are matched, shown or written."""
+"""Filters: they remove secrets from requests and responses before these are compared, shown or written."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -20,7 +20,7 @@ from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.timeline import Chunk, Head, Headers, Request, Response
 
 MIN_SECRET_LENGTH = 6
-"""The shortest removed value that reports also mask wherever else it appears, in characters."""
+"""The shortest removed value in characters that reports also mask wherever it occurs elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class Filters:
         return bool(self.headers or self.query or self.json or self.patterns or self.detectors)
 
     def filter_request(self, request: Request) -> Request:
-        """Return the request without secrets; requests that differ only in secrets become equal."""
+        """Return the request without secrets. Requests that differ only in secrets become equal."""
         if not self:
             return request
         (body,) = self._filter_chunks([request.body])
@@ -67,11 +67,13 @@ class Filters:
         )
 
     def filter_sent_request(self, request: Request) -> Request:
-        """Return a sent request as a cassette keeps it: with the headers that are stored, and without secrets."""
+        """Return a sent request in the form that a cassette keeps: with only the headers that are stored, and without
+        secrets.
+        """
         return self.filter_request(request_to_store(request))
 
     def filter_response(self, response: Response) -> Response:
-        """Return the response without secrets, in as many chunks; it is decompressed if its body changes."""
+        """Return the response without secrets, in as many chunks as before. If its body changes, it is decompressed."""
         if not self:
             return response
         plain = decompress_response(response)
@@ -100,7 +102,9 @@ class Filters:
         )
 
     def filter_text(self, text: str) -> str:
-        """Redact free text, such as a log line: matches of patterns, and values that follow a filtered name."""
+        """Return free text, such as a log line, with secrets redacted: matches of patterns, and values after a filtered
+        name.
+        """
         named = (
             *map(query_value_pattern, self.query),
             *map(header_value_pattern, self.headers),
@@ -131,7 +135,10 @@ class Filters:
 
     @property
     def _display_rules(self) -> BodyRules:
-        """The rules for texts that are shown; they also hide what a detector refuses to store."""
+        """The rules for texts that are only shown.
+
+        They also hide personal data that makes a detector refuse to store a cassette.
+        """
         return compile_body_rules(self.json, self.patterns, self._detectors_with_actions("mask", "refuse"))
 
     def _detectors_with_actions(self, *actions: PrivacyAction) -> tuple[Detector, ...]:
@@ -147,7 +154,10 @@ class Filters:
         )
 
     def _filter_header_value(self, name: str, value: str) -> str:
-        """Redact the value of a header; a redirect is filtered as a URL if it is a valid one."""
+        """Return the value of the header `name` without secrets.
+
+        The target of a redirect is filtered as a URL if it is valid.
+        """
         with suppress(ValueError):
             return self._filter_url(value) if name.lower() == LOCATION_HEADER else self._redact_text(value)
         return self._redact_text(value)
@@ -160,7 +170,10 @@ class Filters:
         return self._redact_text(urlunsplit(parts._replace(path=path, query=query)))
 
     def _filter_parameter(self, parameter: str) -> str:
-        """Redact the value of a query parameter if it is listed in `query`, else the matches in its name and value."""
+        """Return a query parameter, `name=value`, without secrets.
+
+        If `query` lists its name, the whole value is redacted, else only what the patterns match in name and value.
+        """
         name, equals, value = parameter.partition("=")
         if unquote_plus(name).lower() in {wanted.lower() for wanted in self.query}:
             return f"{name}={REDACTED}"
@@ -171,18 +184,25 @@ class Filters:
         )
 
     def _redact_url_part(self, quoted: str, unquote: Callable[[str], str], quote: Callable[[str], str]) -> str:
-        """Redact a part of a URL in decoded form; return it unchanged if there is nothing to redact."""
+        """Return a part of a URL without secrets. `unquote` decodes it for the search, and `quote` encodes the result
+        again.
+
+        The part is returned unchanged if it has no secret.
+        """
         value = unquote(quoted)
         return quoted if (left := self._redact_text(value)) == value else quote(left)
 
     def _filter_chunks(self, chunks: Sequence[bytes]) -> list[bytes]:
-        """Redact the chunks of one body; a secret that spans several chunks is replaced in the first."""
+        """Return the chunks of one body without secrets.
+
+        If a secret reaches over several chunks, the first has the replacement.
+        """
         if not self._storage_rules:
             return list(chunks)
         return edit_body(chunks, self._edit_parts)
 
     def _edit_parts(self, parts: Sequence[bytes]) -> list[bytes]:
-        """Redact a body that is split into parts."""
+        """Return the parts of a split body without secrets. The text must not be in a binary format."""
         body = b"".join(parts).decode(*LOSSLESS_UTF8)
         return apply_edits_to_parts(parts, convert_to_byte_edits(body, self._storage_rules.body_edits(body)))
 
@@ -197,9 +217,9 @@ def _chunk_data(response: Response) -> list[bytes]:
 
 
 def project_filters(config: Config, folder: Path) -> Filters:
-    """Return the filters and detectors of a project whose `pyproject.toml` is in `folder`.
+    """Return the filters and detectors that a project declares. Its `pyproject.toml` is in `folder`.
 
-    Raise `ConfigError` if a JSON path is invalid, or a function cannot be imported.
+    Raise `ConfigError` if a JSON path is invalid, or if a function cannot be imported.
     """
     detectors = (make_detector(name, settings, folder) for name, settings in (config.privacy or {}).items())
     return Filters(**config.filters, detectors=tuple(detectors))

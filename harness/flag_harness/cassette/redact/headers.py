@@ -9,7 +9,7 @@ from flag_harness.config import CREDENTIAL_HEADERS
 from flag_harness.wire.timeline import Headers
 
 KEPT_REQUEST_HEADERS = frozenset({"anthropic-beta", "content-type"})
-"""Request headers that are kept. Authentication and version headers are neither matched nor stored."""
+"""The request headers that a cassette keeps. Authentication and version headers are neither compared nor stored."""
 
 LOCATION_HEADER = "location"
 """The header with the target URL of a redirect."""
@@ -47,7 +47,7 @@ KEPT_RESPONSE_HEADERS = frozenset(
         "x-should-retry",
     }
 )
-"""Response headers that are kept because a client acts on them. Rate limits are kept as well."""
+"""The response headers that a cassette keeps, because clients act on them. Rate-limit headers are kept, too."""
 
 _RATE_LIMIT_HEADER_PATTERN = re.compile(
     r"anthropic-ratelimit-.+|anthropic-[a-z0-9-]+-(?:limit|remaining|reset)|(?:x-)?ratelimit-(?:limit|remaining|reset).*"
@@ -56,17 +56,17 @@ _RATE_LIMIT_HEADER_PATTERN = re.compile(
 
 
 def select_request_headers(headers: Headers) -> Headers:
-    """Return the request headers that a cassette keeps, with names in lower case, sorted."""
+    """Return the request headers that a cassette keeps, sorted, with names in lower case."""
     return tuple(
         sorted([(lowered, value) for name, value in headers if (lowered := name.lower()) in KEPT_REQUEST_HEADERS])
     )
 
 
 def select_response_headers(headers: Headers, url: str, keep: Collection[str] = ()) -> Headers:
-    """Return the response headers that a cassette keeps, in their original order, with lower-case names.
+    """Return the response headers that a cassette keeps, in their original order, with names in lower case.
 
-    `url` is the URL of the request; a redirect to its host is stored as a path, because no host is stored. `keep` names
-    additional headers, in which `*` stands for any characters.
+    `url` is the URL of the request: a redirect to the same host is stored as a path, because no host is stored. `keep`
+    names additional headers; `*` in a name stands for any characters.
     """
     lowered = ((name.lower(), value) for name, value in headers)
     kept = ((name, value) for name, value in lowered if _is_kept_response_header(name, keep))
@@ -80,7 +80,7 @@ def _is_kept_response_header(name: str, keep: Collection[str]) -> bool:
 
 
 def _strip_own_host(location: str, url: str) -> str:
-    """Return a redirect to the request's own host as a path, or any other redirect unchanged."""
+    """Return the target of a redirect, as a path if it is on the host of the request's `url`."""
     try:
         there, here = urlsplit(location), urlsplit(url)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Search recordings for personal data, and refuse to write those that contain it."""
+"""Search recordings for personal data, and refuse to write recordings that contain it."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -17,9 +17,9 @@ from flag_harness.wire.timeline import Head, body
 def find_personal_data(
     interactions: Iterable[Interaction], detectors: Iterable[Detector], action: PrivacyAction
 ) -> list[SecretFinding]:
-    """Return a finding for each piece of personal data, with its location but without the data itself.
+    """Return a finding for each piece of personal data. It has the location, but not the data itself.
 
-    Only the detectors with this `action` are used.
+    Only detectors whose action is `action` are used.
     """
     wanted = [detector for detector in detectors if detector.action == action]
     return [
@@ -34,7 +34,10 @@ def find_personal_data(
 
 
 def refuse_personal_data(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> None:
-    """Raise `CassetteError` if a detector whose action is `refuse` finds personal data."""
+    """Raise `CassetteError` if a detector whose action is `refuse` finds personal data.
+
+    `path` is the file to be written.
+    """
     if found := find_personal_data(interactions, detectors, "refuse"):
         names = dict.fromkeys(one.kind.rpartition(" ")[2].strip("'") for one in found)
         raise CassetteError(
@@ -51,13 +54,16 @@ def refuse_personal_data(path: Path, interactions: Iterable[Interaction], detect
 
 
 def personal_data_warning(path: Path, interactions: Iterable[Interaction], detectors: Iterable[Detector]) -> str:
-    """Return a warning that lists the findings of detectors whose action is `warn`, or an empty string."""
+    """Return a warning that lists what detectors with the action `warn` find, or an empty string.
+
+    `path` is the cassette.
+    """
     found = find_personal_data(interactions, detectors, "warn")
     return "\n".join([f"{path} holds personal data:", *finding_lines(found)]) if found else ""
 
 
 def _interaction_texts(interaction: Interaction) -> Iterator[tuple[str, BodyText]]:
-    """Yield every text of an interaction, each with its side: `request ` or `response `."""
+    """Yield each text of an interaction, with `request ` or `response ` to say where it is."""
     request, response = interaction.request, decompress_response(interaction.response)
     yield "request ", _single_body_text("url", unquote_plus(request.url))
     heads = (("request ", request.headers), *(("response ", one.headers) for one in response if isinstance(one, Head)))

@@ -27,15 +27,15 @@ from flag_harness.wire.compression import decompress_response, unreadable_encodi
 from flag_harness.wire.timeline import Head, Headers, Response, body
 
 EXCERPT_LENGTH = 6
-"""The number of characters of a key that are shown: usually the prefix that names the provider."""
+"""The number of characters of a key that are shown. They are usually the prefix that names the provider."""
 MAX_LISTED_FINDINGS = 8
-"""The most findings that an error lists; the rest are counted."""
+"""The most findings that an error message lists. Further ones are counted."""
 
 _MAX_SHORT_TEXT_LENGTH = 200
 """Short texts are remembered in large numbers with their redacted form, longer ones only while they repeat."""
 
 UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
-"""The kind of finding for a body that cannot be searched."""
+"""The `kind` of a finding that is a body which cannot be searched for keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> li
 def scan_file(data: bytes) -> list[SecretFinding]:
     """Return a finding for each text that looks like a key in a file that is not a cassette.
 
-    Its location is a JSON path if the file is JSON, else a line; that of a large file is not searched for.
+    The location is a JSON path if the file is JSON, else a line. Findings in a large file have no exact location.
     """
     if len(data) > MIN_LARGE_BODY_BYTES:
         return [SecretFinding(*key) for key in _find_api_keys_in_large_body(data, "file")]
@@ -88,7 +88,7 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
 
 def redact_api_keys(text: str) -> str:
-    """Redact everything in a text that looks like an API key, including keys that are escaped or in base64."""
+    """Return a text in which everything that looks like an API key is redacted, even if it is escaped or in base64."""
     redact = _redact_short_text if len(text) <= _MAX_SHORT_TEXT_LENGTH else _redact_long_text
     return redact(text)
 
@@ -128,16 +128,16 @@ def _unsearchable_error_lines(path: Path, found: list[SecretFinding]) -> Iterato
 
 
 def finding_lines(found: list[SecretFinding]) -> Iterator[str]:
-    """Yield a line for each of the first findings, and a last line that counts the others."""
+    """Yield a line for each of the first findings, and a last line that counts the others, if there are any."""
     yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
     if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
 
 
 def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[str, str, str]]:
-    """Yield location, kind and excerpt of each key in an interaction.
+    """Yield `(location, kind, excerpt)` for each key in an interaction.
 
-    All texts are searched together first, which is fast, because most interactions hold no key.
+    First all texts are searched together, without locations: this is fast, and most interactions have no key.
     """
     response = decompress_response(interaction.response)
     if not _has_api_key(_interaction_texts(interaction, response)):
@@ -158,7 +158,7 @@ def _find_api_keys_in_interaction(interaction: Interaction) -> Iterator[tuple[st
 
 
 def _interaction_texts(interaction: Interaction, response: Response) -> Iterator[str]:
-    """Yield every text of an interaction; `response` is its response after decompression."""
+    """Yield each text of an interaction. `response` is its response after decompression."""
     yield interaction.case
     yield from _texts_of_url(interaction.request.url)
     heads = (response[0].headers,) if response and isinstance(response[0], Head) else ()
@@ -174,14 +174,14 @@ def _interaction_texts(interaction: Interaction, response: Response) -> Iterator
 def _texts_of_url(url: str) -> Iterator[str]:
     """Yield the texts of a URL without percent-encoding: the whole URL, and each long segment of its path.
 
-    A long segment may be base64.
+    A long segment may be base64, which is found only if it stands alone.
     """
     yield unquote_plus(url)
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > MIN_KEY_LENGTH)
 
 
 def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
-    """Yield location, kind and excerpt of each key in a body; `side` is the start of the location."""
+    """Yield `(location, kind, excerpt)` for each key in a body. `side` is the beginning of the location."""
     plain = searchable_body(data)
     if len(plain) > MIN_LARGE_BODY_BYTES:
         yield from _find_api_keys_in_large_body(plain, f"{side}body")
@@ -190,7 +190,7 @@ def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, s
 
 
 def _find_api_keys_in_large_body(data: bytes, location: str) -> Iterator[tuple[str, str, str]]:
-    """Yield location, kind and excerpt of each kind of key in a large body."""
+    """Yield `(location, kind, excerpt)` once for each kind of key in a large body. The location is that of the body."""
     windows = ((location, window) for window in join_into_windows(body_strings(data)) if _has_api_key((window,)))
     yield from dict.fromkeys(_find_api_keys_in_named_values("", windows))
 
@@ -207,7 +207,10 @@ def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...
 
 
 def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
-    """Yield location, kind and excerpt of each key in pairs of location and value."""
+    """Yield `(location, kind, excerpt)` for each key in `values`, which are pairs of a location and a text.
+
+    `side` is put before the location.
+    """
     return (
         (side + location, kind, excerpt)
         for location, value in values
@@ -216,7 +219,7 @@ def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]])
 
 
 def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield location, kind and excerpt of each key in the texts of a body."""
+    """Yield `(location, kind, excerpt)` for each key in texts of a body. `side` is put before the location."""
     for text in found:
         size, value = add_member_name_before_text(text)
         for start, stop, kind, excerpt in _find_api_key_excerpts(value):
@@ -224,7 +227,10 @@ def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterat
 
 
 def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
-    """Yield the start, stop, kind and excerpt of each key in a text; if there is none, of the first encoded key."""
+    """Yield `(start, stop, kind, excerpt)` for each key in a text.
+
+    If there is none, yield the first key that is encoded, for example in base64.
+    """
     is_plain = False
     for start, stop, kind in find_api_keys(text):
         is_plain = True
@@ -235,6 +241,6 @@ def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:
 
 
 def _api_key_excerpt(kind: str, key: str) -> str:
-    """Return the first characters of a key, or of its name if its name revealed it, as in `api_key=...`."""
+    """Return the first characters of a key or, if it was recognised by a name, of that name, as in `api_key=...`."""
     name = re.match(r"[A-Za-z0-9_-]+", key) if kind in KINDS_KNOWN_BY_NAME else None
     return f"{(name[0] if name else key)[:EXCERPT_LENGTH]}…"

@@ -1,4 +1,4 @@
-"""Find secrets in encoded texts. An edit of a decoded text is turned into an edit of the original text."""
+"""Find secrets in encoded texts. To remove one, the decoded text is edited, encoded again and put back."""
 
 from flag_harness.cassette.redact.encodings.search import (
     TEXT_SEPARATOR,

@@ -1,4 +1,4 @@
-"""Find base32, base85 and ascii85 in texts, and decode them."""
+"""Find parts of a text that are base32, base85 or ascii85, and decode them."""
 
 import base64
 import re
@@ -13,12 +13,15 @@ from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_lette
 _BASE32_LETTERS = string.ascii_uppercase + "234567"
 _BASE32_TABLE = make_letter_table(_BASE32_LETTERS)
 _MIN_BASE32_LENGTH = 26
-"""The length of base32 of 16 bytes, in characters."""
+"""The shortest base32 in characters that is decoded: the length of 16 encoded bytes."""
 _BASE32_PATTERN = re.compile(r"(?:(?:[A-Z2-7]{40,}+\r?\n)++[A-Z2-7]*+|[A-Z2-7]{26,}+)={0,6}")
 
 
 def patterns_of_letters_without_bit(letters: str, bits: Iterable[int]) -> Iterator[str]:
-    """Yield, for each bit, a pattern of the letters of an alphabet that stand for values in which this bit is 0."""
+    """Yield, for each bit in `bits`, a pattern of those letters of an encoding's alphabet whose value has this bit 0.
+
+    ASCII bytes have the first bit 0, so such letters stand in certain positions if ASCII text was encoded.
+    """
     for bit in bits:
         yield f"[{''.join(letter for value, letter in enumerate(letters) if not value & bit)}]"
 
@@ -26,27 +29,32 @@ def patterns_of_letters_without_bit(letters: str, bits: Iterable[int]) -> Iterat
 _BASE32_OF_ASCII_PATTERN = re.compile(
     "{}{}.{}{}.{}.".format(*patterns_of_letters_without_bit(_BASE32_LETTERS, (16, 2, 8, 1, 4)))
 )
-"""Base32 of five ASCII bytes, the first bit of each of which is 0."""
+"""Matches the beginning of base32 of ASCII text.
+
+It is recognised by the first bit of each byte, which is 0 in ASCII.
+"""
 
 _MIN_BASE85_LENGTH_TO_REDACT, _MIN_BASE85_LENGTH_TO_SEARCH = 20, 40
-"""The shortest base85 that is decoded, in characters: to apply filters, and to search for keys, which takes time."""
+"""The shortest base85 in characters that is decoded: when filters are applied, and when keys are searched (which is
+slow).
+"""
 _MAX_BASE85_LENGTH = 8192
-"""Longer words are not decoded as base85, which is slow: they are something else, such as a minified program."""
+"""The longest word in characters that is decoded as base85. A longer word is something else, such as minified code."""
 _BASE85_ONLY_CHARACTER_PATTERN = re.compile(r"[^A-Za-z0-9+/=_.-]")
-"""A character that base85 has, and base64 and names have not."""
+"""Matches a character that occurs in base85, but not in base64 or names."""
 
 _ASCII85_PATTERN = re.compile(r"<~([!-uz\s]{20,8192})~>")
-"""Adobe's variant of base85, as in PDF."""
+"""Matches Adobe's variant of base85, as in PDF files."""
 
 _BASE85_LETTERS = string.digits + string.ascii_uppercase + string.ascii_lowercase + "!#$%&()*+-;<=>?@^_`{|}~"
 """The alphabet of RFC 1924, which Python's `b85encode` and git use."""
 _BASE85_TABLE = make_letter_table(_BASE85_LETTERS)
 _FIRST_BASE85_LETTERS_OF_ASCII = _BASE85_LETTERS[: 2**31 // 85**4 + 1]
-"""The letters that begin base85 of four ASCII bytes, the first bit of which is 0."""
+"""The letters with which base85 of ASCII text can begin, because the first bit of an ASCII byte is 0."""
 
 
 def base32_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the parts of a text that are base32 of ASCII text."""
+    """Yield the parts of a text that are base32 of ASCII text, decoded."""
     last = 0
     for start, _ in find_letter_runs(text, _BASE32_TABLE, _MIN_BASE32_LENGTH):
         if start >= last and (match := _BASE32_PATTERN.match(text, start)):
@@ -63,7 +71,10 @@ def _encode_base32(text: str) -> str:
 
 
 def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
-    """Decode and yield the words of a text that are base85 of ASCII text."""
+    """Yield the words of a text that are base85 of ASCII text, decoded.
+
+    With `is_search`, short words are skipped, because the text is only searched for keys.
+    """
     for start, stop in find_letter_runs(
         text, _BASE85_TABLE, _MIN_BASE85_LENGTH_TO_SEARCH if is_search else _MIN_BASE85_LENGTH_TO_REDACT
     ):
@@ -76,7 +87,10 @@ def base85_spans(text: str, is_search: bool) -> Iterator[EncodedSpan]:
 
 
 def _base85_spans_of_word(word: str, start: int) -> Iterator[EncodedSpan]:
-    """Yield a word decoded as base85. Up to five characters at its end, such as punctuation, may be left out for it."""
+    """Yield a word decoded as base85, if that is possible. `start` is its position in the text.
+
+    Up to five characters at the end of the word, such as punctuation, may be left out.
+    """
     for stop in range(len(word), len(word) - 6, -1) if _BASE85_ONLY_CHARACTER_PATTERN.search(word) else ():
         with suppress(ValueError):
             text = base64.b85decode(word[:stop]).decode(*LOSSLESS_UTF8)
@@ -89,7 +103,7 @@ def _encode_base85(text: str) -> str:
 
 
 def ascii85_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the parts of a text that are ascii85 between `<~` and `~>`."""
+    """Yield the parts of a text that are ascii85 between `<~` and `~>`, decoded."""
     for match in _ASCII85_PATTERN.finditer(text) if "<~" in text else ():
         with suppress(ValueError):
             decoded = base64.a85decode(match[1]).decode(*LOSSLESS_UTF8)

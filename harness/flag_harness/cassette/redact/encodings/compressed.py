@@ -1,4 +1,4 @@
-"""Find compressed data within texts, and decompress it."""
+"""Find compressed data inside texts, and decompress it."""
 
 import gzip
 import zlib
@@ -10,15 +10,18 @@ from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.wire.compression import decoders_for_encoding
 
 BASE_LIMIT_OF_DECOMPRESSED_BYTES, MAX_DECOMPRESSION_RATIO = 64 << 10, 32
-"""How much compressed data is searched: so many bytes, plus this many times its compressed size."""
+"""The limit for decompressing data in a text: this many bytes, plus the size of the text times this ratio."""
 
 _BYTES_DECOMPRESSED_AT_ONCE = 1024
-"""The number of bytes that are decompressed at once; what follows the compressed data is copied each time."""
+"""The number of bytes that are decompressed at once.
+
+It is small, because bytes that follow the compressed data are copied each time.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class EncodedSpan:
-    """The part of a text, from `start` to `stop`, that is encoded data, such as base64, and its decoded `text`.
+    """A part of a text, from `start` to `stop`, that is encoded data, such as base64. `text` is the decoded data.
 
     `encode` encodes a changed version of `text` again. `is_text` is False if the decoded data is binary.
     """
@@ -65,17 +68,22 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"BZh": "bzip2",
     b"\xfd7zXZ\0": "xz",
 }
-"""The encoding of data that begins with these bytes."""
+"""The compression of data, by the bytes with which the data begins."""
 _FIRST_CHARACTERS_IN_LATIN_1 = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
 _FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
 _FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh")
-"""The first characters of compressed data in a text that was decoded as Latin-1, as UTF-8, or as either."""
+"""The characters with which compressed data begins in a text: if its bytes were decoded as Latin-1, as UTF-8, or as
+either.
+"""
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _BYTES_CHECKED_FOR_TEXT = 256
 
 
 def find_compressed_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the compressed parts of a text, decompressed. The text comes from bytes decoded as UTF-8 or Latin-1."""
+    """Yield the parts of a text that are compressed data, decompressed.
+
+    The text is bytes decoded as UTF-8 or Latin-1.
+    """
     if text.isascii():
         return
     is_utf8, is_latin = (
@@ -96,7 +104,10 @@ def _contains_any(text: str, parts: tuple[str, ...]) -> bool:
 
 
 def _compressed_spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[EncodedSpan]:
-    """Yield the compressed parts of a text that was decoded with `codec`, which is a name and an error handler."""
+    """Yield the parts of a text that are compressed data, decompressed.
+
+    `codec` is the encoding and error handler with which the bytes were decoded to this text.
+    """
     data = text.encode(*codec)
     position = last = 0  # `position` is in characters, all others in bytes
     left = BASE_LIMIT_OF_DECOMPRESSED_BYTES + MAX_DECOMPRESSION_RATIO * len(data)
@@ -117,7 +128,9 @@ def _compressed_spans_in_codec(text: str, codec: tuple[str, str]) -> Iterator[En
 
 
 def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]]:
-    """Yield the encoding and offset of each sequence of bytes with which compressed data begins, in order."""
+    """Yield `(encoding, offset)` for each position at which compressed data may begin, because its first bytes occur
+    there.
+    """
     following = {magic: start for magic in _ENCODING_BY_FIRST_BYTES if (start := data.find(magic)) >= 0}
     while following:
         magic = min(following, key=following.__getitem__)
@@ -128,9 +141,10 @@ def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]
 
 
 def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tuple[bytes, int]:
-    """Decompress the data at `start`, up to `limit` bytes; return the bytes and where the data ends.
+    """Decompress the data that begins at `start`, up to `limit` bytes. Return the bytes and the offset at which the
+    data ends.
 
-    Invalid data, and deflate of anything but text, gives no bytes and ends after its first byte.
+    If the data is invalid, or is deflate of anything but text, return no bytes and `start + 1`.
     """
     decoders = decoders_for_encoding(encoding)
     if not decoders:

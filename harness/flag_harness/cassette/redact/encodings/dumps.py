@@ -1,4 +1,4 @@
-"""Find bytes that a program printed as a dump or as numbers, and words that are broken over lines or lists."""
+"""Find bytes that a program printed as a dump or as numbers, and words that are split over lines or list elements."""
 
 import re
 import string
@@ -15,7 +15,9 @@ _OFFSET_COLUMN_PATTERN = r"(?:[0-9A-Fa-f]{4,16}(?::[ \t]|[ \t]{2})|[0-9A-Fa-f]{6
 _HEX_DUMP_LINE_PATTERN = re.compile(
     rf"(?<![^\s\"'`>]){_OFFSET_COLUMN_PATTERN}[ \t]*({_HEX_BYTES_PATTERN})(?:[ \t]{{2}}.*|[ \t]*)\r?$", re.MULTILINE
 )
-"""A line of `xxd`, `hexdump -C` or `od -A x -t x1z`: the offset, up to 16 bytes, and what of them is printable."""
+"""Matches a line of `xxd`, `hexdump -C` or `od -A x -t x1z`: an offset, up to 16 bytes, and their printable
+characters.
+"""
 _HEX_DUMP_START_PATTERN = re.compile("0000[0-9A-Fa-f]{0,12}:?[ \t]")
 _BYTES_PER_DUMP_LINE = 16
 
@@ -23,18 +25,20 @@ _DECIMAL_ASCII_CODE_PATTERN = r"(?:9|10|13|3[2-9]|[4-9][0-9]|1[01][0-9]|12[0-6])
 _DECIMAL_BYTES_PATTERN = re.compile(
     rf"(?<![0-9]){_DECIMAL_ASCII_CODE_PATTERN}(?:[, ]\s*{_DECIMAL_ASCII_CODE_PATTERN}(?![0-9])){{15,}}+"
 )
-"""At least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
+"""Matches at least 16 ASCII bytes as decimal numbers, such as the `data` of a Node.js `Buffer`."""
 _DECIMAL_BYTES_TABLE = make_letter_table("0123456789, \t\r\n")
 _MIN_DECIMAL_BYTES_LENGTH = 48
 _NUMBER_PATTERN = re.compile("[0-9]+")
 
 _CHARACTER_FIELD_PATTERN = r"(?:   [!-~]|  \\[0abefnrtv]| [0-7]{3}|    )"
 _CHARACTER_DUMP_PATTERN = re.compile(rf"(?<![^\s\"'`>])(?:[0-7]{{7}}(?:{_CHARACTER_FIELD_PATTERN}){{1,16}}\r?\n)++")
-"""Lines of `od -c`: an octal offset, and up to 16 characters, escapes or octal numbers, each four characters wide."""
+"""Matches lines of `od -c`: an octal offset and up to 16 characters, escapes or octal numbers, each four
+columns wide.
+"""
 _BYTE_BY_ESCAPE_LETTER = dict(zip("0abefnrtv", b"\0\a\b\x1b\f\n\r\t\v", strict=True))
 
 _BINARY_DIGITS_PATTERN = re.compile(r"(?<![01])0[01]{7}(?:[ ,]*\n?0[01]{7}(?![01]{1,7}(?![01]))){15,}+")
-"""At least 16 ASCII bytes as binary digits."""
+"""Matches at least 16 ASCII bytes as binary digits."""
 _BINARY_DIGITS_TABLE = make_letter_table("01 ,\n")
 _MIN_BINARY_DIGITS_LENGTH = 128
 
@@ -43,20 +47,23 @@ _JOINED_LIST_PATTERN = re.compile(
     rf"(?<=join\()\s*[\[(]\s*({_QUOTED_STRING_PATTERN_TEXT}(?:\s*,\s*{_QUOTED_STRING_PATTERN_TEXT})++)"
     rf"|\[\s*({_QUOTED_STRING_PATTERN_TEXT}(?:\s*,\s*{_QUOTED_STRING_PATTERN_TEXT})++)(?=\s*,?\s*\]\.join\()"
 )
-"""The strings of a list that a program joins, as `"".join([...])` of Python and `[...].join("")` of JavaScript do."""
+"""Matches the strings of a list that code joins: `"".join([...])` in Python, and `[...].join("")` in JavaScript."""
 _QUOTED_STRING_PATTERN = re.compile(_QUOTED_STRING_PATTERN_TEXT)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
 _CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)++")
 _LETTER_AND_DIGIT_PATTERN = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
-"""The shortest and the longest word that is joined from lines, in characters; longer ones are base64."""
+"""The shortest and the longest word in characters that is joined from several lines.
+
+Longer ones are taken for base64.
+"""
 
 
 def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the hexadecimal dumps in a text, such as those of `xxd`.
+    """Yield the hexadecimal dumps in a text, such as those of `xxd`, decoded.
 
-    A text without an offset that begins with four zeros is skipped.
+    To save time, texts without four zeros at the start of an offset are skipped.
     """
     if not _HEX_DUMP_START_PATTERN.search(text):
         return
@@ -71,13 +78,13 @@ def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def _hex_dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
-    """Decode the lines of one dump."""
+    """Return the decoded bytes of one dump, given the matches of its lines."""
     data = b"".join(bytes.fromhex(line[1]) for line in lines)
     return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*LOSSLESS_UTF8), _encode_hex_dump)
 
 
 def _encode_hex_dump(text: str) -> str:
-    """Return a dump as `hexdump -C` prints it."""
+    """Return a text as a dump in the form that `hexdump -C` prints."""
     data = text.encode(*LOSSLESS_UTF8)
     parts = [(start, data[start : start + _BYTES_PER_DUMP_LINE]) for start in range(0, len(data), _BYTES_PER_DUMP_LINE)]
     return "\n".join(
@@ -86,7 +93,7 @@ def _encode_hex_dump(text: str) -> str:
 
 
 def character_dump_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the lines of `od -c` in a text."""
+    """Yield the dumps of `od -c` in a text, decoded."""
     if not _HEX_DUMP_START_PATTERN.search(text):
         return
     for lines in _CHARACTER_DUMP_PATTERN.finditer(f"{text}\n"):
@@ -96,14 +103,14 @@ def character_dump_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def _byte_of_field(field: str) -> int:
-    """Return the byte that a field of `od -c` shows."""
+    """Return the byte that one column of `od -c` shows."""
     if len(field) == 3:
         return int(field, 8) & 0xFF
     return _BYTE_BY_ESCAPE_LETTER[field[1]] if len(field) == 2 else ord(field or " ")
 
 
 def binary_digit_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the binary digits in a text that are the bytes of ASCII text."""
+    """Yield the parts of a text that are ASCII text written as binary digits, decoded."""
     for start, stop in find_letter_runs(text, _BINARY_DIGITS_TABLE, _MIN_BINARY_DIGITS_LENGTH):
         for match in _BINARY_DIGITS_PATTERN.finditer(text, start, stop):
             digits = re.sub("[^01]", "", match[0])
@@ -116,7 +123,7 @@ def _encode_binary_digits(text: str) -> str:
 
 
 def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the lists of strings in a text that a program joins, joined."""
+    """Yield the lists of strings in a text that code joins to one string, as the joined string."""
     for match in _JOINED_LIST_PATTERN.finditer(text) if "join(" in text else ():
         group = match.lastindex or 1
         joined = "".join(quoted[1:-1] for quoted in _QUOTED_STRING_PATTERN.findall(match[group]))
@@ -124,7 +131,7 @@ def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
-    """Decode and yield the lists of decimal numbers in a text that are the bytes of ASCII text."""
+    """Yield the parts of a text that are ASCII text written as a list of decimal numbers, decoded."""
     for start, stop in find_letter_runs(text, _DECIMAL_BYTES_TABLE, _MIN_DECIMAL_BYTES_LENGTH):
         for match in _DECIMAL_BYTES_PATTERN.finditer(text, start, stop):
             decoded = "".join(chr(int(number[0])) for number in _NUMBER_PATTERN.finditer(match[0]))
@@ -136,9 +143,9 @@ def _encode_decimals(text: str) -> str:
 
 
 def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
-    """Join and yield each word that is broken over lines and may be a key, because it has letters and digits.
+    """Yield each word that is split over lines and may be a key (it has letters and digits), joined.
 
-    A word counts as broken if it ends a line and the next line begins with a word, without spaces.
+    A word counts as split if it ends a line and the next line begins with a word, without spaces.
     """
     position = text.find("\n")
     while position >= 0:

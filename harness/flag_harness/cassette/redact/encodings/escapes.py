@@ -1,4 +1,4 @@
-"""Remove escapes from texts, and convert positions in the plain text to positions in the original one."""
+"""Decode the escapes in a text, and convert positions in the decoded text to positions in the original text."""
 
 import html
 import re
@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 MAX_ENCODING_DEPTH = 4
-"""The most encodings that are seen through. Percent-encoded base64 of gzip of JSON has three."""
+"""The most encodings inside each other that are decoded. Percent-encoded base64 of gzip of JSON has three."""
 
 _INVISIBLE_CHARACTERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-"""Characters without width: spaces, joiners and the soft hyphen."""
+"""Characters without width, which are removed: spaces of no width, joiners and the soft hyphen."""
 _ESCAPE_SIGNS = rf"\x1b%\0=\\&<{_INVISIBLE_CHARACTERS}"
 _REST_OF_ESCAPE_PATTERN_TEXT = (
     r"(?<=\x1b)(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
@@ -23,17 +23,20 @@ _REST_OF_ESCAPE_PATTERN_TEXT = (
     rf"|(?<=[\0{_INVISIBLE_CHARACTERS}])"
 )
 _ESCAPE_PATTERN = re.compile(f"[{_ESCAPE_SIGNS}](?:{_REST_OF_ESCAPE_PATTERN_TEXT})")
-"""One escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a terminal's colour code; or no visible one.
-
-Tags of HTML within a word are not visible. The pattern begins with a set of characters, which `re` finds fast.
+"""Matches one escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a colour code of a terminal; or a
+character or HTML tag inside a word that is not visible. It begins with a set of characters, which `re` finds fast.
 """
 _STRING_BREAK_PATTERN_TEXT = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
 _ESCAPE_OR_STRING_BREAK_PATTERN = re.compile(
     rf"[{_ESCAPE_SIGNS}\"'](?:{_REST_OF_ESCAPE_PATTERN_TEXT}|(?<=\"){_STRING_BREAK_PATTERN_TEXT}\"|(?<='){_STRING_BREAK_PATTERN_TEXT}')"
 )
-"""The same, or the quotes between the parts of a string that `pprint` or a program splits."""
+"""Matches what `_ESCAPE_PATTERN` matches, and the quotes between the parts of a string that `pprint` or
+code has split.
+"""
 _ESCAPE_OR_OVERPRINT_PATTERN = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_STRING_BREAK_PATTERN.pattern}")
-"""The same, or a character and a backspace, since what follows is printed over it."""
+"""Matches what the pattern above matches, and a character with a backspace after it, since another is
+printed over it.
+"""
 _TEXTS_THAT_BEGIN_ESCAPES = (
     "\\",
     "%",
@@ -64,14 +67,18 @@ _CHARACTER_BY_ESCAPE_LETTER = {
 
 @dataclass(frozen=True, slots=True)
 class UnescapedText:
-    """A text after some rounds of decoding escapes; `before_last_round` is the text before the last round, or None."""
+    """A text after some rounds of decoding its escapes.
+
+    `before_last_round` is the text before the last of these rounds, or None if there was no round. `offsets` has the
+    positions of each character in that text.
+    """
 
     text: str
     before_last_round: "UnescapedText | None" = None
     offsets: list["array[int]"] = field(default_factory=list)
 
     def source_span(self, start: int, stop: int) -> tuple[int, int]:
-        """Convert a span of this text to a span of the original text."""
+        """Return the start and stop in the original text of the characters from `start` to `stop` of this text."""
         if self.before_last_round is None or start >= stop:
             return start, stop
         if not self.offsets:
@@ -81,7 +88,10 @@ class UnescapedText:
 
 
 def unescape_in_rounds(text: str, is_text: bool = True) -> Iterator[UnescapedText]:
-    """Yield the text, then the text after each round of decoding its escapes; binary data is not decoded."""
+    """Yield the text, and then the text after each round of decoding escapes, until there are no more.
+
+    Binary data (`is_text` is False) is not decoded.
+    """
     level = UnescapedText(text)
     for _ in range(MAX_ENCODING_DEPTH + 1):
         yield level
@@ -93,7 +103,7 @@ def unescape_in_rounds(text: str, is_text: bool = True) -> Iterator[UnescapedTex
 
 
 def _escape_pattern(text: str) -> re.Pattern[str] | None:
-    """Return the pattern for the escapes of a text, or None if it has none."""
+    """Return the pattern that matches the escapes in a text, or None if the text has none."""
     if "\b" in text:
         return _ESCAPE_OR_OVERPRINT_PATTERN
     if any(mark in text for mark in _TEXTS_IN_STRING_BREAKS):
@@ -102,7 +112,9 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
 
 
 def _decode_escape(unit: re.Match[str]) -> str:
-    """Return the character that an escape stands for; empty if it stands for none, as an escaped line end does."""
+    """Return the character for which an escape stands, or an empty string if it stands for none, as an escaped line
+    end.
+    """
     text = unit[0]
     if text[-1] == "\b":
         return ""
@@ -131,7 +143,7 @@ def _decode_backslash(text: str) -> str:
 
 
 def _source_offsets(text: str) -> tuple["array[int]", "array[int]"]:
-    """Return where each character of the decoded text starts, and where it stops, in the escaped `text`."""
+    """Return, for each character of the decoded text, where it starts and where it stops in the escaped `text`."""
     starts, stops, position = array("Q"), array("Q"), 0
     pattern = _escape_pattern(text)
     for unit in pattern.finditer(text) if pattern else ():

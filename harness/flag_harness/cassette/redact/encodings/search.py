@@ -1,4 +1,4 @@
-"""Find secrets in encoded texts: behind escapes, in base64, hexadecimal, UTF-16 and compressed, and in nestings."""
+"""Find secrets in encoded texts: escaped, in base64, hexadecimal or UTF-16, compressed, or several of these at once."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -15,12 +15,18 @@ from flag_harness.cassette.redact.encodings.spans import (
 from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 SecretFinder = Callable[[str], Iterable[tuple[int, int, str]]]
-"""A function that yields the start, stop and kind of every secret in a text."""
+"""A function that yields `(start, stop, kind)` for every secret in a text that is not encoded."""
 TEXT_SEPARATOR = " \x02 "
-"""The text between texts that are joined to be searched together, so that no match spans two of them."""
+"""Put between texts that are joined to be searched together.
+
+No match can include it, so none reaches over two texts.
+"""
 
 _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH = make_letter_table("\t\r\n" + "".join(map(chr, range(32, 127)))), 12
-"""Printable text within binary data: 12 random bytes are printable once in a hundred thousand times."""
+"""A table for `find_letter_runs` that finds printable text in binary data, and the least length of such text.
+
+Twelve random bytes are printable once in a hundred thousand times.
+"""
 
 
 def find_redaction_edits(
@@ -32,10 +38,11 @@ def find_redaction_edits(
     in_binary: bool = True,
     is_search: bool = False,
 ) -> list[TextEdit]:
-    """Return the edits that redact everything that `find` finds in a text, however it is encoded.
+    """Return the edits that redact everything that `find` finds in a text, in whatever encoding.
 
-    Without `in_binary`, only the printable parts of decoded binary data are searched, since ordinary words can be
-    decoded as base64, too. With `is_search`, skip base64 that is too short for a key or contains no text.
+    `depth` limits the encodings inside each other. `is_text` is False for binary data. Without `in_binary`, only the
+    printable parts of decoded binary data are searched, because ordinary words can be decoded as base64, too. With
+    `is_search`, base64 that is too short for a key or contains no text is skipped.
     """
     edits: list[TextEdit] = []
     shortest = MIN_BASE64_LENGTH_TO_SEARCH if is_search else MIN_BASE64_LENGTH_TO_REDACT
@@ -56,7 +63,7 @@ def find_redaction_edits(
 
 
 def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int, int, str]]) -> Iterator[EncodedSpan]:
-    """Yield the words that no finding overlaps. `words` must be sorted by position."""
+    """Yield the words that do not overlap a finding. The words must be sorted by position."""
     spans = deque(sorted((start, stop) for start, stop, _ in found))
     for word in words:
         while spans and spans[0][1] <= word.start:
@@ -66,7 +73,7 @@ def _words_without_findings(words: Iterable[EncodedSpan], found: list[tuple[int,
 
 
 def _find_in_printable_parts(text: str, find: SecretFinder) -> Iterator[tuple[int, int, str]]:
-    """Yield the findings of `find` in the printable parts of binary data."""
+    """Yield what `find` finds in the printable parts of binary data."""
     for first, last in find_letter_runs(text, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH):
         yield from ((first + start, first + stop, kind) for start, stop, kind in find(text[first:last]))
 
@@ -74,7 +81,11 @@ def _find_in_printable_parts(text: str, find: SecretFinder) -> Iterator[tuple[in
 def find_first_secret(
     text: str, find: SecretFinder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True
 ) -> tuple[int, int, str, str] | None:
-    """Return the start, stop, kind and value of the first finding in a text, however it is encoded, or None."""
+    """Return `(start, stop, kind, value)` of the first thing that `find` finds in a text, in whatever encoding, or
+    None.
+
+    `depth` limits the encodings inside each other. `is_text` is False for binary data.
+    """
     for level in unescape_in_rounds(text, is_text):
         for start, stop, kind in find(level.text):
             return *level.source_span(start, stop), kind, level.text[start:stop]
@@ -88,7 +99,10 @@ def find_first_secret(
 
 
 def contains_secret(text: str, find: SecretFinder, depth: int = MAX_ENCODING_DEPTH, is_text: bool = True) -> bool:
-    """Return whether `find` finds anything in a text, however it is encoded."""
+    """Return whether `find` finds anything in a text, in whatever encoding.
+
+    For the parameters see `find_first_secret`.
+    """
     if not is_text:
         return _has_finding_in_binary(text, find, depth)
     for level in unescape_in_rounds(text):
@@ -104,7 +118,10 @@ def contains_secret(text: str, find: SecretFinder, depth: int = MAX_ENCODING_DEP
 
 
 def _has_finding_in_binary(data: str, find: SecretFinder, depth: int) -> bool:
-    """Return whether `find` finds anything in the printable parts of binary data, or in what is compressed in it."""
+    """Return whether `find` finds anything in the printable parts of binary data, or in compressed data inside it.
+
+    `depth` limits the encodings inside each other.
+    """
     runs = find_letter_runs(data, _PRINTABLE_TABLE, _MIN_PRINTABLE_LENGTH)
     text = TEXT_SEPARATOR.join(data[start:stop] for start, stop in runs)
     if any(True for _ in find(text)):
@@ -123,6 +140,8 @@ def _has_finding_in_spans(spans: Iterable[EncodedSpan], find: SecretFinder, dept
 
 
 def _redaction_edit(text: str, start: int, stop: int) -> TextEdit:
-    """Return the edit that redacts a span; if the span is in UTF-16, so is the replacement."""
+    """Return the edit that replaces the characters from `start` to `stop` by `REDACTED`, in UTF-16 if they are in
+    UTF-16.
+    """
     wide = text.count("\0", start, stop) * 2 >= stop - start - 1 > 0
     return TextEdit(start, stop, "\0".join(REDACTED) if wide else REDACTED)

@@ -1,4 +1,4 @@
-"""Find the parts of a text that are encoded or compressed, and decode them."""
+"""Find the parts of a text that are encoded or compressed data, and decode them."""
 
 import binascii
 import re
@@ -25,20 +25,20 @@ from flag_harness.cassette.redact.encodings.dumps import (
 from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
 
 MIN_BASE64_LENGTH_TO_REDACT, MIN_BASE64_LENGTH_TO_SEARCH = 12, 24
-"""The shortest base64 that is decoded, in characters: to apply filters, and to search for keys."""
+"""The shortest base64 in characters that is decoded: when filters are applied, and when keys are searched."""
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
 _BASE64_SEPARATOR_PATTERN = re.compile(r"[\s=]+")
 _BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
 _BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_LETTERS, (32, 8, 2)))
-"""The first three letters of base64 of three ASCII bytes, the first bit of each of which is 0."""
+"""A pattern for the first three letters of base64 of ASCII text, in which the first bit of every byte is 0."""
 _BASE64_OF_ASCII_PATTERN = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
-"""Base64 of twelve ASCII bytes, or of the first bytes of gzip at any of three positions."""
+"""Matches base64 of twelve ASCII bytes, or of the first bytes of gzip, which may begin at any of three positions."""
 
 _BASE64_OF_COMPRESSED_DATA_PATTERN = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
-"""Base64 of the first bytes of zlib, zstd, bzip2 or xz."""
+"""Matches the beginning of base64 of zlib, zstd, bzip2 or xz data."""
 _HEX_PATTERN = re.compile("[0-9A-Fa-f]{24,}")
 _HEX_OF_ASCII_PATTERN = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
-"""Hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
+"""Matches hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
 _SPACED_HEX_PATTERN = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}+")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _MIN_SPACED_HEX_LENGTH = 35
@@ -49,7 +49,7 @@ _HEX_PAIR_PATTERN = re.compile("[0-9A-Fa-f]{2}")
 
 @lru_cache(maxsize=4)
 def _base64_pattern(shortest: int) -> re.Pattern[str]:
-    """Return a pattern for base64 of at least `shortest` characters, also if it is broken into lines."""
+    """Return a pattern that matches base64 of at least `shortest` characters, even if it is split into lines."""
     letters = "[A-Za-z0-9+/_-]"
     line_end = r"\r?\n[ \t]*"
     lines = rf"(?:{letters}{{40,}}+{line_end}(?!--))++{letters}*+"
@@ -57,9 +57,10 @@ def _base64_pattern(shortest: int) -> re.Pattern[str]:
 
 
 def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Iterator[EncodedSpan]:
-    """Decode and yield the parts of a text that are compressed or encode bytes, as base64 does.
+    """Yield the parts of a text that are encoded (as in base64) or compressed, decoded.
 
-    With `is_search`, skip base64 that contains neither a word nor compressed data.
+    `shortest` is the least length of base64 in characters. With `is_search`, base64 that contains neither a word nor
+    compressed data is skipped.
     """
     yield from find_compressed_spans(text)
     pattern, last = _base64_pattern(shortest), 0
@@ -81,7 +82,7 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
 
 
 def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
-    """Yield the decoded hexadecimal digits in a match, once from the first digit on and once from the second."""
+    """Yield the hexadecimal digits in a match, decoded twice: from the first digit on, and from the second digit on."""
     packed = match[0]
     # to save time, a long text must begin with them
     if (_HEX_OF_ASCII_PATTERN.search if len(packed) <= _MIN_LONG_TEXT_LENGTH else _HEX_OF_ASCII_PATTERN.match)(
@@ -96,7 +97,7 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
 
 
 def _hex_span_with_separators(match: re.Match[str]) -> EncodedSpan:
-    """Decode pairs of hexadecimal digits that are separated by spaces, colons, commas or hyphens."""
+    """Return pairs of hexadecimal digits with spaces, colons, commas or hyphens between them, decoded."""
     pairs = _HEX_PAIR_PATTERN.findall(match[0])
     separator = match[0][len(pairs[0]) : match[0].index(pairs[1], len(pairs[0]))]
     text = bytes.fromhex("".join(pairs)).decode(*LOSSLESS_UTF8)
@@ -108,7 +109,10 @@ def _encode_hex(text: str, separator: str = "") -> str:
 
 
 def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan]:
-    """Yield the match decoded from each of its first four characters, since a word may precede the base64."""
+    """Yield the matched base64, decoded four times: from each of its first four characters on.
+
+    The characters before the base64 may belong to a word in front of it. For `is_search` see `find_encoded_spans`.
+    """
     packed = _BASE64_SEPARATOR_PATTERN.sub("", match[0]) if "\n" in match[0] or "=" in match[0] else match[0]
     url_safe = "-" in packed or "_" in packed
     standard = packed.replace("-", "+").replace("_", "/") if url_safe else packed
@@ -128,18 +132,21 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
 
 
 def _is_mostly_ascii(text: str) -> bool:
-    """Return whether binary data is ASCII text except for a few bytes, which come from letters around the base64."""
+    """Return whether binary data is ASCII text except for a few bytes, which letters around the base64 can cause."""
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     return foreign <= _MAX_NON_ASCII_BYTES and foreign * 8 <= len(text)
 
 
 def _pad_base64(text: str) -> str:
-    """Return base64 with the right padding, without a last character that encodes no whole byte."""
+    """Return base64 with the right padding. A last character that does not complete a byte is left out."""
     cut = len(text) - (len(text) % 4 == 1)
     return text[:cut] + "=" * (-cut % 4)
 
 
 def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: bool) -> str:
-    """Encode a text as base64 after the characters `before`, which did not belong to the base64."""
+    """Return the characters `before`, followed by the text in base64.
+
+    `codec` is the encoding and error handler of the text.
+    """
     packed = b64encode(text.encode(*codec)).decode("ascii")
     return before + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)

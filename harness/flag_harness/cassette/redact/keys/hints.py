@@ -1,4 +1,4 @@
-"""Find quickly where a text may contain a key, so that the slow patterns read only those parts.
+"""Find quickly in which parts of a text a key may be, so that the slow patterns are applied to those parts only.
 
 Almost every key is one long word. All others follow a name that says that they are keys, such as `password`.
 """
@@ -9,14 +9,14 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 MIN_KEY_LENGTH = 16
-"""The length of the shortest key that is recognised without a name before it, in characters."""
+"""The shortest key in characters that is recognised without a name before it."""
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_.~+/%$!@#^*=-:"
 _KEY_NAME_STEMS = tuple(
     stem.encode()
     for stem in "key secret token credential connection sessionid pass pwd bearer basic ssws".split()  # noqa: SIM905
 )
-"""Every name that announces a key contains one of these."""
+"""Parts of names: every name that says that its value is a key contains one of these, except unambiguous names."""
 _UNAMBIGUOUS_NAME_STEMS = tuple(
     b"auth cookie curl certificate putty- _pat mysql sshpass mnemonic phrase -----begin redis-cli mongo ldap smbclient"
     b" htpasswd openssl sqlplus thin: sudo identified docker contrase senha saml verifier setx setenv apikey".split()
@@ -27,25 +27,31 @@ _UNAMBIGUOUS_NAME_PATTERN = re.compile(
     rb"|openssl\s|sqlplus\s|thin:|sudo\s+-s|identified\s+by|docker\s+login|contrase|senha|saml|verifier|set(?:x|env)\s"
     rb"|apikey\s"
 )
-"""Names that announce a key of any form; they are too rare to look at what follows. Each begins with a stem."""
+"""Matches names that say that a key follows, in whatever form.
+
+They are so rare that what follows need not be checked.
+"""
 _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s:=\\]{1,5}[\"\x27][^\s\"\x27]{20}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
-"""Matches the value after a name that announces a key: an assignment, or a long word."""
+"""Matches what follows a name if its value may be a key: an assignment, or a long word."""
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
-"""The characters before a word that begins with the end of an escape: `\\n`, `ESC[m` and `ESC[1;31m`."""
+"""The character before a word that begins with the end of an escape sequence: `\\n`, `ESC[m` or `ESC[1;31m`."""
 _END_OF_ESCAPE_PATTERN = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
 _PART_OF_KEY_PATTERN = re.compile(
     r"sk-ant-|:5432:|:\*:|[78]Q~|JQQJ99|Az(?:Se|Fu|Ca)|AZDO|AZEG|APIM|AIoT|\+A[A-Z][A-Za-z]|ACDb"
     r"|azurewebsites\.net|IwEB"
 )
-"""Parts of keys of Anthropic, which may be anywhere in a word, of lines of .pgpass, and of keys of Azure."""
+"""Matches parts by which a key is recognised anywhere in a word: those of Anthropic, Azure and lines of .pgpass."""
 _PASSWORD_IN_URL_PATTERN = re.compile(r"://(?:[^\s/:@]*:[^\s/:@]+|[A-Za-z0-9_-]{20,})@")
 
 
 def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[int, int]]:
-    """Yield the (start, stop) spans of `shortest` or more letters in a row; `make_letter_table` makes the table."""
+    """Yield `(start, stop)` for each run of at least `shortest` letters in a text.
+
+    `table` says which characters are letters; `make_letter_table` makes it.
+    """
     classes = encode_as_latin_1(text).translate(table)
     run = b"x" * shortest
     start = classes.find(run)
@@ -59,13 +65,15 @@ def find_letter_runs(text: str, table: bytes, shortest: int) -> Iterator[tuple[i
 
 
 def make_letter_table(letters: str) -> bytes:
-    """Return a table for `bytes.translate` that turns these letters into `x` and all others into spaces."""
+    """Return a table for `bytes.translate` that turns the given letters into `x` and all other characters
+    into spaces.
+    """
     return bytes(ord("x") if chr(code) in letters else ord(" ") for code in range(256))
 
 
 @lru_cache(maxsize=1)  # each text is asked for several times in a row
 def encode_as_latin_1(text: str) -> bytes:
-    """Encode a text with one byte for each character, which is `?` if the character is not Latin."""
+    """Encode a text with one byte for each character. Characters that Latin-1 does not have become `?`."""
     return text.encode("latin-1", "replace")
 
 
@@ -82,9 +90,11 @@ class ApiKeyHints:
         self._word_pattern, self._escaped_word_pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})"), re.compile(words)
 
     def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int, bool]]:
-        """Yield the spans of a text in which a key may begin, without overlaps, and whether one is a single word.
+        """Yield `(start, stop, has_word)` for each part of a text in which a key may begin. The parts do not overlap.
 
-        Each span reaches from `before` characters before a hint to `behind` characters after it.
+        A part surrounds hints, which are words that look like a key and names such as `api_key=`. It reaches from
+        `before` characters before the first hint to `behind` characters after the last. `has_word` is True if a hint is
+        a word that looks like a key.
         """
         first, last, has_word = 0, 0, False
         words = ((position, True) for position in self._word_positions(text))
@@ -98,7 +108,9 @@ class ApiKeyHints:
             yield first, last, has_word
 
     def _word_positions(self, text: str) -> Iterator[int]:
-        """Yield the positions of words that look like keys, and of parts of keys in words."""
+        """Yield the start of each word that looks like a key, and of each part of a word by which a key is
+        recognised.
+        """
         for first, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
             start = first
             if (
@@ -114,7 +126,7 @@ class ApiKeyHints:
 
 
 def _name_positions(text: str) -> Iterator[int]:
-    """Yield the positions of names such as `api_key=`, and of passwords in URLs."""
+    """Yield the start of each name that says that a key follows, such as `api_key=`, and of passwords in URLs."""
     lowered = encode_as_latin_1(text).lower()
     for stem in _KEY_NAME_STEMS:
         yield from (
@@ -129,7 +141,7 @@ def _name_positions(text: str) -> Iterator[int]:
 
 
 def _positions_of(text: bytes, wanted: bytes) -> Iterable[int]:
-    """Yield the position of each occurrence of `wanted` in a text."""
+    """Yield each position at which `wanted` occurs in a text."""
     position = text.find(wanted)
     while position >= 0:
         yield position

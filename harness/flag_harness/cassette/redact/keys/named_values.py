@@ -1,4 +1,4 @@
-"""Patterns for values that follow a name in free text, such as a log line or dumped headers."""
+"""Patterns for values that follow a name in free text, as in a log line or dumped headers."""
 
 import re
 from collections.abc import Mapping
@@ -15,20 +15,23 @@ KEY_NAME_PATTERN = (
     r"|(?:write|admin|server|deploy|adafruit)[_-]key|connection[_-]?string|sessionid|keystring|apikey[_-](?:private|public)"
     r"|(?:devops[_-]ext|azure|ado|devops|github|gh|gitlab|jira)[_-]pat|code[_-]?verifier|saml(?:response|assertion)"
 )
-"""The names of fields, variables and parameters that hold a credential."""
+"""Matches the names of fields, variables and parameters that hold a credential."""
 TOOL_KEY_NAME_PATTERN = (
     r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
     r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
     r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
     r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
 )
-"""Other names that end like one, such as `FASTLY_KEY`, except those of pages, caches and databases."""
+"""Matches other names that end like that of a credential, such as `FASTLY_KEY`.
+
+Names like `page_token` are excepted.
+"""
 PASSWORD_NAME_PATTERN = (
     r"pass(?:word|wd|phrase|code|wort)|pwd|PGPASSWORD|(?<=_)pass|contrase(?:\u00f1|n)a|senha|mot de passe"
 )
-"""The names of fields and variables that hold a password."""
+"""Matches the names of fields and variables that hold a password."""
 ASSIGNMENT_PATTERN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
-"""What stands between a name and its value."""
+"""Matches the characters between a name and its value in an assignment, such as `: ` or ` = "`."""
 
 _YAML_BLOCK = r":\s*[|>][-+]?\s*\n\s+"
 _VALUE_MEMBER = r"""\\*["\x27]?\s*[,;]?\s*\\*["\x27]?(?i:value)\\*["\x27]?\s*[:=]\s*\\*["\x27]?"""
@@ -37,7 +40,7 @@ _SENTENCE = r"\s+(?:is|was)\s*:?\s+[\x22\x27`]?(?=[^\s\x22\x27]*[0-9][A-Za-z]+[0
 
 
 def _link_pattern(closing: str) -> str:
-    """Return a pattern of all that may stand between a name and its value, also in calls, pairs, XML and sentences.
+    """Return a pattern that matches what may be between a name and its value, also in calls, pairs, XML and sentences.
 
     `closing` is a pattern of the brackets that may end a pair such as `("name", "value")`.
     """
@@ -53,7 +56,7 @@ _QUOTED_KEY = (
     r"(?<=[\x22\x27])(?![^\x22\x27]*(?:://|\{[A-Za-z_.]+\}))(?=[^\x22\x27\\]*[0-9])(?=[^\x22\x27\\]*[A-Za-z])"
     r"[^\s\x22\x27\\<>]{20,}(?=\\*[\x22\x27])"
 )
-"""A value between quotes, in which any sign may be."""
+"""Matches a value between quotes, which may contain any characters."""
 
 PPRINT_BREAK_PATTERN = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
 """The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
@@ -75,7 +78,7 @@ _COMMANDS_WITH_PASSWORD = (
     )
     + r"|sshpass\s+-p\s?|jdbc:oracle:thin:[^\s/@]+/"
 )
-"""The commands of which an option is a password, up to the password."""
+"""Matches shell commands with an option that holds a password, up to the beginning of the password."""
 
 NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
@@ -108,7 +111,7 @@ NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27\\&;,<>()]{{8,}}",
     }
 )
-"""The regular expressions of keys that a name or a command before them reveals."""
+"""Regular expressions of keys that are recognised by a name or command before them, by the kind of key."""
 
 KINDS_KNOWN_BY_NAME = frozenset(
     {"a credential, by its name", "a credential of a tool, by its name", "a token, by its name"}
@@ -116,19 +119,19 @@ KINDS_KNOWN_BY_NAME = frozenset(
     | {"a password of a command", "a password in SQL", "a variable that a command sets", "an authorization", "a cookie"}
     | {"a key in a URL", "a key behind its scheme"}
 )
-"""The kinds of keys that are recognised by the name before them, not by their form."""
+"""The kinds of keys that are recognised by a name before them, and not by their form."""
 _PLACEHOLDER_PATTERN = re.compile(r"[xX*.0]{8,}=*$")
 _EXAMPLE_WORD_PATTERN = re.compile(
     r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
 )
-"""Words of which the value beside a name is an example, not a key."""
+"""Matches words that show that a value is an example or placeholder, and not a real key."""
 
 _QUOTED_VALUE_PATTERN = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
 
 
 @lru_cache(maxsize=64)
 def query_value_pattern(name: str) -> re.Pattern[str]:
-    """Return a pattern for `?name=value`; its first group is everything before the value."""
+    """Return a pattern for `?name=value`. Its first group is everything before the value."""
     return re.compile(rf"""([?&]{re.escape(name)}=)[^&\s"'#]+""", re.IGNORECASE)
 
 
@@ -145,10 +148,10 @@ def header_value_pattern(name: str) -> re.Pattern[str]:
 
 @lru_cache(maxsize=64)
 def json_value_pattern(path: str) -> re.Pattern[str] | None:
-    """Return a pattern for `"name": value` in JSON or the repr of a dict, or None if the path has no name.
+    """Return a pattern for `"name": value` in JSON or the repr of a dict, or None if the JSON path has no name.
 
-    `name` is the last name in the JSON path. The pattern's first group is everything before the value. A list is
-    matched up to its first closing bracket.
+    `name` is the last name in the JSON path. The pattern's first group is everything before the value. If the value is
+    a list, the match ends at the first closing bracket.
     """
     names = re.findall(r"[^.\[\]*]+(?![^.\[]*\])", path)
     if not names:

@@ -1,4 +1,4 @@
-"""The shapes of keys of rarer providers: most are one word with a prefix that nobody else uses."""
+"""The forms of keys of less common providers. Most are one word with a prefix that no other provider uses."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -38,4 +38,4 @@ RARER_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         rf"|5{_BASE58}{{50}}|[KL]{_BASE58}{{51}})(?![A-Za-z0-9+/=_-])",
     }
 )
-"""The regular expression of each kind of key."""
+"""The regular expression of each kind of key, by a description of the kind."""

@@ -1,4 +1,4 @@
-"""Recognise API keys in texts by the shapes that their providers document."""
+"""Recognise API keys in texts by the forms that their providers document."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -233,7 +233,7 @@ KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         **NAMED_KEY_SHAPES,
     }
 )
-"""The regular expression of each kind of key. Each can also be used as a pattern in a filter."""
+"""The regular expression of each kind of key, by a description of the kind. A filter may use them as patterns."""
 
 _MULTI_WORD_KINDS = (
     KINDS_KNOWN_BY_NAME
@@ -241,20 +241,24 @@ _MULTI_WORD_KINDS = (
     | {"a password in a URL", "a password of .netrc", "a phrase of a wallet", "an AWS secret key", "a PuTTY key"}
     | {"an AWS session token", "a Kaggle key", "an authentication of a registry", "an Azure key"}
 )
-"""The kinds of keys that are not a single word (they contain a name, a space or a quote), or have no certain start."""
+"""The kinds of keys that are not a single word (they contain a name, a space or a quote), or whose start is not
+certain.
+"""
 _COLOUR_CODE_LOOKBEHIND = "|".join(rf"(?<=\x1b\[.{{{width}}}m)" for width in range(12))
 _KEY_START_PATTERN = (
     rf"(?:(?<![A-Za-z0-9])|(?<=[bfnrtKm])(?:(?<=\\[bfnrt])|(?<=\x1b\[K)|{_COLOUR_CODE_LOOKBEHIND})"
     r"|(?=sk-ant-[a-z]+[0-9]+-))"
 )
-"""A key starts a word, or follows an escape sequence in raw JSON or in a terminal. Anthropic's may start anywhere."""
+"""Matches the position at which a key can begin: at the start of a word, or after an escape sequence of JSON or a
+terminal. A key of Anthropic can begin anywhere.
+"""
 _ALL_KINDS = tuple(KEY_SHAPES)
 _NAMED_KINDS = tuple(kind for kind, shape in KEY_SHAPES.items() if kind in _MULTI_WORD_KINDS or r"\W" in shape)
-"""The kinds of keys that may be more than a word."""
+"""The kinds of keys that can consist of more than one word."""
 
 
 def _pattern_of_kinds(kinds: tuple[str, ...]) -> re.Pattern[str]:
-    """Return a pattern with a group for each kind."""
+    """Return a pattern that matches keys of all these kinds, with a group for each kind."""
     return re.compile(_KEY_START_PATTERN + "(?:" + "|".join(f"({KEY_SHAPES[kind]})" for kind in kinds) + ")")
 
 
@@ -270,16 +274,18 @@ def _named_key_pattern() -> re.Pattern[str]:
 
 @cache
 def _key_hints() -> ApiKeyHints:
-    """Return what finds the parts of a text in which a key may be."""
+    """Return the object that finds the parts of a text in which a key may be. It is created only once."""
     return ApiKeyHints("|".join(shape for kind, shape in KEY_SHAPES.items() if kind not in _MULTI_WORD_KINDS))
 
 
 _MARGIN_BEFORE_HINT, _MARGIN_AFTER_HINT = 90, 300
-"""How far before and after a hint a key may begin, in characters."""
+"""The most characters before and after a hint (a word that looks like a key, or a name such as `api_key=`) at which a
+key can begin.
+"""
 
 
 def find_api_keys(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield the start, stop and kind of everything in a text that looks like a key."""
+    """Yield `(start, stop, kind)` for everything in a text that looks like an API key."""
     for start, window_stop, has_word in _key_hints().candidate_spans(text, _MARGIN_BEFORE_HINT, _MARGIN_AFTER_HINT):
         pattern, kinds = (_any_key_pattern(), _ALL_KINDS) if has_word else (_named_key_pattern(), _NAMED_KINDS)
         while near := pattern.search(text, start, window_stop):
