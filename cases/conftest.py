@@ -30,19 +30,21 @@ OLDEST_SDK = (0, 125)
 """The first SDK release that supports everything that the cases send."""
 
 CONVERSATIONS = pytest.StashKey[list[Conversation]]()
-"""The conversations of a case."""
+"""The key under which a test item keeps the conversations of its case."""
 
 SUITE = suite_root(Path(__file__).parent)
-"""The root of this suite, whichever copy of the package is imported: a checkout uses its own recordings."""
+"""The folder that has the `fixtures/` and `recordings/` of these cases. In a checkout these are the checkout's own."""
 
 
 def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
-    """Load the plugin behind `--feature`, also if the suite is installed."""
+    """Load the plugin that adds the option `--feature`, also if the suite is installed."""
     pluginmanager.import_plugin("flag_harness.plugin.features")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Stop the run if a library that the cases need is missing or too old, or if `--feature` meets a bad setting."""
+    """Stop the run if a library that the cases need is missing or too old, or if settings make `--feature`
+    impossible.
+    """
     try:
         _check_libraries()
         if config.getoption("--feature", default=None):
@@ -70,7 +72,7 @@ def _check_libraries() -> None:
 
 @pytest.fixture(autouse=True)
 def _unset_settings(harness_combination: Combination, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Unset the reference agent's variables, except those that the case's combination has set."""
+    """Unset all environment variables of the reference agent, except those that the case's combination has set."""
     for variable in AGENT_VARIABLES:
         if harness_combination.environ.get(variable) is None:
             monkeypatch.delenv(variable, raising=False)
@@ -78,9 +80,10 @@ def _unset_settings(harness_combination: Combination, monkeypatch: pytest.Monkey
 
 @pytest.fixture(autouse=True, scope="package")
 def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Also write the agent's log to `logs/cases.jsonl`, one JSON object per line, with a file per worker.
+    """Also write the agent's log to `logs/cases.jsonl`, one JSON object per line; each worker of xdist has its own
+    file.
 
-    If the suite is installed in another project, the file is a temporary one.
+    If the suite is installed in another project, the file is in a temporary folder.
     """
     worker = os.environ.get("PYTEST_XDIST_WORKER", "")
     own = SUITE == request.config.rootpath
@@ -102,7 +105,9 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
-    """Return a path per case and combination: `recordings/tools/missing_param.json`, `recordings/matrix/off.json`."""
+    """Return the path of the cassette: `recordings/tools/missing_param.json`, or with a combination
+    `recordings/matrix/off.json`.
+    """
     module = request.path.stem.removeprefix("test_")
     name = request.node.callspec.id if hasattr(request.node, "callspec") else request.node.name.removeprefix("test_")
     return SUITE / "recordings" / module / f"{safe_file_name(name)}.json"
@@ -110,19 +115,22 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
 @pytest.fixture
 def harness_scenarios() -> Path:
-    """Return the folder of the cases' scenarios."""
+    """Return the folder of the cases' scenarios, by which the simulator answers."""
     return SUITE / "fixtures" / "scenarios"
 
 
 @pytest.fixture
 def cassette(harness_cassette: Any) -> Any:
-    """Return the case's cassette, also if another plugin has a fixture of this name."""
+    """Return the cassette fixture of this package, even if another plugin has a fixture named `cassette`."""
     return harness_cassette
 
 
 @pytest.fixture
 def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[str]:
-    """Return the commands that the case's scenario allows. A cassette is only data: other commands are refused."""
+    """Return the shell commands that the case's scenario permits.
+
+    The agent refuses all others, so that an edited cassette cannot run a command.
+    """
     scenario = request.node.get_closest_marker("scenario").args[0]
     table = tomllib.loads((harness_scenarios / f"{scenario}.toml").read_text(encoding="utf-8"))
     declared: list[str] = table["commands"]
@@ -131,7 +139,7 @@ def commands(request: pytest.FixtureRequest, harness_scenarios: Path) -> list[st
 
 @cache
 def _load_sdk() -> Any:
-    """Import the SDK with the garbage collector off: none of the 200,000 objects that it makes is garbage."""
+    """Import the SDK. The garbage collector is off meanwhile: it would only search the 200,000 new objects in vain."""
     # they are not frozen afterwards: hypothesis asks the collector who holds its random numbers
     enabled = gc.isenabled()
     gc.disable()
@@ -145,14 +153,14 @@ def _load_sdk() -> Any:
 
 @async_fixture
 async def client(cassette: Any) -> AsyncIterator[Any]:
-    """Yield the SDK's client, answered by the case's cassette."""
+    """Yield a client of the SDK whose requests the case's cassette answers."""
     async with _load_sdk().AsyncAnthropic(http_client=cassette.async_http_client()) as client:
         yield client
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, object]:
-    """After a case, check what holds for every conversation."""
+    """After each case, check the rules that hold for every conversation."""
     result = yield
     for conversation in pyfuncitem.stash.get(CONVERSATIONS, []):
         check_conversation(conversation)
@@ -161,7 +169,10 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Generator[None, object, o
 
 @pytest.fixture
 def conversations(request: pytest.FixtureRequest) -> list[Conversation]:
-    """Return the list of the case's conversations, which are checked at its end."""
+    """Return the list of the case's conversations, to which `start` and `resume` add.
+
+    They are checked at the end of the case.
+    """
     return request.node.stash.setdefault(CONVERSATIONS, [])
 
 

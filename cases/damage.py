@@ -1,10 +1,12 @@
-"""Ways in which a saved conversation can be damaged, so that the API would refuse it unless it is repaired."""
+"""Ways to damage a saved conversation, so that the API would refuse it unless the agent repairs it."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
 
 Messages = list[dict[str, Any]]
-"""A question, an answer with thinking, a text and a call, the result, and the last answer."""
+"""The messages of a conversation: a question; an answer with thinking, a text and a call; the result; the
+last answer.
+"""
 
 
 def _without_result(messages: Messages) -> Messages:
@@ -86,4 +88,4 @@ DAMAGES: Mapping[str, Callable[[Messages], Messages]] = {
     "which the API ran and never answered": _unanswered_server_call,
     "the call toolu_2": _second_call_without_result,
 }
-"""Damages, by the words with which the agent tells the model of the repair."""
+"""Functions that damage a conversation, by words that the agent uses when it tells the model about the repair."""

@@ -1,4 +1,4 @@
-"""Promises of the agent that no conversation of a case reaches. The cases that they belong to check them."""
+"""Checks of details that no conversation of a case reaches. The cases about the same subject call them."""
 
 import os
 from collections.abc import Sequence
@@ -37,14 +37,18 @@ THOUGHT = [{"type": "thinking", "thinking": "Hm.", "signature": "s"}, {"type": "
 ANSWER = {"role": "assistant", "content": [*THOUGHT, {"type": "text", "text": "I look."}, CALL]}
 MARK = {"cache_control": {"type": "ephemeral"}}
 RUNS = """kill -0 $pid 2>/dev/null && case $(cat /proc/$pid/stat 2>/dev/null) in *') Z '*) false ;; esac"""
-"""A command that fails unless the process `$pid` runs."""
+"""A shell command that fails unless the process with the id `$pid` is running."""
 MAX_REQUESTS = 300
-"""More requests than the agent sends before it gives a turn up."""
+"""A number of requests after which the agent must have given up a turn."""
 OVERLOADED = RequestFailure("overloaded", "Overloaded", "policy", 529)
 
 
 def check_patience(errors: Sequence[AgentError]) -> None:
-    """No attempt starts after the policy's patience, and `errors` say what was tried, and what to do."""
+    """Check that no attempt starts after the time limit of the retry policy, and that errors say what was tried and
+    what to do.
+
+    `errors` are those of the case.
+    """
     assert all("(4 attempts in " in error.message for error in errors), "the error says how often was tried"
     assert all("your turn is kept: send again" in error.message for error in errors), "the error says what to do"
     attempts = RetryState(RetryPolicy(max_total_wait=10), 0.0)
@@ -57,7 +61,7 @@ def _refusal(words: str) -> RequestFailure:
 
 
 def check_rejections() -> None:
-    """The API's words about a feature or a block drop what they mean, and no more."""
+    """Check that an error message of the API makes the agent drop the feature or block that it names, and no other."""
     features = PreparedRequest({}, betas=("tools-1", "tools-1-long"), features=("tools-1", "tools-1-long", "thinking"))
     for words, dropped in {
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`": ("thinking",),
@@ -73,7 +77,9 @@ def check_rejections() -> None:
 
 
 def check_parameters() -> None:
-    """Betas among an agent's own headers are known as betas, and no parameter replaces what the agent sets."""
+    """Check that betas in an agent's own headers can be dropped, and that its parameters cannot replace what the agent
+    sets.
+    """
     template = RequestTemplate("", parameters={"extra_headers": {"Anthropic-Beta": "one, two", "x-team": "a"}})
     assert ("one", "two") == template.betas, "betas in headers can be dropped like all others"
     assert {"extra_headers": {"x-team": "a"}} == template.other_parameters, "other headers stay"
@@ -82,21 +88,21 @@ def check_parameters() -> None:
 
 
 def check_nested_marks() -> None:
-    """Marks in the blocks of a result count as well, so they are taken out."""
+    """Check that cache marks inside a tool result are removed, because the API counts them as well."""
     result = {**RESULT, "content": [{"type": "text", "text": "found", **MARK}]}
     messages = add_cache_marks_to_latest_turns([ASK, ANSWER, {"role": "user", "content": [result]}], 1)
     assert 1 == len(cache_marks({"messages": messages})), "a result holds no marks of its own"
 
 
 def check_refused_words() -> None:
-    """Only the user's words are taken out if they are refused: a call keeps its result."""
+    """Check that only the user's words are removed if the API refuses them, and the result of a call is kept."""
     results = {"role": "user", "content": [RESULT]}
     both = {"role": "user", "content": [RESULT, *ASK["content"]]}
     assert (ASK, ANSWER, results) == remove_last_turn((ASK, ANSWER, both)), "the result of a call stays"
 
 
 def check_split_character() -> None:
-    """A character whose halves come in two deltas is one character of the answer."""
+    """Check that a character whose surrogate halves arrive in two deltas becomes one character of the answer."""
     from anthropic import types
 
     def delta(half: str) -> Any:
@@ -119,27 +125,27 @@ def check_split_character() -> None:
 
 
 def check_half_character(path: Path) -> None:
-    """A conversation with half a surrogate pair can be saved, and is the same afterwards."""
+    """Check that a conversation with half a surrogate pair (half an emoji) can be saved and is loaded unchanged."""
     context = ConversationContext(messages=({"role": "user", "content": "\ud83d"},))
     save_context(context, path)
     assert context == load_context(path), "half a character is saved"
 
 
 async def check_abandoned_send(agent: Agent) -> None:
-    """A send that nobody reads any more does not block the next one."""
+    """Check that a `send` whose events are no longer read does not block the next `send`."""
     await anext(agent.send(" "))
     kinds = [getattr(event, "kind", None) async for event in agent.send(" ")]
     assert ["request"] == kinds, "an abandoned send gets time to close"
 
 
 async def check_failed_save(agent: Agent) -> None:
-    """A session that cannot be saved is an error, and sends nothing."""
+    """Check that the agent reports an error and sends nothing if the session cannot be saved."""
     (event,) = [event async for event in agent.send("Answer when you can.")]
     assert "save" == getattr(event, "kind", None), "a session that cannot be saved is reported"
 
 
 async def check_shell(directory: Path) -> None:
-    """Commands of `bash` are limited in time and to what is allowed, and leave nothing behind."""
+    """Check the tool `bash`: it has a time limit, runs only permitted commands, and leaves no processes behind."""
     environ = {"PATH": os.environ["PATH"]}
     bash = BashTool(environ=environ, directory=directory, timeout=0.05)
     with pytest.raises(TimeoutError, match=r"0\.05 s"):
@@ -157,17 +163,17 @@ async def check_shell(directory: Path) -> None:
 
 
 class EndlessClient:
-    """A client whose model calls a tool in every answer. It counts the requests."""
+    """A stand-in for the SDK's client whose model calls a tool in every answer. It counts the requests."""
 
     def __init__(self) -> None:
         self.messages, self.requests = self, 0
 
     def with_options(self, **options: Any) -> "EndlessClient":
-        """Return this client."""
+        """Return this client, as the SDK's method returns a changed one."""
         return self
 
     async def create(self, **arguments: Any) -> Any:
-        """Return an answer with another call."""
+        """Return an answer with another tool call."""
         self.requests += 1
         assert self.requests <= MAX_REQUESTS, "a turn without an end is given up"
         call = {"type": "tool_use", "id": f"toolu_{self.requests}", "name": "look", "input": {}}
@@ -175,7 +181,7 @@ class EndlessClient:
 
 
 async def check_endless_turn() -> None:
-    """A turn in which the model calls its tool forever ends with an error."""
+    """Check that a turn in which the model calls its tool again and again ends with an error."""
     client: Any = EndlessClient()
     tool = function_tool("look", "Look.", {"type": "object"}, lambda: "nothing")
     agent = Agent(client, clock=VirtualClock(), environ={}, tools=[tool])

@@ -1,4 +1,4 @@
-"""A request of the agent and its answer, as the invariants of the cases read them."""
+"""A request of the agent with its answer, in the form in which the rules for all cases read it."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -11,12 +11,16 @@ from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Headers
 
 CUT = frozenset({"max_tokens", "model_context_window_exceeded"})
-"""Stop reasons after which the input of the last call is not complete."""
+"""Stop reasons after which the input of the last tool call is incomplete."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """A request of the agent: its body, when it was sent, and what came back."""
+    """A request of the agent and its answer.
+
+    `sent` is the time of the request. `first_token` and `seconds` are the seconds until the first token and until the
+    end.
+    """
 
     body: Mapping[str, Any]
     headers: Headers
@@ -28,7 +32,9 @@ class Exchange:
 
     @property
     def is_answered(self) -> bool:
-        """True if a complete message came, with inputs that are JSON unless the last one was cut."""
+        """True if the answer is a complete message in which every tool input is valid JSON, unless the last input was
+        cut off.
+        """
         inputs = [block["input"] for block in self.answer.blocks if "input" in block]
         is_readable = self.stop_reason in CUT or not any(isinstance(one, str) for one in inputs)
         return self.answer.status == 200 and self.answer.is_complete and self.answer.error is None and is_readable
@@ -40,7 +46,9 @@ class Exchange:
 
     @property
     def content(self) -> list[dict[str, Any]]:
-        """The blocks of the answer as they must be sent back: blank texts are left out, a cut input is empty."""
+        """The content blocks of the answer as they must be sent back: without blank texts, and with `{}` in place of a
+        cut input.
+        """
         blocks = [dict(block) for block in self.answer.blocks]
         for block in blocks:
             if isinstance(block.get("input"), str):
@@ -49,7 +57,7 @@ class Exchange:
 
 
 def exchanges_of(conversation: Conversation, send: Send) -> Iterator[Exchange]:
-    """Yield the requests of one `send`."""
+    """Yield the requests, with their answers, that the agent sent during one `send` of a conversation."""
     cassette, chosen = conversation.cassette, send.requests
     for (request, response), time in zip(cassette.exchanges[chosen], cassette.times[chosen], strict=True):
         head = getattr(response[0], "headers", ())
@@ -59,7 +67,7 @@ def exchanges_of(conversation: Conversation, send: Send) -> Iterator[Exchange]:
 
 
 def without_marks(messages: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return messages with their content as blocks, without cache marks on these."""
+    """Return messages whose content is a list of blocks without cache marks."""
     blocks = ((message, blocks_of(message)) for message in messages)
     return [
         {**message, "content": [{key: block[key] for key in block if key != "cache_control"} for block in content]}

@@ -1,4 +1,4 @@
-"""What holds for every `send` of every case, whatever happens: judged by the traffic, the events and the log alone."""
+"""Rules that hold for every `send` of every case. They are checked with the traffic, the events and the log alone."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -23,7 +23,7 @@ from flag_harness.wire.usage import Usage
 
 
 def check_conversation(conversation: Conversation) -> None:
-    """Check every `send` of a conversation."""
+    """Check all rules for every `send` of a conversation."""
     check_secrets()
     for send in conversation.sends:
         exchanges = [*exchanges_of(conversation, send)]
@@ -41,7 +41,7 @@ def check_conversation(conversation: Conversation) -> None:
 
 
 def _check_end(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """The last event, and it alone, says how the turn ended, in the API's words."""
+    """Check that the last event, and no other, says how the turn ended, with the API's stop reason or status."""
     ends = [event for event in send.events if isinstance(event, (TurnEnded, AgentError))]
     assert send.events[-1:] == ends, "the last event alone ends the turn"
     end = ends[0]
@@ -56,7 +56,7 @@ def _check_end(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _check_shown(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Every delta of a text or of thinking is shown, and each block of an answer without a stream."""
+    """Check that the events show each delta of a text or of thinking and, without a stream, each such block."""
     shown = [(type(event), event.text) for event in send.events if isinstance(event, (TextDelta, ThinkingDelta))]
     assert [*_deltas(exchanges)] == shown, "what arrives is shown as it arrives"
 
@@ -76,7 +76,7 @@ def _deltas(exchanges: Iterable[Exchange]) -> Iterator[tuple[type, str]]:
 
 
 def _check_calls(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Each call of an answer is shown as it came, and answered once, as it is shown."""
+    """Check that the events show each tool call as it came, and exactly one result for it, which is also sent back."""
     accepted = [one for one in exchanges if one.is_answered and one.stop_reason != "refusal"]
     calls = [block for one in accepted for block in one.content if block["type"] == "tool_use"]
     uses = [event for event in send.events if isinstance(event, ToolUse)]
@@ -94,7 +94,9 @@ def _check_calls(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _check_usage(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """The tokens of each answer are reported as the API states them, and the session's total is their sum."""
+    """Check that the tokens of each answer are reported as the API states them, and that the session's total is their
+    sum.
+    """
     stated = [Usage.from_mapping(one.answer.usage) for one in exchanges if one.is_answered]
     reported = [event for event in send.events if isinstance(event, RequestUsage)]
     assert stated == [event.usage for event in reported], "each answer's usage is reported"
@@ -114,7 +116,7 @@ def _check_usage(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _check_messages(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Each request holds what was said before it, block for block, and so does the context."""
+    """Check that each request, and at last the context, has all that was said before, block for block."""
     dropped = any(isinstance(event, BlockDropped) for event in send.events)
     bodies = [without_marks(one.body["messages"]) for one in exchanges]
     said = without_marks(send.before.messages)
@@ -137,7 +139,10 @@ def _check_messages(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _with_answer(messages: list[dict[str, Any]], exchange: Exchange) -> list[dict[str, Any]]:
-    """Return the messages of a request with its answer; an answer after a pause joins the one before it."""
+    """Return the messages of a request followed by its answer.
+
+    An answer that continues a paused one is joined to it.
+    """
     if not exchange.is_answered or not exchange.content:
         return messages
     if messages[-1]["role"] == "assistant":
@@ -146,7 +151,7 @@ def _with_answer(messages: list[dict[str, Any]], exchange: Exchange) -> list[dic
 
 
 def _check_saves(send: Send) -> None:
-    """After each event, the file holds the agent's context, so that a killed session continues from there."""
+    """Check that after each event the session file has the agent's context, so that a killed session can continue."""
     for step in send.steps:
         is_new = step.saved is None and not step.context.messages
         assert is_new or step.context == step.saved, "the context is saved after each step"

@@ -1,4 +1,4 @@
-"""What holds for the requests, the log and the times of every `send` of every case."""
+"""Rules about requests, log and times that hold for every `send` of every case."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ TOOL_DELAY = 0.5
 LONGEST_WAIT = 60.0
 MAX_ATTEMPTS = 4
 SLACK = 0.05
-"""Seconds between an event of the agent and what it tells of, on the virtual clock."""
+"""The most seconds between an event of the agent and the moment it is about, on the virtual clock."""
 
 RETRIED = frozenset({408, 409, 429})
 TRUE_WORDS = frozenset({"true", "t", "yes", "y", "1"})
@@ -38,11 +38,13 @@ LOGGED = (
     (BlockDropped, "block_dropped"),
     (AgentError, "error"),
 )
-"""Events of the agent, and the log line of each."""
+"""The events of the agent that are logged, each with the name of its log line."""
 
 
 def check_requests(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Each request follows the flags as they were when the text was sent, and the agent alone retries."""
+    """Check that each request follows the flags at the time of the `send`, and that only the agent retries, not the
+    SDK.
+    """
     gone, gone_before = {*send.after.dropped}, {*send.before.dropped}
     caches, streams = _is_on(send, "ENABLE_PROMPT_CACHE"), _is_on(send, "ENABLE_STREAMING")
     for exchange in exchanges:
@@ -65,7 +67,7 @@ def check_requests(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _expected_tokens(send: Send) -> int:
-    """Return `max_tokens` under the flags of a `send`."""
+    """Return the `max_tokens` that requests must have under the flags of a `send`."""
     return int(send.environ.get("MAX_TOKENS") or 16_384) if _is_on(send, "ENABLE_EXTENDED_OUTPUT") else 4096
 
 
@@ -74,7 +76,7 @@ def _is_on(send: Send, name: str, default: str = "") -> bool:
 
 
 def _expected_marks(body: Mapping[str, Any]) -> list[str]:
-    """Return the paths of the marks that a request should have, in the order of paths."""
+    """Return the paths at which a request should have cache marks, sorted."""
     users = [index for index, message in enumerate(body["messages"]) if message["role"] == "user"]
     turns = [f"messages[{index}].content[{len(body['messages'][index]['content']) - 1}]" for index in users[-2:]]
     parts = [f"{key}[{len(body[key]) - 1}]" for key in ("system", "tools") if body.get(key)]
@@ -83,7 +85,7 @@ def _expected_marks(body: Mapping[str, Any]) -> list[str]:
 
 
 def check_log(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Each step is logged once, as one line of JSON."""
+    """Check that each step of the agent is logged once, as one line of JSON."""
     lines = [json.loads(JsonLinesFormatter().format(record)) for record in send.records]
     counts = Counter(line["event"] for line in lines)
     unsent = sum(
@@ -102,7 +104,7 @@ def check_log(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def check_secrets() -> None:
-    """A log line hides what looks like a secret, by its name or by its value."""
+    """Check that a log line hides values that look like a secret, or that stand under the name of a secret."""
     record = logging.LogRecord("flag_harness", logging.INFO, "", 0, "key", None, None)
     record.fields = {"api_key": "x-y-z", "words": ["say sk-ant-api03-secret"], "sum": 3}
     line = json.loads(JsonLinesFormatter().format(record))
@@ -113,7 +115,7 @@ def check_secrets() -> None:
 
 
 def check_times(send: Send, exchanges: Sequence[Exchange]) -> None:
-    """Waits and delays are made, and waits are those that the API asks for or the policy has."""
+    """Check that the agent makes its waits and delays, and waits as long as the API asks or the retry policy says."""
     times = [one.sent for one in exchanges]
     for event in send.events:
         if isinstance(event, WaitingForRetry):
@@ -134,7 +136,7 @@ def check_times(send: Send, exchanges: Sequence[Exchange]) -> None:
 
 
 def _expected_waits(exchanges: Iterable[Exchange]) -> Iterator[float]:
-    """Yield the seconds to wait after each failed request: what it asks for, else 0.5, doubled each time."""
+    """Yield the seconds to wait after each failed request: as long as its answer asks, else 0.5, 1, 2 and so on."""
     failed = 0
     for exchange in exchanges:
         failed = 0 if exchange.is_answered else failed + 1

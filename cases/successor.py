@@ -1,8 +1,8 @@
-"""The other process of the context cases: it restores a session, or saves sessions until it is killed.
+"""The second process of the cases about context: it restores a session, or saves sessions until it is killed.
 
-The cases fork it, which spares a second import of the SDK. To start it in an interpreter of its own:
+The cases fork it, which saves a second import of the SDK. To start it as a process of its own:
 
-python -m flag_harness.conformance.successor CONTEXT TEXT [COMMAND ...]      prints the next request's body
+python -m flag_harness.conformance.successor CONTEXT TEXT [COMMAND ...] prints the next request's body
 """
 
 import asyncio
@@ -27,7 +27,7 @@ PROCESSES = multiprocessing.get_context("fork" if hasattr(os, "fork") else None)
 
 
 def start_process(function: Callable[..., None], *arguments: Any) -> BaseProcess:
-    """Start a process that calls the function."""
+    """Start a process that calls `function` with `arguments`, and return it."""
     process: BaseProcess = PROCESSES.Process(target=function, args=arguments)  # type: ignore[attr-defined]
     with warnings.catch_warnings():
         # Python warns of a fork beside threads, such as those of xdist's workers: the child uses none of their locks
@@ -37,7 +37,10 @@ def start_process(function: Callable[..., None], *arguments: Any) -> BaseProcess
 
 
 def next_request_elsewhere(path: Path, text: str, commands: list[str]) -> bytes:
-    """Return the body of the request that another process sends after it has restored the session in `path`."""
+    """Return the body of the request that another process sends after it has restored the session in `path`.
+
+    `text` is what the user says next, and `commands` are the permitted shell commands.
+    """
     receiver, sender = PROCESSES.Pipe(duplex=False)
     process = start_process(_send_next_request, sender, path, text, commands)
     sender.close()  # so that the end of a process that fails is the end of what there is to receive
@@ -52,7 +55,7 @@ def _send_next_request(sender: Connection, path: Path, text: str, commands: list
 
 
 async def next_request(path: Path, text: str, commands: list[str]) -> bytes:
-    """Restore the session in `path`, send `text`, and return the body of the request."""
+    """Restore the session in `path`, send `text`, and return the body of the request. No answer is received."""
     from anthropic import AsyncAnthropic
 
     from flag_harness.transports import async_http_client
@@ -71,7 +74,10 @@ async def next_request(path: Path, text: str, commands: list[str]) -> bytes:
 
 
 def session(words: str, count: int) -> ConversationContext:
-    """Return a session with SDK objects inside: the assistant's turns are content blocks of the SDK."""
+    """Return a session in which the assistant's turns are objects of the SDK.
+
+    It has `count` turns with the text `words`.
+    """
     from anthropic.types import TextBlock, ToolUseBlock
 
     turn: list[Any] = [
@@ -85,7 +91,7 @@ def session(words: str, count: int) -> ConversationContext:
 
 
 def save_forever(path: Path) -> None:
-    """Save a short and a long session in turn."""
+    """Save a short and a long session to the same file in turn, until the process is killed."""
     sessions = itertools.cycle([session("short", 1), session("long " * 200, 400)])
     save_context(next(sessions), path)
     for context in sessions:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 def suite_root(suite: Path) -> Path:
-    """Return the folder of a suite's `fixtures/` and `recordings/`: its own if it is installed, else its parent."""
+    """Return the folder that has the `fixtures/` and `recordings/` of a suite.
+
+    This is `suite` itself if the cases are installed, else its parent.
+    """
     return suite if (suite / "fixtures").is_dir() else suite.parent
 
 
@@ -32,16 +35,16 @@ TOKENS = ("input_tokens", "output_tokens", "cache_creation_input_tokens", "cache
 """The token counts in the API's usage."""
 
 BUDGET_MODEL = "claude-haiku-4-5"
-"""A current model whose thinking takes a token budget."""
+"""A current model whose thinking is limited by a budget of tokens."""
 
 MAX_REQUESTS = 20
-"""More requests than any turn of a case takes: an agent that sends more is in a loop."""
+"""The most requests of one `send`. An agent that sends more is in a loop."""
 
 E = TypeVar("E")
 
 
 def system_prompt() -> str:
-    """Return a prompt that is longer than the smallest prefix that the default model caches."""
+    """Return a system prompt that is long enough for the default model to cache it."""
     return (FIXTURES / "prompts" / "keeper.md").read_text(encoding="utf-8")
 
 
@@ -55,7 +58,10 @@ def make_agent(
     context_path: Path | None = None,
     **options: Any,
 ) -> Agent:
-    """Return the agent of the cases, with `bash` and a case's other tools."""
+    """Return a new agent for a case, with the tool `bash` and the case's other `tools`.
+
+    It saves its session to `context_path`, if given.
+    """
     return Agent(
         client,
         clock=clock,
@@ -71,19 +77,19 @@ def make_agent(
 def restore_agent(
     path: Path, client: "AsyncAnthropic", clock: Clock, *, bash: BashTool, context_path: Path | None = None
 ) -> Agent:
-    """Return the agent of the cases, continuing a saved session."""
+    """Return an agent that continues the session saved in `path`. It saves its session to `context_path`, if given."""
     options = {"clock": clock, "environ": os.environ, "system": system_prompt(), "tools": (bash,)}
     return Agent.restore(path, client, context_path=context_path, **options)
 
 
 def make_bash(commands: Iterable[str]) -> BashTool:
-    """Return a `bash` that runs only the scenario's commands."""
+    """Return the tool `bash`, which runs only these shell commands."""
     return BashTool(allowed=frozenset(commands), environ=os.environ)
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """An event, the agent's context after it, and the context that was in the agent's file then."""
+    """An event of the agent, its context after the event, and the context that its session file had at that time."""
 
     event: Event
     context: ConversationContext
@@ -92,9 +98,10 @@ class Step:
 
 @dataclass
 class Send:
-    """One `send` of a conversation: its events with the agent's context, and the log lines in between.
+    """One call of `Conversation.send`: its events, each with the agent's context, and the log records.
 
-    `requests` are the indices of its first request and of the first one after it; `environ` are the agent's variables.
+    `environ` has the agent's environment variables, and `before` and `after` are its contexts. `requests` is the range
+    of the indices of its requests.
     """
 
     environ: Mapping[str, str]
@@ -107,7 +114,7 @@ class Send:
 
     @property
     def events(self) -> list[Event]:
-        """The events, in order."""
+        """The events of this `send`, in order."""
         return [step.event for step in self.steps]
 
 
@@ -122,9 +129,10 @@ class _Records(logging.Handler):
 
 @dataclass
 class Conversation:
-    """A conversation with an agent, its `bash`, and all events so far.
+    """A conversation with an agent, and what happened in each `send`.
 
-    `cassette` answers the agent, which saves its context to `path`. `sends` are for the invariants of all cases.
+    `cassette` answers the agent's requests. The agent saves its session to `path`. `sends` are checked at the end of
+    each case.
     """
 
     agent: Agent
@@ -135,13 +143,14 @@ class Conversation:
 
     @property
     def events(self) -> list[Event]:
-        """All events so far."""
+        """All events of the conversation so far."""
         return [event for send in self.sends for event in send.events]
 
     async def send(self, text: str | None) -> list[Event]:
-        """Send one user text, or None to continue an unanswered turn, and return the events of this turn.
+        """Send a user text, or continue an unanswered turn if `text` is None, and return the events of this turn.
 
-        Raise `CommandRefused` for a command that the scenario does not declare, even if the agent has caught it.
+        Raise `CommandRefused` if the model called `bash` with a command that the scenario does not permit, even if the
+        agent has caught that error.
         """
         send = Send(
             {name: os.environ[name] for name in AGENT_VARIABLES if name in os.environ},
@@ -167,7 +176,7 @@ class Conversation:
         return len(self.cassette.times) if self.cassette is not None else 0
 
     def events_of(self, kind: type[E]) -> list[E]:
-        """Return the events of one type."""
+        """Return all events of the type `kind` so far."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
@@ -181,7 +190,7 @@ class ToolSpy:
     def tool(
         self, name: str, schema: Mapping[str, Any], answer: Callable[[Mapping[str, Any]], str] = lambda input: "done"
     ) -> Tool:
-        """Return a tool that records its calls and answers them."""
+        """Return a tool that records its calls and answers each with the result of `answer`."""
 
         def run(**input: Any) -> str:
             self.calls.append((self.clock.now(), input))
@@ -191,35 +200,43 @@ class ToolSpy:
 
 
 def about(words: str) -> Callable[[Request], bool]:
-    """Return a condition for faults: the last block of the request's messages holds these words."""
+    """Return a condition for faults: is `words` in the last block of the request's last message?"""
     return lambda request: words in json.dumps(json.loads(request.body)["messages"][-1]["content"][-1])
 
 
 def transcript(messages: Iterable[Mapping[str, Any]], *, words: bool = True) -> list[list[Any]]:
-    """Return the visible lines of a conversation, without thinking and cache marks; without texts if not `words`."""
+    """Return the visible lines of a conversation, without thinking and cache marks.
+
+    Unless `words` is True, texts are left out, because those of a live model vary.
+    """
     blocks = [(str(message["role"]), block) for message in messages for block in _blocks(message["content"])]
     return [line for role, block in blocks if (line := _line(role, block, words))]
 
 
 def expected_transcript() -> list[list[Any]]:
-    """Return the transcript of both questions of the round trip, as it is with every flag off."""
+    """Return the transcript of both questions of the matrix case with every flag off.
+
+    All combinations must have the same.
+    """
     expected: list[list[Any]] = json.loads((FIXTURES / "transcript.json").read_text(encoding="utf-8"))
     return expected
 
 
 def cache_marks(body: Mapping[str, Any]) -> dict[str, Any]:
-    """Return each `cache_control` of a request's body by the path of the marked object, in the order of paths."""
+    """Return each `cache_control` in a request's body, by the path of the object that has it, sorted by path."""
     return dict(sorted((path, value) for path, key, value in _members(body, "") if key == "cache_control"))
 
 
 def deltas(response: Response, key: str) -> list[str]:
-    """Return the values of the deltas of a stream under `key` (`text`, `partial_json`, `signature`, ...), in order."""
+    """Return the values that the deltas of a stream have under `key` (`text`, `partial_json`, `signature`, ...), in
+    order.
+    """
     found = (event["delta"] for event in _events(response) if event["type"] == "content_block_delta")
     return [delta[key] for delta in found if key in delta]
 
 
 def streamed_tokens(exchanges: Iterable[tuple[Request, Response]]) -> dict[str, int]:
-    """Return the token totals of complete streams; each stream's last value of a count is its total."""
+    """Return the sum of each token count over complete streams. In a stream, the last value of a count is its total."""
     total = Counter(dict.fromkeys(TOKENS, 0))
     for _, response in exchanges:
         usages = [event.get("message", event).get("usage") or {} for event in _events(response)]
@@ -228,7 +245,7 @@ def streamed_tokens(exchanges: Iterable[tuple[Request, Response]]) -> dict[str, 
 
 
 def body_keys(body: Mapping[str, Any]) -> set[str]:
-    """Return every key of the body, at any depth, except inside tool inputs and input schemas."""
+    """Return all keys in a request's body, at any depth, except those inside tool inputs and input schemas."""
     return {key for _, key, _ in _members(body, "")}
 
 

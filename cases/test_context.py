@@ -32,13 +32,13 @@ from flag_harness.reference import (
 )
 
 KILLS = 2
-"""Number of processes that are killed during a write."""
+"""The number of processes that are killed while they write a session."""
 
 PATIENCE = 30
-"""Seconds after which a process that saves forever has written something, on any machine."""
+"""The most seconds until a process that saves sessions has written one, even on a slow machine."""
 
 CORRUPT = (b"", b"{", b"null", b'{"version": 1}')
-"""File contents that another program's crash could leave."""
+"""Contents of a session file that a crash of another program could leave."""
 
 EDITS = (
     (b'"version": 1', b'"version": 2'),
@@ -49,7 +49,7 @@ EDITS = (
     (b'"input_tokens": 0', b'"input_tokens": NaN'),
     (b'"model"', b'"models"'),
 )
-"""Edits of a saved session after which it is none."""
+"""Replacements (old text, new text) after which a session file is no longer valid."""
 
 pytestmark = [pytest.mark.features("context"), pytest.mark.scenario("context")]
 
@@ -57,7 +57,7 @@ pytestmark = [pytest.mark.features("context"), pytest.mark.scenario("context")]
 @pytest.mark.features("integration")
 @pytest.mark.asyncio
 async def test_restart(cassette: Any, start: Callable[..., Conversation], commands: list[str], tmp_path: Path) -> None:
-    """A new process that restores the session sends the same request, byte for byte, as one that was not stopped."""
+    """A new process that restores the session sends the same bytes as a process that was not stopped."""
     conversation = start()
     await conversation.send("Please keep this.")
     conversation.agent.save(tmp_path / "context.json")
@@ -70,7 +70,7 @@ async def test_restart(cassette: Any, start: Callable[..., Conversation], comman
 
 @pytest.mark.harness_no_request
 def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
-    """If a save is killed, the file holds the old session or the new one; a corrupt file is refused and unchanged."""
+    """If a save is killed, the file has the old session or the new one; a corrupt file is refused and kept."""
     path = tmp_path / "context.json"
     for _ in range(KILLS):
         kill_while_it_saves(path)
@@ -92,7 +92,7 @@ def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
 
 
 def kill_while_it_saves(path: Path) -> None:
-    """Start a process that saves forever, and kill it as soon as it writes over what it has saved."""
+    """Start a process that saves sessions forever, and kill it as soon as it overwrites what it has saved before."""
     saving = start_process(save_forever, path)
     deadline = time.monotonic() + PATIENCE
     while not path.exists() and time.monotonic() < deadline:
@@ -105,7 +105,7 @@ def kill_while_it_saves(path: Path) -> None:
 
 
 def write_traces(path: Path) -> tuple[list[str], int | None]:
-    """Return what a write changes: the names beside the file, and its size."""
+    """Return what changes while the file is written: the names of files in its folder, and its size."""
     names, size = sorted(os.listdir(path.parent)), None
     with contextlib.suppress(FileNotFoundError):
         size = path.stat().st_size
@@ -113,7 +113,7 @@ def write_traces(path: Path) -> tuple[list[str], int | None]:
 
 
 def session_or_error(path: Path) -> ConversationContext | str:
-    """Return the session in a file, or the error message that refuses it."""
+    """Return the session in a file, or the message of the error with which the file is refused."""
     try:
         return load_context(path)
     except ContextError as error:
@@ -170,7 +170,7 @@ async def test_pending_tool_use(
 async def _check_calls_in_between(
     cassette: Any, start: Callable[..., Conversation], resume: Callable[[Path], Conversation], path: Path
 ) -> None:
-    """A call that had started is never run again; one that had finished keeps its result."""
+    """Check that a call that had started is not run again, and that a call that had finished keeps its result."""
     earlier = path.with_name("copy.json")
 
     async def note(**input: Any) -> str:
@@ -194,7 +194,7 @@ async def _check_calls_in_between(
 async def _check_damages(
     start: Callable[..., Conversation], resume: Callable[[Path], Conversation], path: Path
 ) -> None:
-    """Whatever is damaged in a saved conversation is repaired, and the model is told."""
+    """Check that the agent repairs each kind of damage to a saved conversation, and tells the model."""
     conversation = start(context_path=path, model=BUDGET_MODEL)
     await conversation.send("Please keep this.")
     for words, damage in DAMAGES.items():
@@ -217,7 +217,7 @@ async def test_flags_changed(
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
 ) -> None:
-    """Under other flags a restored session continues and the model is told which; under the same flags it is not."""
+    """A restored session continues under other flags, and the model is told which; without a change it is not."""
     first = start()
     await first.send("Please keep this.")
     first.agent.save(tmp_path / "context.json")

@@ -41,14 +41,14 @@ MAX_MARKS = 4
 provided.`"""
 
 JUST_TOO_MUCH = ((4000, 4000, BUDGET_MODEL), (64_001, 12_000, BUDGET_MODEL), (21_334, 12_000, ""))
-"""MAX_TOKENS, THINKING_BUDGET and model: each row exceeds one limit by one token."""
+"""Values of MAX_TOKENS, THINKING_BUDGET and the model. Each row exceeds one limit by one token."""
 
 LEGACY_CACHE_BETA = "prompt-caching-2024-07-31"
 ASKED_WAIT, LONG_WAIT = 7, 100_000
-"""Seconds that a server can reasonably ask a client to wait, and seconds that no user would wait."""
+"""The seconds of a `retry-after` that a client should respect, and of one too long for any user."""
 
 LONGEST_WAIT = 60
-"""Seconds after which a user takes the agent for dead."""
+"""The most seconds that the agent may wait: after a longer silence a user would think that it is dead."""
 
 pytestmark = [pytest.mark.features("errors"), pytest.mark.scenario("errors")]
 
@@ -65,7 +65,7 @@ async def test_beta_rejected(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Two betas and a keyword are refused: each is dropped with the tool that needs it, and nothing else is."""
+    """Two betas and a keyword are refused: each is dropped, with the tool that needs it, and nothing else is."""
     monkeypatch.setenv(PROMPT_CACHE_BETA, LEGACY_CACHE_BETA)
     conversation = start(tools=[failures.Computer()], parameters={"beta": LEGACY_CACHE_BETA})
     with caplog.at_level("INFO", "flag_harness"):
@@ -107,7 +107,7 @@ async def test_beta_rejected(
 )
 @pytest.mark.asyncio
 async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """After a 429 the agent waits as long as it says, up to a cap, and the conversation shows no trace of it."""
+    """After a 429 the agent waits as long as the answer says, up to a cap; the conversation shows no trace of it."""
     conversation = start()
     began = cassette.clock.now()
     await conversation.send("Answer when you can.")
@@ -139,7 +139,7 @@ async def test_rate_limited(cassette: Any, start: Callable[..., Conversation]) -
 @pytest.mark.faults(overloaded(until=RetryPolicy().max_attempts))
 @pytest.mark.asyncio
 async def test_overloaded(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """If the API stays overloaded, the agent reports it and keeps the user's turn; the next send succeeds with it."""
+    """If the API stays overloaded, the agent reports it and keeps the user's turn; the next send includes it."""
     conversation = start()
     await conversation.send("Answer when you can.")
 
@@ -163,7 +163,7 @@ async def test_overloaded(cassette: Any, start: Callable[..., Conversation]) -> 
 )
 @pytest.mark.asyncio
 async def test_stream_error(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """An error during a stream discards what was shown before the next attempt starts."""
+    """After an error in a stream, the agent discards what it has shown before it starts the next attempt."""
     conversation = start()
     await conversation.send("Tell a story.")
 
@@ -227,7 +227,7 @@ async def test_stream_cut(cassette: Any, start: Callable[..., Conversation]) -> 
 async def test_token_guard(
     cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Limits that the API or the SDK would enforce are checked before the network, with the number to use."""
+    """Limits that the API or the SDK would enforce are checked before sending; the error names a number to use."""
     refused = []
     for max_tokens, budget, model in JUST_TOO_MUCH:
         monkeypatch.setenv(MAX_TOKENS.env, str(max_tokens))
@@ -269,7 +269,7 @@ async def test_token_guard(
 @pytest.mark.flags(prompt_cache=True)
 @pytest.mark.asyncio
 async def test_cache_marks(cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
-    """No request has more marks than the API accepts, however long the conversation; the messages hold none."""
+    """No request has more cache marks than the API accepts; the messages of the conversation have none."""
     conversation = start()
     for turn in range(1, 8):
         before = copy.deepcopy(conversation.agent.context.messages)
@@ -286,7 +286,7 @@ async def test_cache_marks(cassette: Any, start: Callable[..., Conversation], mo
 
 
 async def _check_other_marks(cassette: Any, start: Callable[..., Conversation], marked: Conversation) -> None:
-    """Marks of the whole request and those of a restored conversation are counted too."""
+    """Check that the mark of the whole request, and marks in a restored conversation, count towards the limit."""
     details.check_nested_marks()
     automatic = start(parameters={"cache_control": {"type": "ephemeral"}})
     messages = json.loads(json.dumps(marked.agent.context.messages))

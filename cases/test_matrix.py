@@ -28,20 +28,23 @@ PLAIN_MAX_TOKENS = 4096
 """The agent's `max_tokens` if extended output is off."""
 
 LONG = 64_000
-"""More tokens than the SDK allows without streaming; `streaming+extended_output` requests them."""
+"""More tokens than the SDK allows without streaming.
+
+The combination `streaming+extended_output` requests this number.
+"""
 
 SCHEDULING = 0.25
-"""Seconds by which two readings of a real clock may differ on a busy machine."""
+"""The most seconds by which two readings of a real clock may differ on a busy machine."""
 
 FIRST, SECOND = "How many open lines has the plan?", "Put the list in order."
 FIRST_LINES = 5
-"""Transcript lines of the first question."""
+"""The number of lines that the first question has in the transcript."""
 
 MARKED = [
     ["messages[0].content[0]", "system[0]", "tools[0]"],
     ["messages[0].content[0]", "messages[2].content[0]", "system[0]", "tools[0]"],
 ]
-"""The marked paths of the first question's two requests: tools, system, and the latest user turns."""
+"""The paths with cache marks in the two requests of the first question: tools, system, and the latest user turns."""
 
 
 @pytest.mark.flag_matrix("streaming", "prompt_cache", "extended_output")
@@ -50,7 +53,7 @@ MARKED = [
 async def test_matrix(
     flags: Combination, cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The round trip works under every combination, and each flag changes only what it should."""
+    """The scripted conversation works under every combination, and each flag changes only what it should."""
     with monkeypatch.context() as earlier:
         for flag in flags.flags:
             earlier.setenv(flag.env, "false" if flag.name in flags else "true")
@@ -74,7 +77,7 @@ async def test_matrix(
 
 
 def _check_tokens(flags: Combination, bodies: tuple[Mapping[str, Any], ...]) -> None:
-    """Check `max_tokens` of each request."""
+    """Check the `max_tokens` of each request under this combination."""
     max_tokens = {body["max_tokens"] for body in bodies}
     if flags.id == "streaming+extended_output":
         assert {LONG} == max_tokens, "with a stream, 64,000 tokens are allowed"
@@ -85,7 +88,7 @@ def _check_tokens(flags: Combination, bodies: tuple[Mapping[str, Any], ...]) -> 
 
 
 def _check_wire(flags: Combination, body: Mapping[str, Any]) -> None:
-    """Check what holds for every request of a combination, whichever upstream answers."""
+    """Check what must hold for every request under this combination, whoever answers it."""
     assert "beta" not in body_keys(body), "no key of the body is named beta"
     assert ("streaming" in flags) == (body.get("stream", False) is True), "stream is set by its flag alone"
     marks = cache_marks(body)
@@ -98,7 +101,7 @@ def _check_wire(flags: Combination, body: Mapping[str, Any]) -> None:
 
 
 def _check_transcript(flags: Combination, cassette: Any, conversation: Conversation) -> None:
-    """Check that the visible transcript equals that of `off`; a live model's words may differ."""
+    """Check that the visible transcript equals that of the combination `off`. A live model may use other words."""
     words = not cassette.is_live
     expected = expected_transcript()[: None if flags.id == ALL else FIRST_LINES]
     lines = transcript(conversation.agent.context.messages, words=words)

@@ -1,4 +1,4 @@
-"""Tools: the input that they get, the results that they return, and the calls that must not run."""
+"""Tools: the input that they get, the results that they return, and calls that must not be run."""
 
 import json
 import os
@@ -15,12 +15,14 @@ from flag_harness.reference.settings import ENABLE_TOOLS, THINKING_BUDGET
 from flag_harness.reference.tools.function_tool import function_tool
 
 TOOL_DELAY = 0.5
-"""Seconds on the clock between a call's event and the start of the tool, so that a screen can catch up."""
+"""The seconds on the clock between the event of a tool call and the start of the tool, so that a screen can show the
+call.
+"""
 
 BAD_SIGNATURE = "messages.1.content.0: Invalid `signature` in `thinking` block"
 
 LIMIT = 1000
-"""Seconds that a tool may take, and characters of its result, in one case."""
+"""The limit that one case sets for the seconds that a tool may take and for the characters of its result."""
 
 NOTE = {"properties": {"title": {"type": "string"}, "body": {"type": "string"}}, "required": ["title", "body"]}
 LIST = {"properties": {"folder": {"type": "string", "default": "."}}, "required": ["folder"]}
@@ -30,13 +32,13 @@ pytestmark = [pytest.mark.features("tools"), pytest.mark.scenario("tools"), pyte
 
 
 def results(body: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the tool results in the last message of a request."""
+    """Return the tool results in the last message of a request's body."""
     return [block for block in body["messages"][-1]["content"] if block["type"] == "tool_result"]
 
 
 @pytest.mark.flags(streaming=True)
 async def test_stream_input_json(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """An input split over many deltas reaches the tool complete, half a second after its event."""
+    """A tool input split over many deltas reaches the tool complete, half a second after the call's event."""
     shown: list[list[ToolUse]] = []
 
     def note(input: Any) -> str:
@@ -59,7 +61,7 @@ async def test_stream_input_json(cassette: Any, start: Callable[..., Conversatio
 
 
 async def test_missing_param(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """A missing parameter gets its declared default; one without a default is named in an error."""
+    """A missing parameter gets the default that the schema declares; without one, an error result names it."""
     spy = ToolSpy(cassette.clock)
     conversation = start(tools=[spy.tool("list_notes", LIST)])
     await conversation.send("Now leave everything out.")
@@ -93,7 +95,9 @@ async def test_tool_raises(cassette: Any, start: Callable[..., Conversation]) ->
 
 
 async def _check_misbehaving_tools(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """A tool that is slow, long-winded, silent or unknown gets a result that can be sent, and the turn goes on."""
+    """Check that a tool that is slow, long-winded, silent or unknown gets a result that can be sent, and the turn goes
+    on.
+    """
 
     async def break_down(part: str) -> Any:
         await cassette.clock.async_sleep(10 * LIMIT if part == "slow" else 0)
@@ -118,7 +122,7 @@ async def _check_misbehaving_tools(cassette: Any, start: Callable[..., Conversat
 
 @pytest.mark.features("integration")
 async def test_parallel_ids(cassette: Any, start: Callable[..., Conversation], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two calls of one turn are answered in one user turn, each result with its call's id."""
+    """Two tool calls of one turn are answered in one user turn, in which each result has the id of its call."""
     conversation = start()
     await conversation.send("Run both at once.")
 
@@ -139,7 +143,9 @@ async def test_parallel_ids(cassette: Any, start: Callable[..., Conversation], m
 
 
 async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
-    """The commands of a session share directory and variables; none sees a secret, each result says how it ended."""
+    """Check that the shell commands of a session share directory and variables, see no secret, and report their exit
+    codes.
+    """
     await conversation.send("Run them one after another.")
     _, said, zeros, again = (one["content"] for one in results(cassette.bodies[-1]))
     assert "kept in deck, key hidden\noops\n[exit code 3]" == said, "a command continues from the one before"
@@ -154,7 +160,7 @@ async def _check_one_shell(cassette: Any, conversation: Conversation) -> None:
 
 
 async def _check_one_send_at_a_time(conversation: Conversation) -> None:
-    """A second `send` ends at once, and the first goes on."""
+    """Check that a second `send` during the first one ends at once with an error, and that the first goes on."""
     first = conversation.agent.send("And now?")
     events = [await anext(first)]
     second = [event async for event in conversation.agent.send("And now, and then?")]
@@ -198,7 +204,7 @@ async def test_thinking_roundtrip(
 
 @pytest.mark.flags(extended_output=True)
 async def test_truncated_call(cassette: Any, start: Callable[..., Conversation]) -> None:
-    """A call that max_tokens cuts is not run, although its defaults would be valid, and the model is told."""
+    """A call that `max_tokens` cuts off is not run, although defaults would make it valid; the model is told."""
     spy = ToolSpy(cassette.clock)
     conversation = start(tools=[spy.tool("list_notes", LIST)])
     await conversation.send("This one is cut short.")
@@ -214,7 +220,9 @@ async def test_truncated_call(cassette: Any, start: Callable[..., Conversation])
 
 
 async def _check_other_ends(cassette: Any, conversation: Conversation, spy: ToolSpy) -> None:
-    """Only complete calls of an answer that means them are run; pauses are continued, refused turns are taken out."""
+    """Check other ends of an answer: only calls of a complete answer are run, a pause is continued, a refused turn is
+    removed.
+    """
     await conversation.send("Cut only the last one.")
     assert [{"folder": "hold"}] == [input for _, input in spy.calls], "the complete call is run, the cut one is not"
     await conversation.send("Now change your mind.")
