@@ -57,7 +57,10 @@ _KEYS_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded
 
 @dataclass(frozen=True, slots=True)
 class EncodedCassette:
-    """A cassette file's bytes, and the files to which it refers by SHA-256. `has_parts`: some can be shared (parts)."""
+    """The bytes of a cassette file, and of the files to which it refers, by SHA-256.
+
+    With `has_parts`, some are shared.
+    """
 
     data: bytes
     shared_files: dict[str, bytes]
