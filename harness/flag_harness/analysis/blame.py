@@ -49,7 +49,7 @@ class FailureExplanation:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationOfTests:
-    """One explanation of the failures of several tests, with the names of these tests."""
+    """An explanation that several tests have in common: which flag values make them fail. `tests` has their names."""
 
     explanation: FailureExplanation
     tests: tuple[str, ...]
@@ -70,7 +70,9 @@ class ConjunctionOfTests:
 
 @dataclass(frozen=True, slots=True)
 class SuspectConjunction:
-    """Flag values (a conjunction) that no passing row has, and the number of failing rows that they would explain."""
+    """A condition on flags (a conjunction) that holds in no passing row, and the number of failing rows that it would
+    explain.
+    """
 
     conjunction: Conjunction
     failing_rows: int

@@ -37,7 +37,7 @@ class AnsweredRequest:
         request: the request as it was sent.
         model: the id of the model.
         usage: the tokens that the answer reports.
-        sent_at: when the request was sent, in seconds.
+        sent_at: the time at which the request was sent, in seconds on the test's clock.
     """
 
     index: int

@@ -35,9 +35,9 @@ If there are more, equal requests are paired in order, to save time.
 class InteractionPair:
     """Two matching interactions of two cassettes, and how they differ.
 
-    `before` and `after` are their indices in the first and the second cassette. An index is None if that cassette has
-    no matching interaction. In each difference, `recorded_value` is the value in the first cassette and `sent_value`
-    that in the second.
+    `before` and `after` are their indices in the first and the second cassette; None if that cassette has no matching
+    interaction. `request` and `answer` are the differences. In each, `recorded_value` is the value in the first
+    cassette and `sent_value` that in the second.
     """
 
     before: int | None
@@ -134,7 +134,7 @@ def _are_same_id(same_ids: Collection[tuple[str, str]], one: Any, other: Any) ->
 
 
 def _remove_generated_values(value: Any) -> Any:
-    """Return a JSON value without the keys whose values differ in each answer, such as ids."""
+    """Return a JSON value without the keys whose values the API generates anew for each answer, such as ids."""
     if isinstance(value, dict):
         return {key: _remove_generated_values(member) for key, member in value.items() if key not in _GENERATED_KEYS}
     return [_remove_generated_values(member) for member in value] if isinstance(value, list) else value

@@ -64,7 +64,7 @@ class ConversationStep:
 
 
 def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
-    """Yield the interactions of a cassette as steps of a conversation."""
+    """Yield one step for each interaction of a cassette: what is new in its request, and its answer."""
     first_seen: dict[bytes, int] = {}
     answers: list[ParsedResponse] = []
     previous: Mapping[str, Any] = {}
@@ -94,12 +94,16 @@ def conversation_steps(cassette: Cassette) -> Iterator[ConversationStep]:
 
 
 def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
-    """Return the cost of an answer in US dollars, or None if its usage or price is not known."""
+    """Return the cost of an answer of this model in US dollars, or None if the usage is None or a price is
+    not known.
+    """
     return None if usage is None else models.load_model_table().find(model).cost(usage)
 
 
 def describe_answer_ending(last: object) -> str:
-    """Return how an answer ended: `end`, `abandoned`, or how the connection was cut."""
+    """Return how an answer ended, given its last piece: `end`, `abandoned` (the client stopped reading), or how it was
+    cut.
+    """
     if isinstance(last, Cut):
         return last.kind
     return "abandoned" if isinstance(last, End) and last.is_abandoned else "end"
@@ -206,7 +210,7 @@ def _is_repeat_of_answer(message: Any, answer: ParsedResponse) -> bool:
 
 
 def _comparable_block_values(block: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return the values by which two content blocks are compared."""
+    """Return those values of a content block that must be equal if a message repeats it."""
     return tuple(block.get(key) for key in ("type", "text", "thinking", "name", "id", "input", "tool_use_id"))
 
 

@@ -19,7 +19,7 @@ from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Response
 
 COMPARED_KEYS = ("type", "role", "model", "stop_reason")
-"""The keys of a message whose values should not change."""
+"""The keys of a message whose values must stay the same if the upstream has not changed."""
 TEMPORARY_STATUSES = frozenset({401, 402, 403, 408, 409, 429, 500, 502, 503, 504, 529})
 """Statuses that depend on the API key, the account or the current load, and say nothing about drift."""
 TEMPORARY_ERRORS = frozenset({"overloaded_error", "rate_limit_error", "api_error", "timeout_error"})
@@ -124,7 +124,7 @@ def _is_temporary_error(answer: ParsedResponse) -> bool:
 
 
 def _describe_status(answer: ParsedResponse) -> str:
-    """Return the status of an answer, and the type and message of its error if it has one."""
+    """Return the status of an answer as text, with the type and message of its error if it has one."""
     if answer.error is None:
         return str(answer.status)
     return f"{answer.status} {answer.error.get('type')}: {answer.error.get('message')}"

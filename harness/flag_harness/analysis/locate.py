@@ -32,10 +32,10 @@ class CauseSearchResult:
     """The result of the search for the flag values that make a test fail.
 
     Attributes:
-        conjunctions: the conjunctions that make the test fail. Each holds only in failing rows, and needs all its
-            literals. This is proven if at most two conjunctions make the test fail.
-        excluded_size: no other conjunction of up to this many literals makes the test fail; larger ones may.
-        suspected_conjunctions: conjunctions that could explain the failing rows which no named conjunction explains.
+        conjunctions: the conditions on flags that make the test fail. Each holds only in failing rows, and none of its
+            parts can be left out. This is proven if at most two conditions make the test fail.
+        excluded_size: no other condition on up to this many flags makes the test fail; larger ones may.
+        suspected_conjunctions: conditions that may explain the failing rows that `conjunctions` do not explain.
         reason: why some failing rows are not explained, or an empty string if all are.
         run_count: the number of runs, including runs from before the search.
         flaky_rows: the rows that both passed and failed.
@@ -104,7 +104,10 @@ class CauseSearch:
         self.add_outcomes(runs)
 
     def add_outcomes(self, results: Iterable[tuple[Row, bool | None]]) -> None:
-        """Add the outcomes of rows: whether the test passed, or None if the row could not be run."""
+        """Add the outcomes of rows, each as (row, whether the test passed).
+
+        None means that the row could not be run.
+        """
         for row, passed in results:
             bits = self._encoding.encode_row(row)
             if passed is None:
@@ -220,7 +223,9 @@ class CauseSearch:
         return max(candidates, key=lambda bits: _count_new_triples(bits, beside), default=None)
 
     def _values_seen_with_each_pair(self) -> dict[int, int]:
-        """Return, for each pair of values, the mask of all values that occur with the pair in a passing row."""
+        """Return, for each pair of values (as a mask of two bits), the mask of all values that a passing row has
+        together with it.
+        """
         beside: dict[int, int] = {}
         for row in self._evidence.passing_rows:
             for pair in _value_pair_ids(row):

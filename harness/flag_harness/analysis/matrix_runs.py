@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 
 class MatrixRun(TypedDict):
-    """One run of a matrix test, as plain values.
+    """One run of a matrix test, as plain values that xdist workers can send.
 
-    `test` is the node id without the combination. `row` has the index of each flag's value. `exclusion_reason` says why
-    the run must not be compared with others, or is empty. `requests` are the sent requests, without secrets. `faults`
-    are the faults that could fire in the run. `other_cause` says why the outcome is not due to flags, such as
-    `skipped`, or is empty. `is_miss` is True if the run failed and its cassette does not hold a request, `is_refused`
-    if the API would refuse that request, too.
+    `test` is the node id without the combination. `row` has the index of each flag's value, by name. `exclusion_reason`
+    says why the run must not be compared with others, or is empty. `requests` are the sent requests, without secrets.
+    `faults` are the faults that could fire. `other_cause` says why the outcome is not due to flags, such as `skipped`,
+    or is empty. `is_miss` is True if the run failed because its cassette has no answer to a request; `is_refused` is
+    True if, in addition, the API would refuse this request.
     """
 
     nodeid: str
@@ -133,7 +133,7 @@ def find_failing_tests(runs: Iterable[MatrixRun], flags: "Sequence[Flag]", has_p
 
 
 def tests_that_failed_in_their_only_run(runs: Iterable[MatrixRun]) -> list[str]:
-    """Return the names of the tests that ran under a single combination, and failed."""
+    """Return the names of the tests that ran under a single combination and failed."""
     return [name for name, (first, *others) in _runs_by_test(runs).items() if not others and not first["has_passed"]]
 
 

@@ -74,7 +74,7 @@ class RequestMetrics:
 
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
-    """Return the metrics of all requests and answers together."""
+    """Return the metrics of several requests and their answers, taken together."""
     return combine_metrics([measure_request(request, response) for request, response in exchanges])
 
 
@@ -171,7 +171,7 @@ def model_of_request(request: Request) -> str:
 
 
 def usage_of_answer(answer: ParsedResponse) -> Usage | None:
-    """Return the usage that an answer has reported so far, or None if there is none or it is invalid."""
+    """Return the usage that an answer reports, as far as it arrived, or None if there is none or it is invalid."""
     if answer.usage is None:
         return None
     try:

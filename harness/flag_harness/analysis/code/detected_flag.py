@@ -1,4 +1,4 @@
-"""A flag that was found in the code of a project, and its names."""
+"""A flag that was found in the code of a project, and the names under which the project may declare it."""
 
 import json
 import re
@@ -11,8 +11,8 @@ class DetectedFlag:
 
     Attributes:
         name: the suggested name of the flag, such as `planner_v2`.
-        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`; or `attribute` if a test sets
-            the attribute that holds it, as the variable is read at import.
+        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`; or `attribute` if the
+            variable is read at import, so that a test must set the attribute that holds its value.
         key: the environment variable, the key of the flag service, or the option of the command line.
         on, off: the texts of the variable, or the options, that turn the flag on and off; `off` is None if the variable
             must be unset instead.
@@ -46,13 +46,13 @@ class DetectedFlag:
 
 
 def short_flag_name(key: str) -> str:
-    """Return a short name for a flag: `ENABLE_STREAMING` is `streaming`, `new-planner` is `new_planner`."""
+    """Return a short name for a flag, given its variable or key: `ENABLE_STREAMING` gives `streaming`."""
     name = full_flag_name(key)
     return re.sub(r"^(enable|use|feature|ff)_", "", name) or name
 
 
 def full_flag_name(key: str) -> str:
-    """Return the whole key as a flag name: `ENABLE_STREAMING` is `enable_streaming`."""
+    """Return the whole variable or key of a flag as a name: `ENABLE_STREAMING` gives `enable_streaming`."""
     return re.sub(r"\W+", "_", key).strip("_").lower()
 
 

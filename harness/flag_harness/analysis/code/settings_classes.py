@@ -14,10 +14,10 @@ _BOOLEAN_TYPES = ("bool", "bool | None", "Optional[bool]", "typing.Optional[bool
 
 @dataclass(frozen=True, slots=True)
 class SettingsField:
-    """A field of a settings class, and a variable that it is read from.
+    """A field of a pydantic settings class, and one environment variable from which it is read.
 
     Attributes:
-        name: the attribute.
+        name: the name of the field.
         variable: the environment variable.
         annotation: the type, as code.
         default: the expression of the default, or None.
@@ -70,7 +70,10 @@ def _field_call(value: ast.expr | None) -> ast.Call | None:
 
 
 def _alias(value: ast.expr | None) -> str:
-    """Return the name that `Field` reads instead of the field's own, or an empty string; the first of several."""
+    """Return the name from which `Field` says that the field is read, the first if there are several.
+
+    Return an empty string if the field is read from its own name.
+    """
     call = _field_call(value)
     for keyword in call.keywords if call is not None else ():
         if keyword.arg in _ALIAS_KEYWORDS:

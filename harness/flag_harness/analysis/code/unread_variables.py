@@ -33,7 +33,7 @@ _MIN_SIMILARITY = 0.7
 
 @dataclass(frozen=True, slots=True)
 class UnreadVariable:
-    """A variable that a flag is declared with and that no code of the project names.
+    """The environment variable of a declared flag that occurs nowhere in the code of the project.
 
     Attributes:
         variable: the declared variable.

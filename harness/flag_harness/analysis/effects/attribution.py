@@ -29,8 +29,8 @@ class FlagEffect:
         value: the value of the flag that is compared with its default.
         setting: the flag with that value, or only the flag if it is boolean: `model=haiku`, `streaming`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
-        before, after: the values at the path, or of long texts the words that only one has; `<absent>`, `text` for
-            another long value, or `various` if they differ between pairs.
+        before, after: the values at the path; for long texts, the words that only one of the two has; `text` for
+            another long value, `<absent>` for none, and `various` if the values differ between pairs.
         changed_pairs: the number of pairs of runs in which the path changed.
         pairs: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs, such as `streaming and not concise`, or empty.
@@ -75,7 +75,7 @@ class FlagEffectAttribution:
     excluded_pair_counts: Mapping[str, int] = field(default_factory=dict)
 
     def effects_of(self, flag: str) -> tuple[FlagEffect, ...]:
-        """Return the effects of one flag."""
+        """Return the effects of the flag with this name."""
         return tuple(effect for effect in self.effects if effect.flag == flag)
 
     def flag_that_changes(self, path: str) -> str | None:

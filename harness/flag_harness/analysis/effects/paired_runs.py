@@ -251,7 +251,7 @@ class PairedRuns:
         return self._random_paths[change.path]
 
     def _looks_random(self, path: str, pairs: Sequence[_RunPair]) -> bool:
-        """Return whether a path changes with every flag and hardly ever has the same value twice."""
+        """Return whether a path changes with every flag and hardly ever has a value twice, like a random number."""
         values: dict[Row, str] = {}
         flags: set[int] = set()
         for pair in pairs:

@@ -239,7 +239,7 @@ def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str,
 
 
 def _sign(number: float) -> float:
-    """Return 1, 0 or -1."""
+    """Return 1 for a positive number, -1 for a negative one, and 0 for 0."""
     return float((number > 0) - (number < 0))
 
 
@@ -250,7 +250,7 @@ def _mean_gain_of_each_round(rounds: Sequence[Mapping[int, float]]) -> Iterable[
 
 
 def _score_of_row(name: str, row: "RunRow") -> float | None:
-    """Return a score of a run. A run that failed before it was scored has the score 0."""
+    """Return the score `name` of a run, which is 0 if the run failed before it was scored."""
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 

@@ -1,9 +1,9 @@
 """Judge flags: is a flag harmful, is it safe, and which losses can the data not exclude?
 
-For each flag two hypotheses are tested, and both tests are valid at every look:
+For each flag two hypotheses are tested. Both tests are valid however often one looks at the results:
 
 - HARM: in some stratum, the flag makes results worse than without it.
-- SAFE: in no stratum is the loss as large as the margin. All strata must show that at one look; they are never pooled.
+- SAFE: in no stratum is the loss as large as the margin. All strata must show this at the same look.
   A loss of one and a half margins must be excluded too, at a fiftieth of the error rate.
 
 A stratum is a test, a group of tests, or either under one setting of other flags. Its rounds are differences from -1 to
@@ -25,7 +25,7 @@ _SAFE_ALPHA_SHARE = 0.5
 """SAFE is tested at this share of the error rate alpha, because passing a harmful flag is the worse error."""
 
 REPORTED_LOSSES = (0.01, 0.02, 0.03, 0.04, 0.05, 0.06, 0.07, 0.08, 0.1, 0.12, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1.0)
-"""The losses for which a verdict says whether they are excluded."""
+"""The losses of which a verdict says whether the rounds rule them out."""
 
 Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCLUSIVE"]
 
@@ -65,9 +65,9 @@ def find_harm_and_safety(flags: Sequence[Sequence[StratumTest]], alpha: float = 
 
 @dataclass(frozen=True, slots=True)
 class Stratum:
-    """The results of one test, or of one group of tests, round by round. It is judged by itself.
+    """The results of one test, or of one group of tests, which are judged by themselves.
 
-    `gains` has, for each round in the order of time, the result with the flag minus the result without it.
+    `gains` has, for each round in the order of time, the result with the flag minus the result without the flag.
     """
 
     name: str
@@ -104,7 +104,7 @@ class Stratum:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedImprovement:
-    """A figure that a flag should improve, and its rounds.
+    """A figure that a flag should improve, and what the rounds show about it.
 
     Attributes:
         figure: the name of the figure, such as `cost`.
@@ -246,7 +246,7 @@ def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> 
 
 
 def _add_obstacles_for_missing_improvements(flag: FlagEvidence, level: float) -> FlagEvidence:
-    """Return the evidence with an obstacle for each expected improvement that is not shown."""
+    """Return the evidence with an obstacle to a PASS added for each expected improvement that is not shown."""
     unmet = tuple(
         f"{one.figure} was expected to be {one.direction}, and that is {state}"
         for one in flag.expectations

@@ -19,7 +19,8 @@ _MAX_NAMED_TESTS = 3
 def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield the lines about one verdict. `rows` are the runs with and without the flag.
 
-    The lines say where the answers came from, which runs the provider broke, and what further rounds would cost.
+    The lines also say who gave the answers, which runs failed because of the API's provider, and what further rounds
+    would cost.
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
     rounds = count_with_noun(verdict.rounds, "round")
@@ -38,7 +39,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
 
 
 def has_simulated_answers(rows: "Iterable[RunRow]") -> bool:
-    """Return whether any answer came from the simulator, directly or through a recording of it."""
+    """Return whether any answer came from the simulator, in the run itself or when a played cassette was recorded."""
     return any(row.is_simulated for row in rows)
 
 

@@ -66,7 +66,7 @@ def harmful_combination_lines(
 def _results_by_test_and_changes(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
 ) -> Mapping[_TestUnderChanges, _ScoresByRepetition]:
-    """Return the results of each test under each combination, by repetition."""
+    """Return, for each test and combination, the score (1 or 0) of each repetition."""
     label_of = {(one.flag, repr(one.value)): one.label for one in changes}
     found: dict[_TestUnderChanges, dict[int, float]] = {}
     for row in rows:
@@ -132,7 +132,7 @@ def _harmful_combination_line(
 
 
 def _smaller_combinations(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:
-    """Yield the combinations that make some, but not all, of the changes of a combination."""
+    """Yield the combinations of the same test that make some, but not all, of the changes of a combination."""
     labels = sorted(key.labels)
     for size in range(1, len(labels)):
         yield from (_TestUnderChanges(key.test, frozenset(part)) for part in combinations(labels, size))

@@ -22,7 +22,7 @@ _FAILED_OUTCOMES = frozenset({"failed", "xfailed"})
 
 @dataclass(frozen=True, slots=True)
 class TrialCounts:
-    """The number of runs of one test under one combination, and the number of passed runs."""
+    """The number of runs of one test under one combination, and how many of them passed."""
 
     case: str
     combination: str
