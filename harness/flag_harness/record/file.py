@@ -1,4 +1,4 @@
-"""Files of run records. Each is JSON lines: first a header, then one row for each test and combination."""
+"""Files of run records. Each consists of JSON lines: first a header, then one row for each test and combination."""
 
 import hashlib
 import re
@@ -42,7 +42,7 @@ class RunRecord:
 
 
 def make_record(header: RunHeader, rows: Iterable[RunRow]) -> RunRecord:
-    """Return the record of a run. The rows may be in any order."""
+    """Return the record of a run from its header and rows. The rows may be in any order; they are sorted."""
     return RunRecord(header, tuple(sorted(rows, key=lambda row: row.key)))
 
 
@@ -185,7 +185,7 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
 
 
 def _record_name(records: Sequence[RunRecord], index: int) -> str:
-    """Return the file of a record, or its number if it was not loaded from a file."""
+    """Return a name for the record at `index`: the file from which it was loaded or, if there is none, its number."""
     return records[index].source or f"record {index + 1}"
 
 

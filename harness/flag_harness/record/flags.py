@@ -18,7 +18,10 @@ def flag_declaration(flag: Flag) -> dict[str, Any]:
 
 
 def flag_from_declaration(name: str, declaration: Mapping[str, Any]) -> Flag:
-    """Return the flag that `flag_declaration` described. Raise `ValueError` that names its first wrong field."""
+    """Return the flag whose declaration `flag_declaration` returned.
+
+    Raise `ValueError` naming its first invalid field.
+    """
     source = {} if declaration.keys() & set(SOURCE_KINDS) else {"env": name}
     flag = msgspec.convert({**source, **declaration, "name": name}, Flag)
     if len(flag.labels) != len(flag.values):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 BodyOutline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
-"""Pairs of a path in a request body, such as `thinking.budget_tokens`, and its value."""
+"""The outline of a request body: pairs of a path, such as `thinking.budget_tokens`, and the value, or a hash of it."""
 
 _HASH_MARK = "#"
 _HASH_BYTES = 3

@@ -17,7 +17,9 @@ from flag_harness.wire.usage import Usage
 Outcome: TypeAlias = Literal["passed", "failed", "skipped", "xfailed", "xpassed", "inconclusive"]
 Phase: TypeAlias = Literal["setup", "call", "teardown"]
 RowKey: TypeAlias = tuple[str, str, int]
-"""The node id of a test, the id of its combination, and the number of the repetition."""
+"""Identifies a row in its record: the node id of a test, the id of the combination, and the number of the
+repetition.
+"""
 
 BODY_HASH_KEY = b"flag-harness run record"
 """The default key of `body_hash`. It is not secret; it only makes the hashes differ from unkeyed BLAKE2 hashes."""
@@ -127,7 +129,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
             earlier versions.
         inputs: the SHA-256 of the cassette that was played, or of the scenario by which the simulator answered, by path
             relative to pytest's root directory. It is empty in records of earlier versions, and in pytest's cache.
-        sweep: what a sweep over tests found, whose rows have no requests; None in the rows of ordinary tests.
+        sweep: the result of a sweep over faults; None in the rows of ordinary tests. Rows of sweeps have no requests.
     """
 
     case: str
