@@ -50,14 +50,16 @@ class BrokenCacheBlock:
 
     @property
     def price(self) -> str:
-        """The extra cost of the most expensive test because of this block, as text."""
+        """The extra cost per 1,000 runs that this block causes in the most expensive test, as text."""
         return (
             UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {RUNS_PER_PRICE_FIGURE:,} runs"
         )
 
     @property
     def cost(self) -> float | None:
-        """The extra cost of the most expensive test because of this block, in US dollars; None if it is unknown."""
+        """The extra cost in US dollars that this block causes in one run of the most expensive test, or None if it is
+        unknown.
+        """
         row = self.rows_and_breaks[0][0]
         costs = [one.cost for other, one in self.rows_and_breaks if other is row]
         known = [cost for cost in costs if cost is not None]

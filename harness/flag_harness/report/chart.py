@@ -13,9 +13,9 @@ _CHART_MARGIN_SHARE = 0.04
 
 @dataclass(frozen=True, slots=True)
 class ChartBar:
-    """One effect on the scale of a chart. `low`, `mean` and `high` are from 0 (left) to 100 (right).
+    """One effect on the scale of a chart: its mean, and its confidence interval from `low` to `high`.
 
-    All three are equal if the effect has no confidence interval.
+    The three are positions from 0 (left) to 100 (right). They are equal if the effect has no confidence interval.
     """
 
     effect: MetricEffect

@@ -23,7 +23,7 @@ MAX_LISTED_FLAGS = 8
 MAX_SHOWN_CAUSES = 4
 """The most causes of failures that the first screen shows, each with its command. Further causes are counted."""
 _MAX_NAMES = 2
-"""The most causes of a flag, and the most tests of a cause, that a line names."""
+"""The most causes that a line about a flag names, and the most tests that a line about a cause names."""
 COMPARISON_NOTE = (
     f"{MEANS_NOTE} “{UNCHANGED.capitalize()}” means equal in every pair. "
     "Without streaming, the first token arrives with the whole answer."

@@ -1,4 +1,4 @@
-"""The contents of a report on a run, as values. All output formats are made from them."""
+"""The contents of a report on a run, as values. All output formats are made from these."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -59,7 +59,7 @@ class MatrixRow:
 
     @property
     def outcomes(self) -> tuple[str, ...]:
-        """The different outcomes of the test's cells."""
+        """The outcomes that the test's cells have, each once."""
         return tuple(dict.fromkeys(cell.outcome for cell in self.cells if cell is not None))
 
 
@@ -132,7 +132,7 @@ class RunReport:
 
     @property
     def headline(self) -> str:
-        """One sentence: how many of the runs failed."""
+        """A sentence that says how many of the runs failed."""
         total, failed = sum(self.outcomes.values()), self.outcomes["failed"]
         if not total:
             return "No test ran"

@@ -129,7 +129,7 @@ def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[
 
 
 def _totals_line(rows: "Sequence[RunRow]") -> str:
-    """Return one line with the sums over all tests that ran under a single combination."""
+    """Return one line with the sums over all tests that ran under one combination only."""
     (_, outcomes, requests, errors, tokens_in, tokens_out, _, _, cost) = _table_row("", rows)
     plural = "s" if len(rows) != 1 else ""
     return (

@@ -9,7 +9,7 @@ _UPSTREAM_OPTIONS = ("--disable-recording", "--record-mode", "--harness-upstream
 """The options that decide who answers the requests of a test. A command that repeats a test has the same ones."""
 
 _COMBINATION_OPTIONS = ("--harness-matrix", "--harness-flags", "--harness-max-cost")
-"""The options that select the combinations under which a test runs, and what they may cost."""
+"""The options that decide under which combinations a test runs, and how much its runs may cost."""
 
 
 def rerun_command(header: RunHeader, case: str, root: str | None = "") -> str:

@@ -59,7 +59,7 @@ class RunDiff:
 
 
 def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> RunDiff:
-    """Compare the second run, `head`, with the first one, `base`."""
+    """Return the differences between a first run, `base`, and a second run, `head`. `settings` has the thresholds."""
     outcomes, requests = outcome_changes(base.rows, head.rows), find_changed_requests(base.rows, head.rows)
     pairs = pair_rows_of_runs(base.rows, head.rows)
     keys = {row.key for row in base.rows}

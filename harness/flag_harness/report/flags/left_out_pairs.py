@@ -85,5 +85,5 @@ def _reason_to_leave_out(pair: RunPair) -> str:
 
 
 def test_of_row(row: RunRow) -> str:
-    """Return the node id of a row's test, in which `*` stands for the combination."""
+    """Return the node id of a row's test, with `*` in place of the combination."""
     return node_id_of_all_combinations(row.case, row.combination)
