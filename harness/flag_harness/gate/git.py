@@ -113,7 +113,7 @@ def _git_mode_and_blob(folder: Path, file: Path, *, is_executable: bool) -> tupl
 
 
 def _literal_pathspec(path: str) -> str:
-    """Return a git pathspec that matches a path literally, without wildcards."""
+    """Return a pathspec for git that matches exactly this path, even if it contains `*` or other special characters."""
     return f":(literal){path}"
 
 

@@ -27,7 +27,7 @@ class FileState(msgspec.Struct, frozen=True):
 
 
 Manifest: TypeAlias = dict[str, FileState]
-"""The states of files by path, relative to their folder and with `/`."""
+"""The states of files by path. Paths are relative to the folder of the files, and have `/` as separator."""
 
 
 def read_manifest(folder: Path, patterns: Sequence[str]) -> Manifest:
@@ -71,7 +71,7 @@ def read_file_state(folder: Path, path: str) -> FileState:
 
 
 def make_file_state(data: bytes, *, is_executable: bool = False) -> FileState:
-    """Return the state of a file with these bytes."""
+    """Return the state of a file that has these bytes."""
     return FileState(hashlib.sha256(data).hexdigest(), is_executable)
 
 

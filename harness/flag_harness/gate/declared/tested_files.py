@@ -54,7 +54,10 @@ class DeclaredFiles:
     """The files that the project's gate declares, in the folder `TEST`, or in `root` if `TEST` is not set."""
 
     def __init__(self, root: Path) -> None:
-        """Hash the files. Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read."""
+        """Hash the declared files of the project in `root`.
+
+        Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read.
+        """
         from flag_harness.gate import read_gate
 
         self._gate: GateSettings | None = read_gate(root)

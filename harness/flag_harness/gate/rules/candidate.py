@@ -18,7 +18,7 @@ RuleStatus: TypeAlias = Literal["pass", "fail", "not shown"]
 
 @dataclass(frozen=True, slots=True)
 class RuleResult:
-    """The result of one rule: its name, its status, and the reason in words."""
+    """The result of one rule: its name, its status (`pass`, `fail` or `not shown`), and the reason in words."""
 
     rule: str
     status: RuleStatus

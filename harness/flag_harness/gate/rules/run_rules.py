@@ -21,7 +21,7 @@ _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 
 def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether each required test ran and passed."""
+    """Judge whether each test that the policy requires ran and passed."""
     patterns = candidate.gate.policy.tests
     rows = _remove_rows(candidate.required_rows, candidate.failed_trials)
     trials = len(candidate.required_rows) - len(rows)
