@@ -29,7 +29,7 @@ class Cassette:
     interactions: tuple[Interaction, ...]
     path: Path | None = None
     blob_folder: Path | None = field(default=None, compare=False)
-    """The folder from which the cassette's blobs (separate files) were loaded, or None if it has none."""
+    """The folder from which separate files of the cassette were loaded, or None if it has none."""
     has_parts: bool = field(default=False, compare=False)
     """Whether large values that the cassette has in common with others are stored in separate files, which
     they share.
@@ -133,7 +133,7 @@ def read_interactions(path: Path) -> Sequence[Interaction]:
 
 
 def _load_if_readable(path: Path) -> Cassette | None:
-    """Load the file, or return None if it does not exist or cannot be read."""
+    """Load the cassette at `path`, or return None if the file does not exist or cannot be read."""
     try:
         return Cassette.load(path) if path.exists() else None
     except CassetteError:

@@ -80,7 +80,7 @@ def request_to_store(request: Request) -> Request:
 
 
 def is_same_recording(old: Interaction, new: Interaction) -> bool:
-    """Return whether two interactions are equal apart from times and the response's split into chunks."""
+    """Return whether two interactions are equal, except for times and for how the response is split into chunks."""
     same_sender = (old.case, old.is_late) == (new.case, new.is_late)
     same_request = same_sender and normalise_multipart_boundary(old.request) == normalise_multipart_boundary(
         new.request

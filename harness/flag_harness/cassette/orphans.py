@@ -22,9 +22,9 @@ CASSETTE_SUFFIX = ".json"
 
 @dataclass(frozen=True, slots=True)
 class CassettesUsedByRun:
-    """What a run used: the cassettes of its tests (`cassettes`), and the test files that it collected (`test_files`).
+    """The cassettes that a run's tests used, and the test files that the run collected.
 
-    Paths are relative to the project's root, with `/`.
+    Paths are relative to the project's root, with `/` as separator.
     """
 
     cassettes: frozenset[str]

@@ -184,7 +184,7 @@ def indices_of_rewritten_requests(old: Cassette, new: Cassette) -> tuple[int, ..
 
 
 def _change_from_difference(difference: Difference, recorded: Interaction, sent: Interaction) -> RequestChange:
-    """Return the change that a difference describes, with the values as recorded and as sent."""
+    """Return the change that turns the recorded request into the sent one at the path of a difference."""
     old = (
         difference.recorded_value
         if difference.recorded_value is ABSENT

@@ -1,4 +1,4 @@
-"""Answer requests from a cassette."""
+"""Answer requests from a cassette: find the recorded request that matches each, and return its response."""
 
 import threading
 from collections.abc import Callable
@@ -18,16 +18,16 @@ from flag_harness.wire.timeline import End, Request, Response
 
 
 class Replay:
-    """Answers each request with the recorded response to the matching request, each response once.
+    """Answers each request with the recorded response to the matching request. Each response is played once.
 
-    Equal requests are answered in recorded order. With `repeat`, the last of equal ones is followed by the first again.
+    Equal requests are answered in recorded order. With `repeat`, the first answer follows again after the last one.
     Filters and normalisers are applied to sent and recorded requests before they are compared, and no message shows
     filtered values or API keys. Ids from earlier answers may differ: see `match/returned_ids.py`.
 
-    A request without a match raises `CassetteMiss`, and so does a client that reads on where the recorded client
-    stopped. Each exception is kept in `misses` and its details in `miss_reports`. `refusal` builds the exception from
-    the message; `find_refusal`, `depends_on_flag` and `find_sender` are those of `MissReporter`. `own_indices` holds
-    the indices of the interactions that the test `case` recorded, which are played first.
+    A request without a match raises `CassetteMiss`. So does a client that reads further than the recorded client did.
+    Each exception is kept in `misses`, and its details in `miss_reports`. `refusal` builds the exception from the
+    message. For `find_refusal`, `depends_on_flag` and `find_sender` see `MissReporter`. `own_indices` are the
+    interactions that the running test recorded itself, which are played first.
     """
 
     def __init__(

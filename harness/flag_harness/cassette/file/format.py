@@ -150,7 +150,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
 
 @contextmanager
 def raise_value_error_if_nested_too_deep() -> Iterator[None]:
-    """Raise `ValueError` instead of `RecursionError`."""
+    """Raise `ValueError` instead of `RecursionError` inside the context, which too deeply nested JSON causes."""
     try:
         yield
     except RecursionError:

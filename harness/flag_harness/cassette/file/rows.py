@@ -10,7 +10,7 @@ from flag_harness.wire.origin import UpstreamName
 
 
 class StoredEnvelope(Struct, forbid_unknown_fields=True):
-    """An `Envelope`, as a cassette file stores it."""
+    """The description of a recording (see `Envelope`), in the form in which a cassette file stores it."""
 
     format: int
     upstream: UpstreamName
@@ -26,7 +26,7 @@ class StoredEnvelope(Struct, forbid_unknown_fields=True):
 
 
 class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A request, as a cassette file stores it; the body is in `json`, `text` or `base64`."""
+    """A request, in the form in which a cassette file stores it. The body is in `json`, `text` or `base64`."""
 
     method: str
     path: str
@@ -37,13 +37,17 @@ class StoredRequest(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class EncodedBytes(Struct, forbid_unknown_fields=True):
-    """Binary data, as a cassette file stores it."""
+    """Binary data, in the form in which a cassette file stores it."""
 
     base64: str
 
 
 class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A response, as a cassette file stores it. Each chunk has a time and its data, or its length if `json` is set."""
+    """A response, in the form in which a cassette file stores it.
+
+    `head` has the time and the status. Each chunk has a time and its data or, if the body is in `json`, its length.
+    `end` has a time and says how the response ended.
+    """
 
     head: tuple[float, int] | None
     headers: list[tuple[str, str]]
@@ -53,7 +57,7 @@ class StoredResponse(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
-    """A request and its response, as a cassette file stores them."""
+    """A request and its response, in the form in which a cassette file stores them."""
 
     request: StoredRequest
     response: StoredResponse

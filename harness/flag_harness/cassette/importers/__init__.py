@@ -1,6 +1,6 @@
-"""Private: import cassettes of other tools, today in the formats of all versions of vcrpy and go-vcr.
+"""Private: import cassettes of other tools. The formats of all versions of vcrpy and go-vcr are supported.
 
-A new format is a module with two functions, one that recognises a document and one that reads it, which is registered
+A new format is a module with two functions, one that recognises a document and one that reads it. They are registered
 in `importing.py`.
 """
 

@@ -15,7 +15,7 @@ FindModelProblem = Callable[[str], str | None]
 """A function that returns why a model may no longer be available, or None if there is no known reason."""
 
 _OUTDATED_BETAS = frozenset({"prompt-caching-2024-07-31", "max-tokens-3-5-sonnet-2024-07-15", "messages-2023-12-15"})
-"""Beta features that have become part of the API, so that current clients no longer name them."""
+"""Beta features that are now part of the API, so that current clients no longer send their names."""
 _LOOSE_MATCHING_REASONS = {
     REQUEST_BODY_MISSING: "a request's body is missing",
     REQUEST_HEADERS_DROPPED: "headers of requests were not kept, so betas are not known",

@@ -9,7 +9,7 @@ from flag_harness.cassette.importers.limits import ImportLimits
 
 
 def parse_document(data: bytes, limits: ImportLimits) -> Any:
-    """Parse JSON or YAML. Raise `ValueError` with a one-line message if the data is neither."""
+    """Parse JSON or YAML. Raise `ValueError` with a one-line message if the data is neither, or exceeds `limits`."""
     if len(data) > limits.file_bytes:
         raise ValueError(f"larger than {limits.file_bytes:,} bytes")
     data = _convert_to_utf8(data)

@@ -98,7 +98,7 @@ def select_stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
 
 
 def _read_source_interactions(document: Any) -> tuple[str, list[SourceInteraction]]:
-    """Return the name of the document's format, and the interactions in it."""
+    """Return the name of the document's format, and the interactions in it, as the other tool stored them."""
     rows = document.get("interactions") if isinstance(document, dict) else document
     if rows == []:
         raise ValueError("it has no interactions")

@@ -60,10 +60,10 @@ def parse_headers(value: Any) -> Headers:
 
 
 def parse_body(value: Any) -> bytes:
-    """Parse a body: text, bytes, a list of both, None, or a mapping that holds one of these.
+    """Parse a body, which may be text, bytes, a list of both, None, or a mapping that holds one of these.
 
-    The mapping has the key `string`, `base64_string`, or both `string` and `encoding`, as written by vcrpy, its forks
-    and Ruby's VCR. Raise `ValueError` if the shape is unknown.
+    Such a mapping has the key `string`, `base64_string`, or both `string` and `encoding`, as vcrpy, its forks and
+    Ruby's VCR write it. Raise `ValueError` for any other form.
     """
     match value:
         case None:

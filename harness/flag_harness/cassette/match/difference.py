@@ -75,7 +75,10 @@ class Difference:
 
 
 def describe_difference(difference: Difference) -> str:
-    """Return a difference as short text, the same for equal changes: `system[0].text`, 1 word: 'Hello' → 'Hi'."""
+    """Return a difference as a short text, such as `system[0].text`, 1 word: 'Hello' → 'Hi'.
+
+    Equal changes give equal texts.
+    """
     path = difference.path or "body"
     if difference.is_reordered:
         return f"`{path}`, reordered"

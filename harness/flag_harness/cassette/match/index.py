@@ -50,7 +50,9 @@ class RequestIndex:
         )
 
     def indices_by_exact_key(self, key: bytes) -> dict[bytes, list[int]]:
-        """Return the indices of the interactions with this match key, grouped by the request's `exact_key`."""
+        """Return the indices of the interactions with this matching key, grouped by the `exact_key` of
+        their requests.
+        """
         exact: dict[bytes, list[int]] = {}
         for index in self.indices_by_key[key]:
             exact.setdefault(self.exact_key(self._interactions[index]), []).append(index)

@@ -26,9 +26,10 @@ REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only th
 BUG_ADVICE = "If nobody meant this change, it is a bug"
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
-"""The most unplayed requests among which the nearest is sought, beginning with the test's own.
+"""The most recorded requests among which the nearest one is sought, beginning with those of the test itself.
 
-Ranking 500 conversations of 200 turns (50 MB) takes half a second."""
+Ranking 500 conversations of 200 turns (50 MB) takes half a second.
+"""
 MAX_COMPARED_LENGTH = 400_000
 """The largest total length of two texts whose words are compared.
 
@@ -37,7 +38,7 @@ Longer texts are compared by their lengths only, because comparing their words t
 MAX_CHECKED_BYTES = 4 << 20
 """The largest body in bytes that is checked against the rules of the API. Checking a larger one takes seconds."""
 MAX_COMPARED_REQUESTS = 8
-"""The number of nearest requests that are compared in full."""
+"""The number of requests that are compared in full to find the nearest, after a quick estimate has selected them."""
 
 _MATCH_PARTS_BY_PATH: dict[str, frozenset[MatchPart]] = {
     "method": frozenset({"method"}),
@@ -235,7 +236,7 @@ def _count_changed_characters(found: Sequence[Difference]) -> int:
 
 
 def _count_changes_in_text(recorded: str, sent: str) -> int:
-    """Return the number of characters in the words that differ between two texts."""
+    """Return the number of characters in all words that differ between two texts."""
     if len(recorded) + len(sent) > MAX_COMPARED_LENGTH:
         return abs(len(recorded) - len(sent))
     words = find_changed_words(recorded, sent)

@@ -28,7 +28,7 @@ _ID_PREFIX_LENGTH = 4
 IdSource: TypeAlias = tuple[int, bytes, int]
 """Where an id came from: the index of the interaction, the kind of id, and its number among ids of this kind."""
 IdSpan: TypeAlias = tuple[int, bytes]
-"""An id found in a request: its offset in bytes, and the id."""
+"""The position of an id in a request: its offset in bytes, and the id itself."""
 
 
 class IdReplacements:

@@ -158,9 +158,10 @@ def _patterns_of_differing_words(recorded: list[str], sent: list[str]) -> list[t
 
 
 def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tuple[str, str] | None:
-    """Return a kind and a pattern that matches both words, or None if they do not look like ids or numbers.
+    """Return `(kind, pattern)` of a pattern that matches both words, or None if they do not look like ids or numbers.
 
-    `text_before` is the text before the recorded word. The pattern of a short number includes the end of that text.
+    `text_before` is the text before the recorded word. If the words are short numbers, the pattern begins with the end
+    of this text, so that it matches no other number.
     """
     if _NUMBER_PATTERN.fullmatch(recorded) and _NUMBER_PATTERN.fullmatch(sent):
         if len(recorded) >= _MIN_ID_LENGTH and len(recorded) == len(sent):

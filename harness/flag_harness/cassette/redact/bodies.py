@@ -50,7 +50,7 @@ def edit_body(chunks: Sequence[bytes], edit: EditSplitText) -> list[bytes]:
 
 
 def _is_text(data: bytes) -> bool:
-    """Return whether a body is UTF-8 without a NUL byte."""
+    """Return whether a body is UTF-8 text, without a NUL byte."""
     decoder = getincrementaldecoder("utf-8")()
     try:
         for start in range(

@@ -81,11 +81,11 @@ class BodyPart:
 
 @dataclass(frozen=True, slots=True)
 class BodyText:
-    """One text of a body, and where it occurs.
+    """One text of a body, and its position in the body.
 
-    `paths` are its JSON paths, the one within the assembled message first. `location` is a description of where it
-    occurs. `is_json` is True for JSON inside JSON, such as the input of a tool. If the text is joined from deltas
-    (fragments) of the content block `block_index`, `delta_indices` holds their indices.
+    `paths` are its JSON paths: the one in the assembled message first, then that in the stream's event. `location`
+    describes for people where the text is. `is_json` is True for JSON inside JSON, such as the input of a tool. If the
+    text is joined from deltas (fragments) of the content block `block_index`, `delta_indices` has the indices of these.
     """
 
     parts: tuple[BodyPart, ...]
@@ -158,7 +158,10 @@ class _PathTracker:
         return len(self._steps)
 
     def read_token(self, token: re.Match[str]) -> BodyPart | None:
-        """Read the next token, and return its string, key or number, or None for punctuation."""
+        """Read the next token of the JSON document.
+
+        Return the string, key or number that it is, or None for punctuation.
+        """
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
             self._read_punctuation(token["mark"])

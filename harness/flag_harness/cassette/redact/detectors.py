@@ -19,10 +19,11 @@ DetectorFunction = Callable[[str], Iterable[tuple[int, int] | str]]
 
 @dataclass(frozen=True, slots=True)
 class Detector:
-    """Finds personal data in texts; `action` is what to do with it: `mask`, `refuse` or `warn`.
+    """Finds personal data in texts. `action` is what happens to findings: `mask`, `refuse` (to save the cassette) or
+    `warn`.
 
-    `find_spans` must return the same result for equal texts, or replayed requests no longer match. Raise `ConfigError`
-    if the action is unknown.
+    `find_spans` must return the same result for equal texts. If it does not, replayed requests no longer match. Raise
+    `ConfigError` if the action is unknown.
     """
 
     name: str

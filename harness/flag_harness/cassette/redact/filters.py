@@ -115,7 +115,9 @@ class Filters:
         return str(edit_text(text, self._display_rules.text_edits(text)))
 
     def secrets(self, request: Request, response: Response) -> frozenset[str]:
-        """Return the values of six characters or more that filtering removes from a request and response."""
+        """Return the values, of at least `MIN_SECRET_LENGTH` characters, that filtering removes from a request and its
+        response.
+        """
         found: set[str] = set()
         if self.query:
             wanted = {name.lower() for name in self.query}

@@ -32,7 +32,10 @@ MAX_LISTED_FINDINGS = 8
 """The most findings that an error message lists. Further ones are counted."""
 
 _MAX_SHORT_TEXT_LENGTH = 200
-"""Short texts are remembered in large numbers with their redacted form, longer ones only while they repeat."""
+"""The longest text in characters whose redacted form is cached in large numbers.
+
+Of longer texts only the last are cached.
+"""
 
 UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
 """The `kind` of a finding that is a body which cannot be searched for keys."""
@@ -40,10 +43,10 @@ UNSEARCHABLE_KIND = "compressed so that it cannot be searched for keys"
 
 @dataclass(frozen=True, slots=True)
 class SecretFinding:
-    """A text that looks like a key, or personal data: its kind, its location and an excerpt.
+    """A text that looks like an API key, or personal data. `kind` says what it is, and `location` where.
 
     `excerpt` is the first characters of a key; it is empty for personal data. `interaction` is the index of the
-    interaction, or None if the text is outside of interactions.
+    interaction, or None if the text is not in an interaction.
     """
 
     location: str
@@ -200,7 +203,7 @@ def _has_api_key(texts: Iterable[str]) -> bool:
 
 
 def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...]:
-    """Return the location and value of each header."""
+    """Return `(location, value)` for each header, in the form that `_find_api_keys_in_named_values` takes."""
     return tuple(
         (f"header {name}", unquote_plus(value) if name == LOCATION_HEADER else value) for name, value in headers
     )
