@@ -187,7 +187,7 @@ class VcrCassette:
 
     @property
     def requests(self) -> list[VcrRequest]:
-        """The recorded requests, after filtering."""
+        """The recorded requests, as the filters have changed them."""
         return [request for request, _ in self.data]
 
     @property

@@ -120,7 +120,7 @@ def _refuse_unsupported(options: Mapping[str, Any]) -> None:
 
 
 def _select_storage(options: Mapping[str, Any], serializers: Mapping[str, Serializer]) -> CassetteStorage:
-    """Return the storage that the settings `serializer` and `persister` name."""
+    """Return the storage that the settings `serializer` and `persister` select."""
     name = options.get("serializer", "yaml")
     if name not in serializers:
         raise ConfigError(
@@ -151,7 +151,7 @@ def _select_matchers(options: Mapping[str, Any], known: Mapping[str, Matcher]) -
 
 
 def _request_filters(options: Mapping[str, Any]) -> Iterable[RequestFilter]:
-    """Yield the request filters that the settings ask for, in vcrpy's order."""
+    """Yield the request filters that the settings demand, in the order in which vcrpy applies them."""
     for key, make_filter in (("filter_headers", make_header_filter), ("filter_query_parameters", make_query_filter)):
         if names := options.get(key):
             yield make_filter(_parse_replacement_option(key, names))
