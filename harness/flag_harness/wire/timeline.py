@@ -112,7 +112,7 @@ Response: TypeAlias = tuple[Piece, ...]
 """The pieces of one answer in order: a head, chunks, and an end or a cut. If no connection was made, only a cut."""
 
 Upstream: TypeAlias = Callable[[Request], Response]
-"""A function that answers requests, without I/O. A lock protects its state, if it has any."""
+"""A function that answers requests, without I/O. It may be called by several threads at once."""
 
 Edit: TypeAlias = Callable[[Piece], Iterable[Piece]]
 """A function that changes one response piece by piece: it receives each piece and returns its replacements."""

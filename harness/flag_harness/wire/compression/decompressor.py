@@ -34,7 +34,7 @@ def max_decompressed_size(size: int) -> int:
 
 
 class _MemberDecoder(Protocol):
-    """The interface of a decoder for one member (compressed part), as `zlib.decompressobj` has it."""
+    """What a decoder for one member (compressed part) must offer. `zlib.decompressobj` has the same attributes."""
 
     @property
     def eof(self) -> bool: ...
