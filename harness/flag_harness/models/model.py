@@ -61,13 +61,13 @@ class TokenPrices:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """The limits, features and prices of one model. Counts are tokens.
+    """The limits, features and prices of one model. Numbers such as `context_window` are tokens.
 
     Attributes:
-        known: False if the table does not have the id, so that this object holds cautious defaults.
+        known: False if the table does not have the id, so that this object has cautious defaults.
         thinking: the accepted values of `thinking.type` in a request.
         thinks_by_default: True if the model thinks when a request has no `thinking`.
-        efforts: the accepted values of `output_config.effort`; empty if the field is refused or unknown.
+        efforts: the accepted values of `output_config.effort`; empty if the API refuses the field, or this is unknown.
         retires: the announced day of retirement, if there is one.
         retires_not_before: a day before which the model will not be retired, if one was promised.
         figures: every figure with its source and the day it was read. Sources of cautious defaults say so.

@@ -47,7 +47,7 @@ class _ModelFile(msgspec.Struct):
 
 
 class _FigureSource(msgspec.Struct):
-    """The document that figures come from, and the day on which it was read."""
+    """A document from which figures come, and the day on which somebody read it."""
 
     where: TomlText
     read: TomlDate
