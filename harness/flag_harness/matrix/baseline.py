@@ -196,7 +196,7 @@ def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedF
 
 
 def _convert(value: Any, kind: type[T], where: str) -> T:
-    """Convert a part of an export. Raise `FlagError` that names its first wrong field if it is invalid."""
+    """Convert a part of an export to the type `kind`. Raise `FlagError` naming its first invalid field."""
     try:
         return msgspec.convert(value, kind)
     except ValueError as error:  # msgspec's errors are ValueErrors, as is one of half a surrogate pair

@@ -61,7 +61,10 @@ class Combination:
 
     @property
     def on(self) -> frozenset[str]:
-        """The names of the flags that are on: True, or not at the default for a flag that is not boolean."""
+        """The names of the flags that are on.
+
+        A boolean flag is on if it is True, any other if it is not at its default.
+        """
         rows = zip(self.flags, self.row, default_row(self.flags), strict=True)
         return frozenset(
             flag.name for flag, value, default in rows if (flag.values[value] if flag.is_boolean else value != default)
@@ -97,7 +100,7 @@ def flag_space(flags: tuple[Flag, ...]) -> FlagSpace:
 
 @lru_cache
 def default_row(flags: tuple[Flag, ...]) -> Row:
-    """Return the index of each flag's default value."""
+    """Return the row (the index of each flag's value) in which every flag has its default."""
     return tuple(value_index(flag, flag.default) for flag in flags)
 
 
@@ -111,7 +114,7 @@ def all_combinations(flags: Sequence[Flag]) -> tuple[Combination, ...]:
 
 
 def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination | None:
-    """Return the combination with this id, or None if the flags have no such combination."""
+    """Return the combination of these flags with this id, or None if there is none."""
     declared = tuple(flags)
     row = list(default_row(declared))
     changes = flag_values_by_id_part(declared)

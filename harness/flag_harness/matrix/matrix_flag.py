@@ -49,7 +49,7 @@ class MatrixFlag:
 
 
 def value_index(flag: FlagLike, value: object) -> int:
-    """Return the index of a value, which may be given as its label or text.
+    """Return the index of a value in `flag.values`. The value may also be given as text, or by its label.
 
     Raise `FlagError` if the flag has no such value.
     """
