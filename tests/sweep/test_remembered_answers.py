@@ -67,6 +67,14 @@ def test_a_conversation_that_came_before_is_not_simulated_again(monkeypatch: pyt
     assert [FIRST, SECOND] == simulated
 
 
+def test_a_request_in_the_same_second_is_the_same() -> None:
+    """Its clock shows whole seconds, so it does not matter which run came first."""
+    first, later = (((0.0, FIRST), (moment, SECOND)) for moment in (1.1, 1.9))
+    memory = RememberedAnswers()
+    expected = _answers(((0.0, FIRST), (1.0, SECOND)), None)
+    assert [expected, expected] == [_answers(first, memory), _answers(later, memory)]
+
+
 def test_a_long_sweep_forgets_its_first_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """The memory is bounded, and answers all the same."""
     monkeypatch.setattr(remembered_answers, "MAX_REMEMBERED_ANSWERS", 1)

@@ -1,5 +1,6 @@
 """The simulated API of a sweep: it remembers its answers, since most runs of a sweep send the same requests."""
 
+import math
 import threading
 from dataclasses import dataclass, field
 
@@ -17,7 +18,7 @@ class _Step:
     """A moment in a conversation: the answer to its last request, and the steps that have followed it."""
 
     answer: Response = ()
-    following: dict[tuple[float, Request], "_Step"] = field(default_factory=dict)
+    following: dict[tuple[int, Request], "_Step"] = field(default_factory=dict)
 
 
 class RememberedAnswers:
@@ -34,7 +35,7 @@ class RememberedAnswers:
                 self._first, self._count = _Step(), 0
             return RememberingSimulator(self, self._first, clock)
 
-    def add_step(self, before: _Step, key: tuple[float, Request], answer: Response) -> _Step:
+    def add_step(self, before: _Step, key: tuple[int, Request], answer: Response) -> _Step:
         """Remember the answer to a request that follows `before`, and return its step."""
         with self._lock:
             self._count += 1
@@ -42,23 +43,24 @@ class RememberedAnswers:
 
 
 class RememberingSimulator:
-    """Answers as a simulator does, from memory if the same requests were answered before at the same times.
+    """Answers as a simulator does, from memory if the same requests were answered before in the same seconds.
 
-    All that the simulator's answer depends on is the requests so far and their times. The simulator is made, and given
-    the earlier requests, at the first request that the memory does not hold.
+    All that the simulator's answer depends on is the requests so far and their times, and its clock shows whole
+    seconds, since most runs of a sweep differ by less. The simulator is made, and given the earlier requests, at the
+    first request that the memory does not hold.
     """
 
     def __init__(self, memory: RememberedAnswers, first: _Step, clock: Clock) -> None:
         self._memory, self._step, self._clock = memory, first, clock
-        self._waiting: list[tuple[float, Request]] = []
-        self._simulator_clock = VirtualClock(clock.now(), moves_loop=False)
+        self._waiting: list[tuple[int, Request]] = []
+        self._simulator_clock = VirtualClock(math.floor(clock.now()), moves_loop=False)
         self._simulator: Simulator | None = None
         self._lock = threading.Lock()
 
     def __call__(self, request: Request) -> Response:
         """Answer a request."""
         with self._lock:
-            key = (self._clock.now(), request)
+            key = (math.floor(self._clock.now()), request)
             self._waiting.append(key)
             following = self._step.following.get(key)
             self._step = following or self._memory.add_step(self._step, key, self._simulate_waiting())
