@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts
+from flag_harness.cassette.redact.body_texts import GROWING_MEMBERS, LOSSLESS_UTF8, BodyText, body_texts
 from flag_harness.cassette.redact.encodings import TEXT_SEPARATOR
 from flag_harness.wire.json import decode_json
 
@@ -101,6 +101,22 @@ def _json_strings(value: Any, name: str = "") -> Iterator[str]:
             yield from _json_strings(member)
 
 
+def find_growing_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the path and value of each string of an event that may continue one of the event before.
+
+    Other APIs and gateways stream so: `choices[].delta.content`, `candidates[].content.parts[].text`.
+    """
+    if isinstance(value, dict):
+        for key, member in value.items():
+            if isinstance(member, str) and key in GROWING_MEMBERS:
+                yield f"{path}.{key}", member
+            elif not isinstance(member, str):
+                yield from find_growing_texts(member, f"{path}.{key}")
+    elif isinstance(value, list):
+        for index, member in enumerate(value):
+            yield from find_growing_texts(member, f"{path}[{index}]")
+
+
 def _stream_strings(data: bytes) -> list[str] | None:
     """Return the strings in an event stream. Return None if it is no stream, or if an event is incomplete or large."""
     if not data.startswith(b"data:") and b"\ndata:" not in data:
@@ -120,5 +136,7 @@ def _stream_strings(data: bytes) -> list[str] | None:
             for name in [name for name, value in delta.items() if isinstance(value, str)]:
                 deltas.setdefault((index, name), []).append(delta.pop(name))
                 strings[name] = None
+        for path, text in find_growing_texts(event):
+            deltas.setdefault((path, ""), []).append(text)
         strings.update(dict.fromkeys(_json_strings(event)))
     return [*strings, *(window for parts in deltas.values() for window in split_into_overlapping_windows(parts))]

@@ -33,6 +33,11 @@ _API_WORDS = frozenset(_API_WORDS_SEPARATED_BY_SPACES.split())
 """Words of the API's own format, never redacted, because a response would be invalid without them."""
 _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 
+GROWING_MEMBERS = frozenset(
+    ("arguments", "completion", "content", "delta", "reasoning_content", "response", "text", "thinking")
+)
+"""The JSON members in which the events of other APIs carry the next part of a text."""
+
 _JSON_TOKEN_PATTERN = re.compile(
     r'[ \t\r\n]*+(?:(?P<mark>[{}\[\],:])|"(?P<string>(?>[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
     r'(?P<close>"|(?:\\(?:u[0-9a-fA-F]{0,3})?)?\Z)|(?P<number>-?[0-9][0-9.eE+-]*)'
@@ -116,9 +121,10 @@ class BodyText:
 
 def body_texts(body: str) -> list[BodyText]:
     """Return all texts of a body, which may be JSON, an event stream, or anything else."""
-    if (parts := parse_json_parts(body)) is not None:
+    is_lines = _is_json_lines(body)
+    if not is_lines and (parts := parse_json_parts(body)) is not None:
         return [part.to_text() for part in parts]
-    if any(_json_parts_of_event(body, line) is not None for line in _STREAM_LINE_PATTERN.finditer(body)):
+    if is_lines or _has_json_events(body):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
 
@@ -207,16 +213,31 @@ def _format_path_step(step: str | int) -> str:
     return f"[{step}]" if isinstance(step, int) else f".{step}"
 
 
+def _has_json_events(body: str) -> bool:
+    """Return whether a body is an event stream with JSON."""
+    lines = _STREAM_LINE_PATTERN.finditer(body)
+    return any(line[0].startswith("data:") and _json_parts_of_event(body, line) is not None for line in lines)
+
+
+def _is_json_lines(body: str) -> bool:
+    """Return whether a body has several lines, each of which is a JSON object."""
+    if not body.startswith("{") or "\n{" not in body:
+        return False
+    lines = _STREAM_LINE_PATTERN.finditer(body)
+    return all(line[0].startswith("{") and _json_parts_of_event(body, line) is not None for line in lines)
+
+
 def _json_parts_of_event(body: str, line: re.Match[str]) -> list[BodyPart] | None:
-    """Return the strings, keys and numbers in a line `data: {...}` of a stream. Return None for any other line."""
-    if not line[0].startswith("data:"):
+    """Return the strings, keys and numbers in a line `data: {...}` or `{...}`. Return None for any other line."""
+    if not line[0].startswith(("data:", "{")):
         return None
-    return parse_json_parts(body, line.start() + len("data:"), line.end())
+    return parse_json_parts(body, line.start() + (len("data:") if line[0][0] == "d" else 0), line.end())
 
 
 def _stream_texts(body: str) -> Iterator[BodyText]:
     """Yield the texts of each event of a stream, then the joined deltas of each content block."""
     assembled: dict[tuple[int, str], list[tuple[BodyPart, int]]] = {}
+    growing: dict[str, list[tuple[BodyPart, int]]] = {}
     counts: dict[int, int] = {}
     number = -1
     for line in _STREAM_LINE_PATTERN.finditer(body):
@@ -228,19 +249,14 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
         block = int(event.get("index", "0")) if event.get("index", "0").isdecimal() else 0
         is_delta = event.get("type") == "content_block_delta"
         for part in parts:
-            name = part.path.removeprefix("delta.")
-            if (
-                is_delta
-                and part.encoding == "string"
-                and name != part.path
-                and name.isidentifier()
-                and not part.is_fixed
-            ):
+            if is_delta and (name := _name_in_delta(part)):
                 assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
             elif not part.is_fixed:
                 text = part.to_text()
                 paths = (_path_in_assembled_message(part.path, event.get("type", ""), block), *text.paths)
                 yield replace(text, paths=paths if text.paths else (), location=f"event {number} {part.path}")
+                if part.encoding == "string" and part.path.rpartition(".")[2] in GROWING_MEMBERS:
+                    growing.setdefault(part.path, []).append((part, number))
         counts[block] = counts.get(block, 0) + is_delta
     for (block, name), found in assembled.items():
         is_json = name == "partial_json"
@@ -252,6 +268,15 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
             delta_indices=tuple(delta for _, delta in found),
             block_index=block,
         )
+    for found in growing.values():
+        yield BodyText(tuple(part for part, _ in found), delta_indices=tuple(number for _, number in found))
+
+
+def _name_in_delta(part: BodyPart) -> str:
+    """Return the name of the member of a delta that a string is, or an empty string if it is none."""
+    name = part.path.removeprefix("delta.")
+    is_member = part.encoding == "string" and name != part.path and name.isidentifier() and not part.is_fixed
+    return name if is_member else ""
 
 
 def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:

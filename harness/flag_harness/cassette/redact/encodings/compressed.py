@@ -51,12 +51,17 @@ def _compress_xz(data: bytes) -> bytes:
     return lzma.compress(data)
 
 
+def _compress_raw_deflate(data: bytes) -> bytes:
+    return zlib.compress(data, wbits=-zlib.MAX_WBITS)
+
+
 _COMPRESSORS: Mapping[str, Callable[[bytes], bytes]] = {
     "gzip": partial(gzip.compress, mtime=0),
     "deflate": zlib.compress,
     "zstd": _compress_zstd,
     "bzip2": _compress_bzip2,
     "xz": _compress_xz,
+    "zip": _compress_raw_deflate,
 }
 _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"\x1f\x8b\x08": "gzip",
@@ -67,14 +72,16 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
     b"\x28\xb5\x2f\xfd": "zstd",
     b"BZh": "bzip2",
     b"\xfd7zXZ\0": "xz",
+    b"PK\x03\x04": "zip",
 }
 """The compression of data, by the bytes with which the data begins."""
 _FIRST_CHARACTERS_IN_LATIN_1 = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
 _FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
-_FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh")
+_FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh", "PK\x03\x04")
 """The characters with which compressed data begins in a text: if its bytes were decoded as Latin-1, as UTF-8, or as
 either.
 """
+_ZIP = b"PK\x03\x04"
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _BYTES_CHECKED_FOR_TEXT = 256
 
@@ -91,8 +98,7 @@ def find_compressed_spans(text: str) -> Iterator[EncodedSpan]:
         _contains_any(text, _FIRST_CHARACTERS_IN_LATIN_1),
     )
     if not (is_utf8 or is_latin) and _contains_any(text, _FIRST_CHARACTERS_IN_EITHER):
-        is_latin = max(text) <= "\xff"
-        is_utf8 = not is_latin
+        is_latin = is_utf8 = True  # the text may be joined from texts of both codecs
     if is_utf8:
         yield from _compressed_spans_in_codec(text, LOSSLESS_UTF8)
     if is_latin:
@@ -135,9 +141,14 @@ def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]
     while following:
         magic = min(following, key=following.__getitem__)
         start = following.pop(magic)
-        yield _ENCODING_BY_FIRST_BYTES[magic], start
+        yield _ENCODING_BY_FIRST_BYTES[magic], start + (_length_of_zip_header(data, start) if magic == _ZIP else 0)
         if (later := data.find(magic, start + 1)) >= 0:
             following[magic] = later
+
+
+def _length_of_zip_header(data: bytes, start: int) -> int:
+    """Return the length of the header before a file of a zip archive, whose data begins behind it."""
+    return 30 + sum(int.from_bytes(data[start + at : start + at + 2], "little") for at in (26, 28))
 
 
 def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tuple[bytes, int]:
@@ -146,7 +157,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
     If the data is invalid, or is deflate of anything but text, return no bytes and `start + 1`.
     """
-    decoders = decoders_for_encoding(encoding)
+    decoders = decoders_for_encoding("deflate")[-1:] if encoding == "zip" else decoders_for_encoding(encoding)
     if not decoders:
         return b"", start + 1
     member, plain = decoders[0](), bytearray()

@@ -51,7 +51,13 @@ _JOINED_LIST_PATTERN = re.compile(
 _QUOTED_STRING_PATTERN = re.compile(_QUOTED_STRING_PATTERN_TEXT)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
-_CONTINUATION_LINES_PATTERN = re.compile(r"(?:\r?\n[A-Za-z0-9_+/=.-]{4,}+)++")
+_LINE_BREAK_PATTERN_TEXT = r"(?:[ \t]*\|)?\r?\n[ \t>#+*|]{0,12}"
+"""The end of a line and the sign of a quote, a comment, a difference or a table before the next one."""
+_LINE_BREAK_PATTERN = re.compile(_LINE_BREAK_PATTERN_TEXT)
+_CONTINUATION_LINES_PATTERN = re.compile(rf"(?:{_LINE_BREAK_PATTERN_TEXT}[A-Za-z0-9_+/=.-]{{4,}}+)++")
+_LIST_OF_CHARACTERS_PATTERN = re.compile(r"""(?:(["'])[!-~]\1\s*,\s*){15,}+["'][!-~]["']""")
+_LIST_OF_CODES_PATTERN = re.compile(r"chr\([0-9]{2,3}\)(?:\s*[+.&,]\s*chr\([0-9]{2,3}\)){15,}+", re.IGNORECASE)
+"""At least 16 characters, as a list or as a sum of calls."""
 _LETTER_AND_DIGIT_PATTERN = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
 """The shortest and the longest word in characters that is joined from several lines.
@@ -130,6 +136,18 @@ def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
         yield EncodedSpan(*match.span(group), joined, lambda changed: f'"{changed}"')
 
 
+def character_list_spans(text: str) -> Iterator[EncodedSpan]:
+    """Yield the lists of single characters in a text, and the sums of calls of `chr`, joined."""
+    if "', '" in text or '", "' in text or '","' in text:
+        for match in _LIST_OF_CHARACTERS_PATTERN.finditer(text):
+            joined = "".join(quoted[1] for quoted in re.findall(r"""["'].["']""", match[0]))
+            yield EncodedSpan(*match.span(), joined, lambda changed: f'"{changed}"')
+    if "chr(" in text or "Chr(" in text:
+        for match in _LIST_OF_CODES_PATTERN.finditer(text):
+            codes = _NUMBER_PATTERN.findall(match[0])
+            yield EncodedSpan(*match.span(), "".join(map(chr, map(int, codes))), lambda changed: f'"{changed}"')
+
+
 def decimal_spans(text: str) -> Iterator[EncodedSpan]:
     """Yield the parts of a text that are ASCII text written as a list of decimal numbers, decoded."""
     for start, stop in find_letter_runs(text, _DECIMAL_BYTES_TABLE, _MIN_DECIMAL_BYTES_LENGTH):
@@ -142,6 +160,13 @@ def _encode_decimals(text: str) -> str:
     return ", ".join(map(str, text.encode(*LOSSLESS_UTF8)))
 
 
+def _word_end_before(text: str, position: int) -> int:
+    """Return where the word ends with which the line ends; `position` is that of the line end."""
+    before = text[max(0, position - 8) : position]
+    cut = before.removesuffix("\r")
+    return position - len(before) + len(cut.removesuffix("|").rstrip(" \t") if cut.endswith("|") else cut)
+
+
 def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
     """Yield each word that is split over lines and may be a key (it has letters and digits), joined.
 
@@ -149,13 +174,13 @@ def find_words_broken_over_lines(text: str) -> Iterator[EncodedSpan]:
     """
     position = text.find("\n")
     while position >= 0:
-        lines = _CONTINUATION_LINES_PATTERN.match(text, position - (text[position - 1 : position] == "\r"))
+        lines = _CONTINUATION_LINES_PATTERN.match(text, _word_end_before(text, position))
         if lines is None:
             position = text.find("\n", position + 1)
             continue
         before = text[max(0, lines.start() - _MAX_BROKEN_WORD_LENGTH) : lines.start()]
         start = lines.start() - len(before) + len(before.rstrip(_WORD_LETTERS))
         position = text.find("\n", lines.end())
-        word = re.sub(r"[\r\n]", "", text[start : lines.end()])
+        word = _LINE_BREAK_PATTERN.sub("", text[start : lines.end()])
         if _MIN_BROKEN_WORD_LENGTH <= len(word) <= _MAX_BROKEN_WORD_LENGTH and _LETTER_AND_DIGIT_PATTERN.match(word):
             yield EncodedSpan(start, lines.end(), word, str)

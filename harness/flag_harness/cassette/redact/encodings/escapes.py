@@ -2,6 +2,7 @@
 
 import html
 import re
+import string
 import unicodedata
 from array import array
 from collections.abc import Iterator
@@ -10,23 +11,42 @@ from dataclasses import dataclass, field
 MAX_ENCODING_DEPTH = 4
 """The most encodings inside each other that are decoded. Percent-encoded base64 of gzip of JSON has three."""
 
-_INVISIBLE_CHARACTERS = "\u200b\u200c\u200d\u2060\ufeff\u00ad"
-"""Characters without width, which are removed: spaces of no width, joiners and the soft hyphen."""
-_ESCAPE_SIGNS = rf"\x1b%\0=\\&<{_INVISIBLE_CHARACTERS}"
+_INVISIBLE_CHARACTERS = "".join(
+    (
+        "\u200b\u200c\u200d\u2060\ufeff\u00ad\u180e\u034f\ufe0e\ufe0f",
+        "\u200e\u200f\u202a\u202b\u202c\u202d\u202e",
+        "\u2061\u2062\u2063\u2064\u2066\u2067\u2068\u2069",
+    )
+)
+"""Characters without width, which are removed: spaces of no width, joiners, the soft hyphen, variation selectors and
+marks of the direction.
+"""
+_LOOK_ALIKES = {
+    **dict.fromkeys("\u2010\u2011\uff0d", "-"),
+    **{chr(ord(letter) + 0xFEE0): letter for letter in f"{string.ascii_letters}{string.digits}_"},
+}
+"""Full-width characters and hyphens, as in text that was copied from a PDF, and what they stand for."""
+_LOOK_ALIKES_CLASS = r"\u2010\u2011\uff0d\uff10-\uff19\uff21-\uff3a\uff3f\uff41-\uff5a"
+_LOOK_ALIKES_PATTERN = re.compile(f"[{_LOOK_ALIKES_CLASS}]")
+_ESCAPE_SIGNS = rf"\x1b\x9b%\0=\\&<`^{_INVISIBLE_CHARACTERS}{_LOOK_ALIKES_CLASS}"
 _REST_OF_ESCAPE_PATTERN_TEXT = (
     r"(?<=\x1b)(?:\[[0-9;?]*[A-Za-z]|\][^\x07\x1b]*(?:\x07|\x1b\\))"
+    r"|(?<=\x9b)[0-9;?]*[A-Za-z]|(?<=[`^])\r?\n"
     r"|(?<=%)(?:[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4})|(?<==)(?:\r?\n|[0-9A-Fa-f]{2})"
-    r"|(?<=\\)(?:x[0-9A-Fa-f]{2}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}|N\{[A-Za-z0-9 -]{1,40}\}"
+    r"|(?<=\\)(?:x[0-9A-Fa-f]{2}|x\{[0-9A-Fa-f]{1,6}\}|u[0-9A-Fa-f]{4}|U[0-9A-Fa-f]{8}|u\{[0-9A-Fa-f]{1,6}\}"
+    r"|N\{[A-Za-z0-9 -]{1,40}\}"
     r"|[0-7]{1,3}|[^0-9\0])"
     r"|(?<=&)(?:#[0-9]{1,7};?|#[xX][0-9A-Fa-f]{1,6};?|[A-Za-z]{2,8};)"
-    r"|(?<=<)/?(?:wbr|span|mark|em|b)(?: [^<>]{0,200})?/?>"
-    rf"|(?<=[\0{_INVISIBLE_CHARACTERS}])"
+    r"|(?<=<)(?:/?(?:wbr|span|mark|em|[abiqsu]|tt|code|font|strong|small|kbd|samp|var|del|ins|su[bp])"
+    r"(?: [^<>]{0,200})?/?"
+    r"|!--[^<>]{0,200}--)>"
+    rf"|(?<=[\0{_INVISIBLE_CHARACTERS}{_LOOK_ALIKES_CLASS}])"
 )
 _ESCAPE_PATTERN = re.compile(f"[{_ESCAPE_SIGNS}](?:{_REST_OF_ESCAPE_PATTERN_TEXT})")
 """Matches one escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a colour code of a terminal; or a
 character or HTML tag inside a word that is not visible. It begins with a set of characters, which `re` finds fast.
 """
-_STRING_BREAK_PATTERN_TEXT = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*[+.]\s*|[ \t]+)"
+_STRING_BREAK_PATTERN_TEXT = r"(?:[ \t]*\n[ \tE>+?|-]*b?|[ \t]*(?:[+.]|\|\|)\s*|[ \t]+|(?=[\"']\w))"
 _ESCAPE_OR_STRING_BREAK_PATTERN = re.compile(
     rf"[{_ESCAPE_SIGNS}\"'](?:{_REST_OF_ESCAPE_PATTERN_TEXT}|(?<=\"){_STRING_BREAK_PATTERN_TEXT}\"|(?<='){_STRING_BREAK_PATTERN_TEXT}')"
 )
@@ -48,10 +68,16 @@ _TEXTS_THAT_BEGIN_ESCAPES = (
     "<span",
     "<mark",
     "<em",
-    "<b>",
+    "</",
+    "<!--",
+    "\x9b",
+    "`\n",
+    "`\r\n",
+    "^\n",
+    "^\r\n",
     *_INVISIBLE_CHARACTERS,
 )
-_TEXTS_IN_STRING_BREAKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "')
+_TEXTS_IN_STRING_BREAKS = ("'\n", '"\n', "' +", '" +', "' . '", '" . "', "' '", '" "', "' ||", '" ||', "''", '""')
 _CHARACTER_BY_ESCAPE_LETTER = {
     "n": "\n",
     "r": "\r",
@@ -108,7 +134,8 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
         return _ESCAPE_OR_OVERPRINT_PATTERN
     if any(mark in text for mark in _TEXTS_IN_STRING_BREAKS):
         return _ESCAPE_OR_STRING_BREAK_PATTERN
-    return _ESCAPE_PATTERN if any(mark in text for mark in _TEXTS_THAT_BEGIN_ESCAPES) else None
+    has_escapes = any(mark in text for mark in _TEXTS_THAT_BEGIN_ESCAPES)
+    return _ESCAPE_PATTERN if has_escapes or (not text.isascii() and _LOOK_ALIKES_PATTERN.search(text)) else None
 
 
 def _decode_escape(unit: re.Match[str]) -> str:
@@ -127,7 +154,7 @@ def _decode_escape(unit: re.Match[str]) -> str:
             return html.unescape(text)
         case "\\":
             return _decode_backslash(text)
-    return ""
+    return _LOOK_ALIKES.get(text, "")
 
 
 def _decode_backslash(text: str) -> str:

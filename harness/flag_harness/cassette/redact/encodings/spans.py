@@ -18,6 +18,7 @@ from flag_harness.cassette.redact.encodings.compressed import EncodedSpan, find_
 from flag_harness.cassette.redact.encodings.dumps import (
     binary_digit_spans,
     character_dump_spans,
+    character_list_spans,
     decimal_spans,
     hex_dump_spans,
     joined_list_spans,
@@ -27,21 +28,22 @@ from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_lette
 MIN_BASE64_LENGTH_TO_REDACT, MIN_BASE64_LENGTH_TO_SEARCH = 12, 24
 """The shortest base64 in characters that is decoded: when filters are applied, and when keys are searched."""
 _BASE64_LETTERS = string.ascii_uppercase + string.ascii_lowercase + string.digits + "+/"
-_BASE64_SEPARATOR_PATTERN = re.compile(r"[\s=]+")
+_BASE64_SEPARATOR_PATTERN = re.compile(r"[\s=>#*|]+")
 _BASE64_TABLE = make_letter_table(_BASE64_LETTERS + "-_")
 _BASE64_OF_THREE_ASCII_BYTES = "".join(patterns_of_letters_without_bit(_BASE64_LETTERS, (32, 8, 2)))
 """A pattern for the first three letters of base64 of ASCII text, in which the first bit of every byte is 0."""
 _BASE64_OF_ASCII_PATTERN = re.compile(rf"(?:{_BASE64_OF_THREE_ASCII_BYTES}.){{4}}|H4sI|\+LC|fiw[g-j]")
 """Matches base64 of twelve ASCII bytes, or of the first bytes of gzip, which may begin at any of three positions."""
 
-_BASE64_OF_COMPRESSED_DATA_PATTERN = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA")
-"""Matches the beginning of base64 of zlib, zstd, bzip2 or xz data."""
+_BASE64_OF_COMPRESSED_DATA_PATTERN = re.compile("e(?:J[w-z]|N[o-r]|A[E-H]|F[4-7])|KLUv/|QlpoO|/Td6WFoA|UEsDB")
+"""Matches the beginning of base64 of zlib, zstd, bzip2, xz or zip data."""
 _HEX_PATTERN = re.compile("[0-9A-Fa-f]{24,}")
 _HEX_OF_ASCII_PATTERN = re.compile(r"(?:[2-7][0-9A-Fa-f]){12}|1[fF]8[bB]08|425[aA]683|[fF][dD]377[aA]585[aA]")
 """Matches hexadecimal digits of twelve printable characters, or of the first bytes of gzip, bzip2 or xz."""
 _SPACED_HEX_PATTERN = re.compile(r"(?:0[xX])?[2-7][0-9A-Fa-f](?:[ :,-]{1,2}(?:0[xX])?[0-9A-Fa-f]{2}){11,}+")
 _SPACED_HEX_TABLE = make_letter_table(string.hexdigits + "xX :,-")
 _MIN_SPACED_HEX_LENGTH = 35
+_LINE_END_PATTERN, _NO_HEX_PATTERN = re.compile(r"[\s>#*|]+"), re.compile("[^0-9A-Fa-f]")
 _MIN_LONG_TEXT_LENGTH = 4096
 _MAX_NON_ASCII_BYTES = 12
 _HEX_PAIR_PATTERN = re.compile("[0-9A-Fa-f]{2}")
@@ -51,7 +53,7 @@ _HEX_PAIR_PATTERN = re.compile("[0-9A-Fa-f]{2}")
 def _base64_pattern(shortest: int) -> re.Pattern[str]:
     """Return a pattern that matches base64 of at least `shortest` characters, even if it is split into lines."""
     letters = "[A-Za-z0-9+/_-]"
-    line_end = r"\r?\n[ \t]*"
+    line_end = r"\r?\n[ \t>#*|]{0,12}"
     lines = rf"(?:{letters}{{40,}}+{line_end}(?!--))++{letters}*+"
     return re.compile(rf"(?:{lines}|{letters}{{{shortest},}}+)={{0,2}}")
 
@@ -79,6 +81,7 @@ def find_encoded_spans(text: str, shortest: int, is_search: bool = False) -> Ite
     yield from decimal_spans(text)
     yield from binary_digit_spans(text)
     yield from joined_list_spans(text)
+    yield from character_list_spans(text)
 
 
 def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
@@ -88,6 +91,10 @@ def _hex_spans(match: re.Match[str]) -> Iterator[EncodedSpan]:
     if (_HEX_OF_ASCII_PATTERN.search if len(packed) <= _MIN_LONG_TEXT_LENGTH else _HEX_OF_ASCII_PATTERN.match)(
         packed
     ) is None:
+        return
+    if "\n" in packed and (joined := _LINE_END_PATTERN.sub("", packed)) and not _NO_HEX_PATTERN.search(joined):
+        text = bytes.fromhex(joined[: len(joined) - len(joined) % 2]).decode(*LOSSLESS_UTF8)
+        yield EncodedSpan(*match.span(), text, _encode_hex)
         return
     for digits in _HEX_PATTERN.finditer(packed):
         for start in (digits.start(), digits.start() + 1):
