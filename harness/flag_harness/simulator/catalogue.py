@@ -41,13 +41,13 @@ does not cache). Sources: the models overview and the prompt caching page of 202
 
 PREFIX_LENGTH_THAT_DISABLES_CACHE = 1 << 62
 _NEWEST_VERSION = (99, 0)
-"""The version that a model without a number in its name counts as."""
+"""The version assumed for a model whose name contains no number."""
 
 
 def find_served_model(model_id: str) -> Model | None:
     """Return the model with this id or alias, or None if the API would answer with a 404.
 
-    An id with a date is known only if the model has an alias with this date.
+    An id that ends in a date is known only if the model has an alias with that date.
     """
     found = load_model_table().find(model_id)
     if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
@@ -78,17 +78,17 @@ def listed_models() -> tuple[Model, ...]:
 
 
 def refuses_context_overflow(model: Model) -> bool:
-    """Return whether the model refuses a prompt that fits into its context window only without `max_tokens`.
+    """Return whether the model refuses a prompt that fits into its context window, but not together with `max_tokens`.
 
-    Claude 3.7 to Opus 4.1 do (documented).
+    Claude 3.7 to Opus 4.1 refuse this (documented).
     """
     return model.id in _RETIRED_FIGURES and "enabled" in model.thinking
 
 
 def refuses_temperature_with_top_p(model: Model) -> bool:
-    """Return whether the model refuses `temperature` together with `top_p`.
+    """Return whether the model refuses a request with both `temperature` and `top_p`.
 
-    Opus 4.1 to Claude 4.6 do (quoted by users, 2025-10).
+    Opus 4.1 to Claude 4.6 refuse this (quoted by users, 2025-10).
     """
     return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1_ID)
 

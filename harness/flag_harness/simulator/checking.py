@@ -39,10 +39,10 @@ CheckedRequest: TypeAlias = ParsedRequest | ModelListRequest | IncomingRequest |
 
 
 def check_request(request: Request, signatures: SignatureChecker, scenario: Scenario) -> CheckedRequest:
-    """Return the parsed request if all rules accept it, else the error that the API would send.
+    """Return the parsed request if all rules accept it, or else the error that the API would send.
 
     The rules are checked in the order of the API. A request about batches or files is returned unparsed, because its
-    endpoint checks the rest.
+    endpoint checks the rest. `signatures` checks thinking signatures; `scenario` may refuse keys, betas and parameters.
     """
     incoming = IncomingRequest(request, scenario)
     refused = find_refusal(incoming, HTTP_RULES)

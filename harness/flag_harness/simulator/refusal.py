@@ -1,4 +1,4 @@
-"""Whether the API would refuse a recorded request, as far as the simulator knows."""
+"""Tell whether the API would refuse a recorded request, as far as the simulator's rules know."""
 
 from dataclasses import replace
 from http import HTTPStatus

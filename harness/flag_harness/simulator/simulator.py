@@ -48,7 +48,7 @@ from flag_harness.wire.timeline import Headers, Request, Response, header_value
 
 logger = logging.getLogger(__name__)
 MAX_REMEMBERED = 65_536
-"""How many different requests are remembered with the number of their repetitions. The oldest is forgotten first."""
+"""How many different requests are remembered, each with how often it was sent. The oldest is forgotten first."""
 _WARMUP_TURN = ScenarioTurn(stop_reason="max_tokens", output_tokens=0)
 """The answer to `max_tokens: 0`, a request that only fills the cache (documented)."""
 
@@ -96,7 +96,9 @@ class Simulator:
             return self._respond(request) if platform is None else self._respond_on_platform(platform)
 
     def refusal_reason(self, request: Request) -> str:
-        """Return why the API would refuse a request, or an empty string. Refusals by the scenario do not count."""
+        """Return why the API would refuse a request, or an empty string. What only the scenario refuses does not
+        count.
+        """
         with self._lock:
             platform = find_platform(request)
             own = request if platform is None else platform.to_messages_request()
@@ -105,12 +107,12 @@ class Simulator:
             return problem or (checked.message if isinstance(checked, RefusedRequest) else "")
 
     def _check_rules(self, request: Request, settings: Scenario) -> CheckedRequest:
-        """Return the checked request, with the earlier messages of its thread, or the API's error."""
+        """Return the checked request, with the earlier messages of its thread added, or the API's error."""
         whole = self._threads.add_earlier_messages(request)
         return whole if isinstance(whole, RefusedRequest) else check_request(whole, self.signatures, settings)
 
     def restart_scenario(self) -> None:
-        """Count the requests that match each turn from 1 again, for turns with the condition `nth`."""
+        """Start counting the requests that match each turn from 1 again, for turns with the condition `nth`."""
         with self._lock:
             self._turns.restart_counts()
 
@@ -153,7 +155,7 @@ class Simulator:
         return responses.response_without_delay(*found, self._response_headers(incoming.request, request_id))
 
     def warm_prompt_cache(self, request: Request) -> int:
-        """Write the marked prefixes of a request to the cache, and return the number of cached tokens.
+        """Write the marked prefixes of a request to the cache. Return how many of its tokens are now in the cache.
 
         Raise `ScenarioError` if the request is refused.
         """
@@ -222,7 +224,7 @@ class Simulator:
         )
 
     def _response_headers(self, request: Request, request_id: str, limits: Headers = ()) -> ResponseHeaders:
-        """Return the headers of a response. Their random values do not change those of the answer."""
+        """Return the headers of a response. Drawing their random values leaves those of the answer unchanged."""
         date = self._rate_limiter.wall_clock_time(self._clock.now())
         return make_response_headers(
             SeededRandom(self._seed, "headers", request_id), self._organization, date, request_id, limits
@@ -265,7 +267,7 @@ class Simulator:
         )
 
     def _update_cache(self, request: ParsedRequest, prefix: tuple[PromptSegment, ...]) -> InputUsage:
-        """Update the prompt cache for a request and return its input tokens. Log a broken cached prefix."""
+        """Update the prompt cache for a request, and return the request's input tokens. Log a broken cached prefix."""
         now = self._clock.now()
         usage = self._cache.read_and_write(prefix, request.model.smallest_cacheable_prefix, now)
         broken = self._broken_prefixes.find_broken_prefix(request.api_key, request.model, prefix, usage, now)
@@ -287,12 +289,11 @@ def simulate(
 ) -> Simulator:
     """Return a simulated Messages API as an upstream.
 
-    `scenario` is a `Scenario` or the path of its file. Without a scenario, the answers repeat what the user says.
-    `clock` decides when cached prefixes expire; by default it is a virtual clock. Ids, padding and signatures depend
-    only on `seed` and the requests. `hook` and `edit_turn` can change the turn.
-    Turns with a weight are drawn by `seed`, `draws` (such as the test and its repetition) and the index of the request.
-    `arm` (such as the combination of flags) counts too if the scenario has `paired = false`.
-    Raise `ScenarioError` if the file cannot be read.
+    `scenario` is a `Scenario` or the path of its file. Without a scenario, each answer repeats the user's text. `clock`
+    decides when cached prefixes expire; by default it is a virtual clock. Ids, padding and signatures depend only on
+    `seed` and the requests. `hook` and `edit_turn` can choose or change the turn. Turns with a weight are drawn at
+    random by `seed`, `draws` (such as the test and its repetition) and the index of the request. `arm` (such as the
+    combination of flags) counts too if the scenario has `paired = false`. Raise `ScenarioError` for an unreadable file.
     """
     if isinstance(scenario, (str, Path)):
         scenario = load_scenario(scenario)

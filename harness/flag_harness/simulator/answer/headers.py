@@ -1,4 +1,4 @@
-"""Response headers: those that nearly every recorded answer of 2026 has, in the recorded order."""
+"""Response headers of the simulated API: those that nearly every recorded answer of 2026 has, in the recorded order."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +13,7 @@ _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaders:
-    """The values of the headers of one answer. `limits` has its rate-limit headers, or is empty."""
+    """The values of the headers of one answer. `limits` has the rate-limit headers of the answer, or is empty."""
 
     request_id: str
     organization: str
@@ -26,7 +26,8 @@ class ResponseHeaders:
         """Return all headers in the order of the API.
 
         `content_headers` are those that depend on the kind of answer, the content type first. `service_milliseconds` is
-        the time that the API took to answer.
+        the time that the API took to answer. `organization` says whether the header with the organization's id is
+        included.
         """
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),

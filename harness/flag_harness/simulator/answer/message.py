@@ -32,8 +32,8 @@ _SERVER_TOOLS_WITH_COUNTS = ("web_search", "web_fetch")
 class AnswerBlock:
     """One content block of an answer, in the form that it has without streaming.
 
-    `partial_json` is the text of a tool input that is cut off. `thought` is the thinking text, even if the block that
-    is sent leaves it out.
+    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thought` is the thinking text, even
+    if the block that is sent leaves it out.
     """
 
     block: Mapping[str, Any]
@@ -84,7 +84,10 @@ class AnswerMessage:
     def _message_object(
         self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
     ) -> dict[str, Any]:
-        """Return the message as a JSON object with these values, in the form of its month (`profile`)."""
+        """Return the message as a JSON object with this content, stop reason, stop sequence and usage.
+
+        It has only the keys that messages had in the month `profile`.
+        """
         complete_message = {
             "model": self.model,
             "id": self.id,
@@ -99,7 +102,10 @@ class AnswerMessage:
         return convert_message_to_month(complete_message, self.profile)
 
     def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the `usage` of the message as a JSON object, in the form of its month (`profile`)."""
+        """Return the `usage` of the message as a JSON object, with only the keys that it had in the month `profile`.
+
+        `details` are further counts to include.
+        """
         usage = {
             "input_tokens": self.input.uncached,
             "cache_creation_input_tokens": self.input.tokens_written,
@@ -116,7 +122,9 @@ class AnswerMessage:
         return remove_keys_newer_than_month(usage, self.profile)
 
     def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
-        """Return the counts that only a finished answer has: thinking tokens and uses of server tools."""
+        """Return the counts that are known only once an answer is finished: thinking tokens and uses of server
+        tools.
+        """
         names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
         used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS_WITH_COUNTS}
         details = {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
@@ -139,7 +147,7 @@ class BlockBuilder:
 
     Attributes:
         omitted: True if thinking blocks are sent without their text.
-        must_think: True if the API later refuses tool results for this answer unless it begins with thinking.
+        must_think: True if the API would refuse tool results for this answer unless the answer begins with thinking.
         prior: if the answer continues an assistant message, the position after it (see `position_after_blocks`).
     """
 
@@ -161,7 +169,11 @@ class BlockBuilder:
         return tuple(built)
 
     def _build_block(self, block: ScriptedBlock, position: str, first: ScriptedBlock) -> AnswerBlock:
-        """Build one block. `position` is where it is in the answer, and `first` is the turn's first block."""
+        """Return the content block that the API would send for a block of a scenario's turn.
+
+        `position` says which blocks come before it in the answer (see `position_after_blocks`). `first` is the turn's
+        first block.
+        """
         thought = block.thinking
         if thought is not None:
             signature = self.signatures.sign(thought, position)
@@ -180,7 +192,9 @@ class BlockBuilder:
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
     def _build_tool_call(self, call: ScriptedToolCall, *, marked: bool) -> AnswerBlock:
-        """Build a tool call. If `marked` is true, its id says that the answer does not begin with thinking."""
+        """Build a tool call. If `marked` is true, its id gets a mark that says that the answer does not begin with
+        thinking.
+        """
         identifier = self.random.make_api_id("toolu_")
         block = {
             "type": "tool_use",

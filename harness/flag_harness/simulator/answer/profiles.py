@@ -17,7 +17,9 @@ FIRST_MONTH_BY_KEY: Mapping[str, str] = {
     "stop_details": "2026-04",
     "output_tokens_details": "2026-05",
 }
-"""The month or day on which a key was first recorded. Keys that are not listed existed in 2024 already."""
+"""The month or day on which each key was first recorded in an answer. Keys that are not listed existed in 2024
+already.
+"""
 _FIRST_MONTH_OF_CUMULATIVE_INPUT = "2025-08"
 _FIRST_MONTH_WITH_MODEL_FIRST = "2025-10"
 

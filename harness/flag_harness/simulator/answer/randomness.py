@@ -1,4 +1,6 @@
-"""Random-looking numbers and ids that depend only on the seed and the request, so every recording has the same ones."""
+"""Numbers and ids that look random but depend only on the seed and the request, so that every recording has the same
+ones.
+"""
 
 import hashlib
 import random
@@ -28,7 +30,7 @@ class SeededRandom:
         self._random = random.Random(int.from_bytes(digest))
 
     def for_text(self, text: str) -> "SeededRandom":
-        """Return a sequence that depends on the first seed and a text only."""
+        """Return a sequence of random numbers that depends only on the first seed and `text`."""
         return SeededRandom(self._first_seed, "text", text)
 
     def integer_below(self, end: int) -> int:

@@ -15,8 +15,9 @@ from flag_harness.simulator.rules import RefusedRequest
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Response
 
 OTHER_RESPONSE_SECONDS = 0.1
-"""The seconds until an error, a token count or a list of models arrives. Recordings do not show this time, so it is our
-choice, shorter than any message takes.
+"""The seconds until an error, a token count or a list of models arrives.
+
+Recordings do not show this time. It is our choice, and shorter than any message takes.
 """
 _UNAUTHORIZED_STATUS, _TOO_LARGE_STATUS = 401, 413
 
@@ -34,7 +35,9 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, response_header
 
 
 def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, events_count: int) -> Response:
-    """Return an answer without a stream, sent when a stream of `events_count` events would have ended."""
+    """Return an answer without a stream. It arrives when a stream of the same answer, with `events_count` events, would
+    have ended.
+    """
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
     return json_response(answer.complete_message(), at, response_headers)
 
@@ -69,8 +72,8 @@ def error_response(
 ) -> Response:
     """Return an error response in the API's format.
 
-    `headers` are added to the usual ones, and replace headers of the same name. A 413 comes from an edge server and has
-    no request id.
+    `headers` are added to the usual ones, and replace headers of the same name. An error 413 comes from an edge server
+    and has no request id. `profile` is the month whose format the response has.
     """
     at, status = OTHER_RESPONSE_SECONDS, refusal.status
     details = {} if refusal.details is None else {"details": refusal.details}
@@ -91,7 +94,7 @@ def error_response(
 def _should_retry_header_value(status: int) -> str:
     """Return the value of the header `x-should-retry` for an error status.
 
-    It was recorded as `false` with every 400, 401 and 404; users quote `true` with 429.
+    Recorded answers have `false` with every 400, 401 and 404; users have quoted `true` with 429.
     """
     return "true" if status in (408, 409, 429) or status >= 500 else "false"
 

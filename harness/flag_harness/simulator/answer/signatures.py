@@ -22,7 +22,9 @@ _POSITION_LETTERS: Mapping[str, str] = {
     "server_tool_use": "S",
     "mcp_tool_use": "S",
 }
-"""The letter of each block type in a position. Text blocks have none, because clients merge, split and drop them."""
+"""The letter that stands for each block type in a position. Text blocks have none, because clients merge, split and
+drop them.
+"""
 LAST_BLOCK_SIGN = "$"
 """The end of the position of a block that is the last one of its answer."""
 CONTINUATION_SIGN = "|"
@@ -55,12 +57,14 @@ class SeededSignatures:
 
     @property
     def state(self) -> Hashable:
-        """The key and everything remembered. Two objects with equal states accept the same signatures."""
+        """The key and everything that was remembered. Two objects with equal states accept the same signatures."""
         remembered = (self._trusted, self._trusted_calls, self._raw_calls, self._raw_results, self._paused)
         return self._key, *map(frozenset, remembered)
 
     def trust_raw_block(self, block: Mapping[str, Any]) -> None:
-        """From now on, accept the signature, data or call id of a block that the scenario gives in raw form."""
+        """From now on, accept a block that the scenario gives in raw form: its signature, its encrypted data or its
+        call id.
+        """
         self._raw_calls.add(str(block.get("id")))
         self._raw_results.add(str(block.get("tool_use_id")))
         if block.get("type") == "tool_use":
@@ -82,7 +86,7 @@ class SeededSignatures:
         return sealed is not None and thinking in (_remove_position_in_answer(sealed), "")
 
     def is_issued(self, signature: str) -> bool:
-        """Return whether the signature was issued, for any thinking text."""
+        """Return whether the simulator issued the signature, for whatever thinking text."""
         return signature in self._trusted or self._decrypt_and_verify(b"thinking", signature) is not None
 
     def encrypt(self, thinking: str, position: str = "") -> str:
@@ -111,7 +115,7 @@ class SeededSignatures:
         return sealed in self._trusted or (self.position_in_answer(block) or "").endswith(LAST_BLOCK_SIGN)
 
     def add_no_thinking_mark_to_call_id(self, identifier: str) -> str:
-        """Return the id of a tool call with a mark in it.
+        """Return the id of a tool call with a mark added.
 
         The mark says that the call was issued in an answer that does not begin with thinking.
         """
@@ -120,7 +124,9 @@ class SeededSignatures:
         return kept + "".join(_ID_CHARACTERS[byte % len(_ID_CHARACTERS)] for byte in digest[:_NO_THINKING_MARK_LENGTH])
 
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
-        """Return whether the call was issued in an answer that does not begin with thinking."""
+        """Return whether a tool call's id has the mark of calls that were issued in an answer that does not begin with
+        thinking.
+        """
         return identifier in self._trusted_calls or identifier == self.add_no_thinking_mark_to_call_id(identifier)
 
     def is_result_without_call(self, identifier: str) -> bool:
@@ -128,13 +134,15 @@ class SeededSignatures:
         return identifier in self._raw_results - self._raw_calls
 
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
-        """Remember an answer that paused. The client may send it back as its last message, to continue it."""
+        """Remember an answer with the stop reason `pause_turn`. The client may send it back as its last message, to
+        continue it.
+        """
         self._paused[_answer_identity(blocks)] = None
         while len(self._paused) > _MAX_REMEMBERED_ANSWERS:
             del self._paused[next(iter(self._paused))]
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
-        """Return whether a message is an answer that `remember_paused_answer` was given."""
+        """Return whether a message is an answer that was passed to `remember_paused_answer`."""
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
         return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
@@ -145,7 +153,9 @@ class SeededSignatures:
         return base64.b64encode(_SIGNATURE_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
     def _decrypt_and_verify(self, kind: bytes, sealed: str) -> str | None:
-        """Return the text that `_encrypt_with_checksum` encrypted, or None if the key differs or it was changed."""
+        """Return the text that `_encrypt_with_checksum` encrypted, or None if `sealed` was changed or encrypted with
+        another key.
+        """
         try:
             raw = base64.b64decode(sealed, validate=True)
             mac, hidden = (
@@ -158,7 +168,9 @@ class SeededSignatures:
         return text if self._encrypt_with_checksum(kind, text) == sealed else None
 
     def _xor_with_keystream(self, mac: bytes, data: bytes) -> bytes:
-        """Encrypt or decrypt `data`: XOR it with bytes derived from the key and `mac`."""
+        """Encrypt or decrypt `data`: combine it by XOR with bytes derived from the key and from `mac`, the text's
+        checksum.
+        """
         stream = hashlib.shake_256(self._key + mac).digest(len(data))
         return bytes(one ^ other for one, other in zip(data, stream, strict=True))
 

@@ -34,9 +34,9 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
 
 
 def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
-    """Return about how many events the answer would have if it was streamed.
+    """Return about how many events the answer would have if it were streamed.
 
-    An answer without a stream takes as long as such a stream.
+    An answer without a stream is sent when such a stream would have ended.
     """
     blocks = sum(2 + len(_start_block_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)
@@ -74,10 +74,11 @@ def _start_block_and_deltas(written: AnswerBlock, random: SeededRandom) -> tuple
 
 
 def _split_text(text: str, size: tuple[int, int], random: SeededRandom) -> list[str]:
-    """Split a text into pieces of random sizes. `size` is the smallest and the largest number of characters.
+    """Split a text into pieces of random sizes. `size` is the smallest and the largest number of characters of a piece.
 
-    The first piece has the smallest size, as a first token is short. A text is split in the same places whatever else
-    is in the request, so that an agent that reads pieces wrongly fails under every combination that streams this text.
+    The first piece has the smallest size, since a first token is short. The same text is split at the same places in
+    every request, so that an agent that reads pieces wrongly fails under every combination of flags that streams this
+    text.
     """
     random = random.for_text(text)
     least, most = size

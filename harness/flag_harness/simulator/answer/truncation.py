@@ -13,7 +13,10 @@ from flag_harness.simulator.scenario.scenario import ScenarioTurn, ScriptedBlock
 
 @dataclass(frozen=True, slots=True)
 class AnswerContent:
-    """The blocks of a turn that are sent, and the stop reason. `tokens` is set if `max_tokens` cut them off."""
+    """The part of a turn that is sent, with its stop reason and, if a stop sequence ended it, that sequence.
+
+    `tokens` is the number of output tokens if `max_tokens` cut the answer off, and otherwise None.
+    """
 
     blocks: tuple[ScriptedBlock, ...]
     stop_reason: str
@@ -24,9 +27,9 @@ class AnswerContent:
 def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
     """Return the part of a turn that is sent in answer to a request with this body.
 
-    Thinking blocks are sent only if `thinking` is true. Empty texts are never sent, as in the API. A stop sequence in a
-    text ends the answer before it. Content with more than `max_tokens` estimated tokens is cut off, unless the turn
-    states its number of tokens.
+    Thinking blocks are sent only if `thinking` is true. Empty texts are never sent, as in the API. If a text contains a
+    stop sequence, the answer ends before that sequence. Content with more than `max_tokens` estimated tokens is cut
+    off, unless the turn states its number of tokens.
     """
     blocks = tuple(
         block
@@ -71,7 +74,7 @@ def _block_tokens(block: ScriptedBlock) -> int:
 
 
 def _truncate_block(block: ScriptedBlock, tokens: int) -> ScriptedBlock | None:
-    """Return the beginning of a block with at most `tokens` tokens, or None if nothing fits.
+    """Return the beginning of a block with at most `tokens` tokens, or None if not even one fits.
 
     A tool call keeps the beginning of its input, which is then no valid JSON.
     """
@@ -101,7 +104,7 @@ def _text_of_block(block: ScriptedBlock) -> str:
 
 
 def _input_json(block: ScriptedBlock) -> str:
-    """Return the JSON text of a tool call's input, or its cut-off part."""
+    """Return the input of a tool call as JSON text, or the part of that text that was kept if the call was cut off."""
     call = block.call
     assert call is not None
     return call.partial_json or json.dumps(msgspec.to_builtins(call.input or {}), ensure_ascii=False)

@@ -1,9 +1,9 @@
 """Detection of broken cache prefixes: which block changed, its first changed byte, and the extra cost at list price.
 
-A request breaks a prefix if an earlier request of the same conversation wrote more tokens to the cache than this one
-reads. A request without a cache mark breaks nothing. Two requests belong to the same conversation if they share at
-least half of the written blocks, or if the first changed block is mostly the same. A new question after the same
-beginning breaks nothing, because only the last user turn is different.
+A request breaks a cached prefix if an earlier request of the same conversation wrote more tokens to the prompt cache
+than this request reads. A request without a cache mark breaks nothing. Two requests belong to the same conversation if
+they share at least half of the written blocks, or if the first changed block is mostly the same. A new question after
+the same beginning breaks nothing, because only the last user turn is different.
 """
 
 from collections import Counter, OrderedDict
@@ -105,7 +105,7 @@ class BrokenPrefixDetector:
 
 
 def _first_difference(old: Sequence[PromptSegment], new: Sequence[PromptSegment]) -> int | None:
-    """Return the index of the first block that differs.
+    """Return the index of the first block that differs in the two sequences.
 
     Return None if one sequence is the beginning of the other.
     """
@@ -114,7 +114,9 @@ def _first_difference(old: Sequence[PromptSegment], new: Sequence[PromptSegment]
 
 
 def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[PromptSegment], at: int) -> bool:
-    """Return whether `new` is a later request of the conversation of `old`, though the block at `at` differs."""
+    """Return whether `new` is a later request of the same conversation as `old`, although their blocks at index `at`
+    differ.
+    """
     answered = any('"role":"assistant"' in segment.text for segment in new[at:])
     if new[at].path.startswith("messages") and not answered:
         return old[at].text == new[at].text  # a setting that precedes all blocks changed: tool_choice or thinking
@@ -123,7 +125,9 @@ def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[Promp
 
 
 def _is_similar(old: str, new: str) -> bool:
-    """Return whether the texts' common beginning and end are more than half of the longer text."""
+    """Return whether two texts are similar: their common beginning and end make up more than half of the longer
+    text.
+    """
     first = _common_prefix_length(old, new)
     last = min(_common_prefix_length(old[::-1], new[::-1]), min(len(old), len(new)) - first)
     return (first + last) * 2 > max(len(old), len(new))
@@ -136,7 +140,11 @@ def _common_prefix_length(one: str, other: str) -> int:
 
 
 def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, lost: int, model: Model) -> BrokenPrefix:
-    """Return the details of a break at the block with this index, where `lost` cached tokens were lost."""
+    """Return a `BrokenPrefix` for a change of the block at `index`.
+
+    `stored` is the cached prefix, `new` is the changed block, and `lost` the number of cached tokens that could not be
+    read.
+    """
     old = stored.segments[index]
     written = model.cost(Usage(cache_creation_input_tokens=lost))
     read = model.cost(Usage(cache_read_input_tokens=lost))
@@ -148,6 +156,6 @@ def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, l
 
 
 def texts_around_change(old: str, new: str) -> tuple[str, str]:
-    """Return a few words around the first difference of two texts, from each of them."""
+    """Return a few words around the first difference of two texts: those of `old`, and those of `new`."""
     start = max(0, _common_prefix_length(old, new) - _CHARACTERS_SHOWN_BEFORE_CHANGE)
     return old[start : start + _MAX_EXCERPT_LENGTH], new[start : start + _MAX_EXCERPT_LENGTH]

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from flag_harness.simulator.count.prefix import CacheLifetime, PromptSegment
 
 SECONDS_BY_CACHE_LIFETIME: Mapping[CacheLifetime, float] = {"5m": 300.0, "1h": 3600.0}
-"""The seconds until a cached prefix expires. Each read starts them again."""
+"""The seconds until a cached prefix expires, by the lifetime in its cache mark. Each read restarts them."""
 MAX_LOOKBACK_BLOCKS = 20
-"""How many blocks before a cache mark, the marked one included, are looked up (documented: prompt caching)."""
+"""How many blocks, from a cache mark backwards and including the marked one, are looked up in the cache (documented:
+prompt caching).
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class InputUsage:
-    """The input tokens of one request: uncached, read from the cache, and written to it by lifetime."""
+    """The input tokens of one request: uncached, read from the cache, and written to the cache with each lifetime."""
 
     uncached: int
     read: int = 0
@@ -69,14 +71,16 @@ class PromptCache:
         return InputUsage(total - done, read, written["5m"], written["1h"])
 
     def count_readable_tokens(self, segments: Sequence[PromptSegment], min_tokens: int, now: float) -> int:
-        """Return how many tokens `read_and_write` would read from the cache, without changing the cache."""
+        """Return how many tokens `read_and_write` would read from the cache for the request. The cache is not
+        changed.
+        """
         hit = self._longest_cached_prefix(segments, _cacheable_mark_indices(segments, min_tokens), now)
         return 0 if hit is None else segments[hit].tokens
 
     def _longest_cached_prefix(self, segments: Sequence[PromptSegment], marks: Sequence[int], now: float) -> int | None:
-        """Return the index of the last segment of the longest cached prefix, or None if none is cached.
+        """Return the index of the last segment of the longest cached prefix, or None if no prefix is cached.
 
-        The search goes backwards from each cache mark, the last mark first.
+        The search goes backwards from each cache mark in `marks`, starting with the last mark.
         """
         for mark in reversed(marks):
             for index in _lookback_indices(segments, mark):
@@ -86,13 +90,15 @@ class PromptCache:
         return None
 
     def _remove_expired(self, now: float) -> None:
-        """Remove expired prefixes, at most once per shortest lifetime to keep requests fast."""
+        """Remove expired prefixes. Do so at most once in the shortest lifetime of a prefix, to keep requests fast."""
         if now - self._last_cleanup >= min(SECONDS_BY_CACHE_LIFETIME.values()):
             self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
             self._last_cleanup = now
 
     def _store_prefix(self, key: str, lifetime: CacheLifetime, now: float) -> None:
-        """Store a prefix, or renew it. A prefix that has a longer lifetime keeps it."""
+        """Store a prefix, or renew its expiry time. A prefix that was stored with a longer lifetime keeps that
+        lifetime.
+        """
         known = self._entries.get(key)
         if (
             known is not None

@@ -21,9 +21,11 @@ from flag_harness.simulator.scenario.matching import content_blocks, message_blo
 CacheLifetime: TypeAlias = Literal["5m", "1h"]
 _BODY_SETTINGS_IN_PREFIX = "state"
 _KEY_OF_ENCLOSING_BLOCK = "~in"
-"""The key under which a block inside a tool_result holds the other fields of that tool_result."""
+"""The key under which a block inside a tool_result keeps the other fields of that tool_result, since a change of these
+also breaks the cached prefix.
+"""
 UNCACHEABLE_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
-"""Block types that cannot have a cache mark. An automatic mark goes to the last other block."""
+"""Block types that cannot have a cache mark. An automatic cache mark goes to the last block of another type."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,9 @@ class PromptSegment:
 
 
 def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[PromptSegment, ...]:
-    """Return the segments of a request. `tenant` names the client; different clients share no cache."""
+    """Return the blocks of a request as the prompt cache sees them. `tenant` identifies the client; clients share no
+    cache.
+    """
     chain, tokens = hash_of_parts("prefix", model, tenant), 0
     built: list[PromptSegment] = []
     markable: int | None = None
@@ -68,7 +72,7 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
 
 
 def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """Yield each block of a request in the order of the API: its path, the block, and its tokens."""
+    """Yield (path, block, tokens) for each block of a request, in the order of the API."""
     tools = body.get("tools") or ()
     for index, (tool, cost) in enumerate(zip(tools, tokens_of_each_tool(body), strict=True)):
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
@@ -89,9 +93,9 @@ def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Ma
 def _split_tool_result(
     path: str, block: Mapping[str, Any], parts: list[Mapping[str, Any]], cost: int
 ) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """Yield the blocks inside a tool_result, then the tool_result without them.
+    """Yield (path, block, tokens) for each block inside a tool_result, and then for the tool_result without them.
 
-    The blocks inside may have cache marks of their own.
+    The blocks inside may have cache marks of their own. `cost` is the number of tokens of the whole tool_result.
     """
     own = {key: value for key, value in block.items() if key != "content"}
     costs = [block_tokens(part) for part in parts]

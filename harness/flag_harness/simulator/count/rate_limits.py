@@ -13,7 +13,9 @@ from flag_harness.simulator.scenario.scenario import RateLimits
 from flag_harness.wire.timeline import Headers
 
 RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_tokens=400_000)
-"""The limits in most recordings of 2026. If the scenario sets no limits, headers state these and nothing is refused."""
+"""The rate limits in most recordings of 2026. Without limits in the scenario, headers state these and nothing is
+refused.
+"""
 CLOCK_START_DATE = datetime(2026, 9, 1, tzinfo=UTC)
 """The date when the simulator's clock starts. The dates in headers are counted from it."""
 _MIN_LIMIT_SHOWN_ROUNDED = 1_000
@@ -37,7 +39,7 @@ class _RateLimitBucket:
         return self
 
     def seconds_until(self, wanted: float) -> float:
-        """Return the seconds until `wanted` is available, or until the bucket is full if `wanted` is more."""
+        """Return the seconds until the bucket holds `wanted`, or until it is full if it can never hold that much."""
         return max(0.0, (min(wanted, self.size) - self.left) * _SECONDS_PER_MINUTE / self.size)
 
 
@@ -53,7 +55,8 @@ class ExceededLimit:
 class RateLimiter:
     """The remaining requests and tokens of each model. It is not thread-safe; its owner holds a lock.
 
-    If no limits are set, every request finds full buckets, so that its answer does not depend on other requests.
+    If the scenario sets no limits, every request finds full buckets, so that its answer does not depend on other
+    requests.
     """
 
     def __init__(self, limits: RateLimits | None, start: float) -> None:
@@ -92,11 +95,13 @@ class RateLimiter:
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
     def wall_clock_time(self, now: float) -> datetime:
-        """Return the date that belongs to a time of the simulator's clock."""
+        """Return the date that corresponds to `now`, a time in seconds on the simulator's clock."""
         return CLOCK_START_DATE + timedelta(seconds=now - self._start)
 
     def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
-        """Yield the three headers of one limit, such as `input-tokens`: size, rest, and time of the reset."""
+        """Yield the three headers of one limit, such as `input-tokens`: the limit, what remains of it, and when it is
+        full again.
+        """
         left = max(0, int(bucket.left + _ROUNDING_TOLERANCE))
         rounded = left if name == "requests" else left // _MIN_LIMIT_SHOWN_ROUNDED * _MIN_LIMIT_SHOWN_ROUNDED
         reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))

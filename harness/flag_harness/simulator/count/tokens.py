@@ -21,14 +21,18 @@ _LONG_WORD_PATTERN = re.compile(rf"[A-Za-z]{{{_LETTERS_PER_TOKEN + 1},}}")
 _CHARACTER_RUN_PATTERN = re.compile(r"[A-Za-z0-9]{20}")
 _CHARACTER_KIND_CHANGE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(?=[a-z0-9])|(?<=[0-9])(?=[A-Za-z])")
 _MIN_CHANGES_OF_RANDOM_RUN = 8
-"""Twenty characters look random if they change this often between lower case, upper case and digits."""
+"""A run of twenty characters looks random if it changes this often between lower case, upper case and digits."""
 _EXTRA_TOKENS_OF_RANDOM_RUN = 11
-"""The tokens of twenty random characters on top of those of their pieces (in recorded traffic, 17 in all)."""
+"""The tokens that twenty random-looking characters count in addition to those of their pieces (17 in all, in recorded
+traffic).
+"""
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
 _CHARACTERS_PER_SLICE = 1_000_000
 """Longer texts are counted in slices of this length, so that other threads can run in between."""
 _MAX_COUNTED_CHARACTERS = 8_000_000
-"""Only this many characters of a text are counted, more than any context window; the rest is extrapolated."""
+"""At most this many characters of a text are counted, more than fit into any context window; the rest is
+extrapolated.
+"""
 _OVERHEAD_TOKENS_PER_MESSAGE = 4
 _OVERHEAD_TOKENS_PER_REQUEST = 3
 _TOOL_PROMPT_TOKENS_BY_MODEL = (
@@ -37,7 +41,9 @@ _TOOL_PROMPT_TOKENS_BY_MODEL = (
     (re.compile(r"claude-[a-z]+-5\b"), 306, 437),
     (re.compile(""), 414, 518),
 )
-"""The tokens of the prompt that the API adds for tools, by model, if a tool may be called and if one must be."""
+"""The tokens of the prompt that the API adds for tools: the pattern of a model's name, the tokens if a tool may be
+called, and the tokens if a tool must be called.
+"""
 _OVERHEAD_TOKENS_PER_TOOL = 40
 _OVERHEAD_TOKENS_OF_THINKING = 29
 _OVERHEAD_TOKENS_OF_OUTPUT_FORMAT = 110
@@ -54,7 +60,9 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
     "web_fetch": 500,
     "web_search": 1_750,
 }
-"""The tokens of each tool that the API defines, by tool type without its date. The prompt for tool use comes on top."""
+"""The tokens of each tool that the API defines, by tool type without its date. The tokens of the prompt for tool use
+are added to these.
+"""
 
 
 def text_tokens(text: str) -> int:
@@ -64,9 +72,9 @@ def text_tokens(text: str) -> int:
 
 @lru_cache(maxsize=512)
 def _text_tokens_with_cache(text: str) -> int:
-    """Return the estimate for a short text, from a cache if it was counted before.
+    """Return the estimate for a short text, from a cache if the text was counted before.
 
-    Each turn of a conversation repeats all earlier texts.
+    Most texts are counted often, since each turn of a conversation repeats all earlier texts.
     """
     return _estimate_tokens(text)
 
@@ -139,9 +147,8 @@ def message_overhead_tokens() -> int:
 
 
 def request_overhead_tokens(body: Mapping[str, Any]) -> int:
-    """Return the tokens of a request beyond those of its tools, system prompt and messages.
-
-    They are for its frame, thinking and output format.
+    """Return the tokens of a request beyond those of its tools, system prompt and messages: for its frame, thinking and
+    output format.
     """
     thinking = _OVERHEAD_TOKENS_OF_THINKING if is_thinking_requested(body) else 0
     schema = body.get("output_format") or (body.get("output_config") or {}).get("format")

@@ -80,7 +80,7 @@ class MessageBatch:
 
 
 class BatchStore:
-    """All batches of one simulator."""
+    """All batches that one simulator has created, by id."""
 
     def __init__(self, answer_one: AnswerFunction) -> None:
         self._answer_one = answer_one
@@ -89,7 +89,7 @@ class BatchStore:
     def answer_request(
         self, incoming: IncomingRequest, now: datetime, new_id: str
     ) -> tuple[str, bytes] | RefusedRequest:
-        """Answer a request about batches. Return content type and body, or the error.
+        """Answer a request about batches. Return the content type and the body, or the error.
 
         If the request creates a batch, its id is `new_id`.
         """
@@ -139,7 +139,9 @@ class BatchStore:
         )
 
     def _count_retrieval(self, batch: MessageBatch, now: datetime) -> None:
-        """Count a retrieval of a batch, and end the batch after some of them by answering its requests."""
+        """Count a retrieval of a batch's status. At the second one, or if the batch is canceled, end it by answering
+        its requests.
+        """
         batch.retrievals += 1
         if batch.ended or (batch.retrievals <= _RETRIEVALS_UNTIL_END and not batch.canceled):
             return

@@ -54,7 +54,7 @@ class FileStore:
     def answer_request(
         self, incoming: IncomingRequest, now: datetime, new_id: str
     ) -> tuple[str, bytes] | RefusedRequest:
-        """Answer a request about files. Return content type and body, or the error.
+        """Answer a request about files. Return the content type and the body, or the error.
 
         If the request uploads a file, its id is `new_id`.
         """
@@ -117,7 +117,9 @@ def _parts_of_multipart_form(request: Request) -> dict[str, Message]:
 
 
 def _expiry_time(part: Message | None, now: datetime) -> datetime | None:
-    """Return when a file expires, from the form part with the number of seconds, or None."""
+    """Return when a file expires, or None if it does not. `part` is the form part with the number of seconds until
+    then.
+    """
     data = part.get_payload(decode=True) if part is not None else None
     text = data.decode("ascii", "replace").strip() if isinstance(data, bytes) else ""
     return now + timedelta(seconds=int(text)) if text.isdecimal() and len(text) < 10 else None

@@ -19,7 +19,7 @@ def make_list_page(
 ) -> dict[str, Any]:
     """Return a page of a list, as a JSON object with at most `limit` items.
 
-    They are the first items after the one named `after`, or the last items before the one named `before`. `entry`
+    The page has the first items after the one named `after`, or the last items before the one named `before`. `entry`
     returns an item in the API's form, and `names` returns all names of an item.
     """
     indices = {name: index for index, item in enumerate(items) for name in names(item)}

@@ -69,7 +69,7 @@ class PlatformRequest:
     def to_messages_request(self) -> Request:
         """Convert this request to one of the Messages API.
 
-        A body that is not a JSON object is kept, to be refused later.
+        A body that is not a JSON object is passed on unchanged, and refused later.
         """
         path = "/v1/messages/count_tokens" if self.is_counting else "/v1/messages"
         body = decode_json(self.request.body)
@@ -145,7 +145,7 @@ def _model_id_from_vertex(name: str) -> str:
 
 
 def _bedrock_headers(head: Head, kind: str) -> Headers:
-    """Return the headers of a Bedrock response with the content type `kind`."""
+    """Return the headers of a Bedrock response whose content type is `kind`."""
     request_id = header_value(head.headers, "request-id")
     return (("date", header_value(head.headers, "date")), ("content-type", kind), ("x-amzn-requestid", request_id))
 
@@ -163,7 +163,7 @@ def _bedrock_error(head: Head, response: Response) -> Response:
 
 
 def _stream_as_frames(response: Response) -> Response:
-    """Return the chunks of a stream as AWS frames.
+    """Return a streamed response with its events in AWS frames (binary messages) instead of server-sent events.
 
     Bedrock sends no pings, and adds its metrics to `message_stop`.
     """
@@ -183,7 +183,10 @@ def _stream_as_frames(response: Response) -> Response:
 
 
 def _encode_event_frame(name: str, data: str, usage: Mapping[str, Any], seconds: float) -> bytes:
-    """Return an event as an AWS frame. The event `message_stop` also gets Bedrock's metrics."""
+    """Return an event as an AWS frame. The event `message_stop` also gets Bedrock's metrics.
+
+    `name` and `data` are those of the server-sent event; `usage` and `seconds` (the duration) are for the metrics.
+    """
     if name != "message_stop":
         return frame_from_sse(encode_event(name, data))
     metrics = {

@@ -27,9 +27,11 @@ class MessageThreads:
         self._threads: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def add_earlier_messages(self, request: Request) -> Request | RefusedRequest:
-        """Return a request that continues a thread with the thread's earlier messages; other requests unchanged.
+        """Return a request that continues a thread with the thread's earlier messages added. Return any other request
+        unchanged.
 
-        Return an error if the thread is unknown, or if the request sets a field that it may not change.
+        Return an error if the thread is unknown, or if the request sets a field that only the first request of a thread
+        may set.
         """
         body = decode_json_object(request.body) if b'"thread"' in request.body else {}
         thread = body.get("thread")

@@ -13,8 +13,8 @@ from flag_harness.simulator.rules.shape.validation import shape_problem
 from flag_harness.simulator.scenario.scenario import Scenario
 
 MAX_BODY_DEPTH = 200
-"""The deepest nesting that is accepted. This limit is ours: deeper than any real request, and safe for all code that
-reads it.
+"""The deepest nesting of JSON that is accepted. The limit is our choice: deeper than any real request, and safe for all
+code that reads it.
 """
 
 _BLOCK_IN_PLACE_OF_RAW_BLOCKS = {"type": "text", "text": "A raw block of the scenario stands here."}
@@ -80,9 +80,9 @@ def _shape_problem(body: _BodyToCheck) -> str | None:
 
 
 def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
-    """Return a body in which a valid block stands in for each raw block of the scenario.
+    """Return a body in which each raw block of the scenario is replaced by a valid block.
 
-    Raw blocks may have any shape, so they are not checked.
+    Raw blocks may have any shape, so they must not be checked.
     """
     raw = [block.raw for turn in scenario.turns for block in turn.content if block.raw is not None]
     messages = value.get("messages")
@@ -92,7 +92,9 @@ def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, 
 
 
 def _replace_blocks(message: Any, blocks: list[Any]) -> Any:
-    """Return an assistant message in which a valid block stands in for each of `blocks` and of their types."""
+    """Return an assistant message in which each of `blocks`, and each block of the same types, is replaced by a valid
+    block.
+    """
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list) or message.get("role") != "assistant":
         return message

@@ -85,6 +85,6 @@ def check_page_size(incoming: IncomingRequest) -> str | None:
 
 
 def check_models_exist(incoming: IncomingRequest) -> str | None:
-    """Refuse a model request, or a page of the model list, that names an unknown model."""
+    """Refuse a request for a model, or for a page of the list of models, that names an unknown model."""
     names = (incoming.model_name, incoming.query("after_id"), incoming.query("before_id"))
     return next((f"model: {name}" for name in names if name and not catalogue.find_served_model(name)), None)

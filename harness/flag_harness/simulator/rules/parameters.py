@@ -8,8 +8,8 @@ _MAX_TOKENS_BY_LONG_OUTPUT_BETA = {"output-128k-2025-02-19": 128_000, "output-30
 _LONG_CONTEXT_BETA = "context-1m-2025-08-07"
 _LONG_CONTEXT_WINDOW = 1_000_000
 _CONTEXT_WINDOW_EXCEEDED_BETA = "model-context-window-exceeded-2025-08-26"
-"""With this beta, an answer is cut off at the end of the context window, not refused (documented; default since Claude
-4.5).
+"""The beta with which an answer is cut off at the end of the context window instead of refused (documented; default
+since Claude 4.5).
 """
 _THINKING_DOCUMENTATION = (
     "Please consult our documentation at https://docs.claude.com/en/docs/build-with-claude/extended-thinking"
@@ -21,7 +21,9 @@ _DEFAULT_SAMPLING_PARAMETERS = {"temperature": 1, "top_p": 1}
 
 
 def check_beta_fields(request: ParsedRequest) -> str | None:
-    """Refuse a field that needs a beta if the request does not name one."""
+    """Refuse a field that needs a beta if the request's `anthropic-beta` header names no beta that enables the
+    field.
+    """
     betas = set(request.betas)
     if (request.body.get("thinking") or {}).get("block_binding") is not None and BLOCK_BINDING_BETA not in betas:
         return f"thinking.{request.thinking}.block_binding: Extra inputs are not permitted"
@@ -80,7 +82,7 @@ def check_max_tokens(request: ParsedRequest) -> str | None:
 def check_thinking_budget(request: ParsedRequest) -> str | None:
     """Refuse a thinking budget that is not smaller than `max_tokens`.
 
-    Such a budget is allowed if thinking is interleaved with tool calls.
+    A larger budget is allowed if thinking is interleaved with tool calls.
     """
     if request.thinking != "enabled" or request.counting or _has_interleaved_thinking(request):
         return None
@@ -161,7 +163,7 @@ def check_effort_level(request: ParsedRequest) -> str | None:
 
 
 def check_prompt_length(request: ParsedRequest) -> str | None:
-    """Refuse a prompt that is longer than the context window."""
+    """Refuse a prompt that alone is longer than the context window."""
     window = _context_window(request)
     if request.input_tokens <= window:
         return None
@@ -169,7 +171,7 @@ def check_prompt_length(request: ParsedRequest) -> str | None:
 
 
 def check_context_window(request: ParsedRequest) -> str | None:
-    """Refuse a prompt that exceeds the context window together with `max_tokens`.
+    """Refuse a prompt that does not fit into the context window together with `max_tokens`.
 
     Only some models check this; see `refuses_context_overflow`.
     """

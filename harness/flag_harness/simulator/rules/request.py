@@ -18,7 +18,9 @@ from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Headers, Request, header_value
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
-"""The source of an error message. `ours`: the refusal is real, or made by a scenario, but the wording is our own."""
+"""The source of an error message. `ours` means that the API (or the scenario) refuses such requests, but the wording is
+our own.
+"""
 _MODELS_PATH = "/v1/models"
 _METHODS_BY_PATH_PATTERN = (
     (re.compile("/v1/messages/batches|/v1/files"), frozenset({"GET", "POST"})),
@@ -39,7 +41,9 @@ class SignatureChecker(Protocol):
 
     @property
     def state(self) -> Hashable:
-        """All that the other methods depend on: two checkers in equal states return the same."""
+        """A value on which the results of all other methods depend: two checkers in equal states return the same
+        results.
+        """
         ...
 
     def is_valid(self, signature: str, thinking: str) -> bool:
@@ -63,11 +67,13 @@ class SignatureChecker(Protocol):
         ...
 
     def is_from_answer_without_thinking(self, identifier: str) -> bool:
-        """Return whether the tool call with this id was issued in an answer that does not begin with thinking."""
+        """Return whether the tool call with the id `identifier` was issued in an answer that does not begin with
+        thinking.
+        """
         ...
 
     def is_result_without_call(self, identifier: str) -> bool:
-        """Return whether the scenario gives the result of a server tool with this id, but no call with it."""
+        """Return whether the scenario has a server tool's result with the id `identifier`, but no call with that id."""
         ...
 
     def is_paused(self, message: Mapping[str, Any]) -> bool:
@@ -89,7 +95,7 @@ class DecodedBody:
 
 @dataclass(frozen=True)
 class IncomingRequest:
-    """A request before its body is parsed, with the scenario that applies to it."""
+    """A request whose body is not parsed yet, with the scenario that the simulator follows."""
 
     request: Request
     scenario: Scenario
@@ -150,7 +156,7 @@ class IncomingRequest:
 
 @dataclass(frozen=True)
 class ParsedRequest:
-    """A request whose body has a valid shape. Requests are equal if all rules treat them alike.
+    """A request whose body has a valid shape. Two requests are equal if all rules must treat them alike.
 
     Attributes:
         data: the body as JSON.
@@ -183,7 +189,7 @@ class ParsedRequest:
 
     @property
     def prompt_segments(self) -> tuple[PromptSegment, ...]:
-        """The segments of the prompt, as the prompt cache sees them."""
+        """The blocks of the prompt as the prompt cache sees them."""
         return _prompt_segments(self)
 
     @property
@@ -216,7 +222,7 @@ class ParsedRequest:
 
 
 class HashableBody(Hashable, Protocol):
-    """A hashable value with a body as JSON."""
+    """The interface of a hashable value with a body, for `remember_results`."""
 
     @property
     def data(self) -> bytes:
@@ -227,11 +233,14 @@ class HashableBody(Hashable, Protocol):
 BodyType = TypeVar("BodyType", bound=HashableBody)
 Result = TypeVar("Result")
 MAX_BYTES_OF_REMEMBERED_BODY = 1 << 16
-"""The bytes of the largest body for which results are remembered."""
+"""The size in bytes of the largest body for which results are remembered."""
 
 
 def remember_results(function: Callable[[BodyType], Result]) -> Callable[[BodyType], Result]:
-    """Remember what a function returns for the latest small bodies: a sweep sends equal ones hundreds of times."""
+    """Return a function that remembers what `function` returned for the latest small bodies.
+
+    This pays because a sweep (a test run under many faults) sends equal bodies hundreds of times.
+    """
     remembering = lru_cache(maxsize=256)(function)
     return lambda sent: (remembering if len(sent.data) <= MAX_BYTES_OF_REMEMBERED_BODY else function)(sent)
 
@@ -247,7 +256,7 @@ def beta_values(headers: Headers) -> tuple[str, ...]:
 
 
 def api_key(headers: Headers) -> str:
-    """Return the API key from one of the two headers that may hold it, or an empty string.
+    """Return the API key from `x-api-key` or `authorization`, or an empty string if neither header has one.
 
     For requests signed for AWS it is the access key, because the signature differs each time.
     """
@@ -263,8 +272,9 @@ CheckedRequestType = TypeVar("CheckedRequestType")
 class ApiRule(Generic[CheckedRequestType]):
     """One rule of the API.
 
-    `check` returns the error message for a request that breaks the rule, else None. `since` is the date on which the
-    message was recorded, documented or quoted.
+    `check` returns the error message for a request that breaks the rule, or None. `provenance` is the source of that
+    message, and `since` the date on which it was recorded, documented or quoted. `status` and `type` are those of the
+    error.
     """
 
     name: str
@@ -277,7 +287,9 @@ class ApiRule(Generic[CheckedRequestType]):
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """The API's error for a refused request: the name of the broken rule, the status, type and message."""
+    """The API's error for a refused request: the name of the broken rule, and the status, type and message of the
+    error.
+    """
 
     rule: str
     status: int

@@ -133,7 +133,7 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
         "prompt and max_tokens fit the context window", parameters.check_context_window, "quoted by users", "2025-02"
     ),
 )
-"""The rules that are checked on a body of a valid shape."""
+"""The rules that are checked on a parsed body, whose shape is known to be valid."""
 RULES: tuple[ApiRule[Any], ...] = (*HTTP_RULES, *BODY_RULES, *PARSED_RULES)
 CheckedRequestType = TypeVar("CheckedRequestType")
 

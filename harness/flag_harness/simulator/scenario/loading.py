@@ -14,7 +14,7 @@ from flag_harness.simulator.scenario.scenario import STRUCT_BY_TABLE_NAME, Scena
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
 MAX_SCENARIO_BYTES = 16 << 20
-"""The largest size of a scenario file in bytes. It allows one image and one document of the largest size of the API."""
+"""The largest size of a scenario file in bytes, enough for one image and one document of the API's largest sizes."""
 
 _UNKNOWN_FIELD_ERROR = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
 _ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
@@ -77,7 +77,7 @@ def _raise_file_not_found(path: Path) -> NoReturn:
 
 
 def _error_message(error: str, text: str, source: Path | str) -> str:
-    """Return msgspec's error with the line added, and the nearest valid key if the key is unknown."""
+    """Return msgspec's error message with the line added and, for an unknown key, the nearest valid key."""
     at = _ERROR_PATH.search(error)
     path = at["path"] if at else ""
     message = _ERROR_PATH.sub("", error)
@@ -94,7 +94,9 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
 
 
 def _blank_multiline_string(found: re.Match[str]) -> str:
-    """Return the line ends of a matched multi-line string. Other strings and comments are returned unchanged."""
+    """Return only the line ends of a multi-line string, so that line numbers stay the same. Return other matches
+    unchanged.
+    """
     return "\n" * found[0].count("\n") or found[0]
 
 

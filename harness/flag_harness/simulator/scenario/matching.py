@@ -65,7 +65,9 @@ def is_thinking_requested(body: Mapping[str, Any]) -> bool:
 
 
 def is_model_thinking(body: Mapping[str, Any], model: Model) -> bool:
-    """Return whether the model thinks before it answers this request, by default or on request."""
+    """Return whether the model thinks before it answers this request, because it always does or because the request
+    asks for it.
+    """
     return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
 
@@ -116,12 +118,14 @@ def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
 
 
 def _make_result_check(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
-    """Return a condition that is met if `test` is true for any tool result of the request."""
+    """Return a check that is met if `test(expected, result)` is true for any tool result of the request."""
     return lambda expected, view: any(test(expected, result) for result in view.results)
 
 
 def _is_tool_result_error(expected: bool, view: RequestView) -> bool:
-    """Return whether the last message has tool results, and one of them is an error as `expected` says."""
+    """Return whether the last message has tool results, of which one is an error (if `expected`) or none is (if
+    not).
+    """
     return bool(view.results) and any(result.is_error for result in view.results) == expected
 
 

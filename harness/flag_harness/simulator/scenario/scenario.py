@@ -147,7 +147,7 @@ class AnswerTiming(_FrozenStruct, frozen=True):
 
 
 class RateLimits(_FrozenStruct, frozen=True):
-    """Rate limits per minute for each model. 0 stands for the limit that was recorded."""
+    """Rate limits per minute for each model. 0 stands for the limit in recordings of 2026."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -155,7 +155,7 @@ class RateLimits(_FrozenStruct, frozen=True):
 
 
 class ScriptedToolCall(_FrozenStruct, frozen=True):
-    """A tool call with its `input`, or with the text `partial_json` of an input that is cut off."""
+    """A tool call with its `input`, or with `partial_json`, the incomplete JSON of an input that is cut off."""
 
     name: str
     input: dict[str, Any] | None = None
@@ -182,7 +182,7 @@ class ErrorAnswer(_FrozenStruct, frozen=True):
 
 
 class TurnConditions(_FrozenStruct, frozen=True):
-    """The conditions of a turn on a request. Conditions that are not set are not checked.
+    """The conditions that a request must meet for a turn to answer it. Conditions that are not set are not checked.
 
     The docstring of this module explains each of them.
     """

@@ -1,4 +1,6 @@
-"""Chooses the turn that answers a request: from a hook, the scenario, or an edit of the scenario's turn."""
+"""Choose the turn that answers a request: the one that a hook returns, or else the scenario's turn, which may be
+edited.
+"""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,8 +31,8 @@ class UnmatchedRequest:
     """A valid request that no turn of the scenario matches.
 
     Attributes:
-        message: the error message that it got.
-        turn: a turn that matches it, as TOML, to add to the scenario.
+        message: the error message with which the request was answered.
+        turn: a turn that would match the request, as TOML to add to the scenario.
     """
 
     request: Request
@@ -39,7 +41,8 @@ class UnmatchedRequest:
 
 
 class TurnChooser:
-    """Chooses the turn that answers a request: the hook's, if it returns one, else the scenario's.
+    """Chooses the turn that answers a request: the one that the hook returns, or else the scenario's, which may be
+    edited.
 
     It is not thread-safe; its owner holds a lock.
     """
@@ -55,7 +58,7 @@ class TurnChooser:
         self.restart_counts()
 
     def restart_counts(self) -> None:
-        """Count the requests that match each turn from 1 again."""
+        """Start counting the requests that match each turn from 1 again."""
         self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:

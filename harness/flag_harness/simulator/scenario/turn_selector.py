@@ -10,11 +10,11 @@ from flag_harness.toml_tables import toml_string
 
 _MAX_QUOTED_LENGTH = 120
 _MAX_QUOTED_CONDITION_LENGTH = 40
-"""How many characters of a text the condition of a proposed turn has."""
+"""The most characters of a text that are quoted in a condition of a proposed turn."""
 
 
 DrawNumber: TypeAlias = Callable[[int], float]
-"""A function that returns a random number from 0 to below 1 for the request with an index, counted from 0."""
+"""A function that gets the index of a request (from 0), and returns a random number from 0 to below 1 for it."""
 
 
 def always_draw_zero(index: int) -> float:

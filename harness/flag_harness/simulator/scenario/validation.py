@@ -27,7 +27,9 @@ _REQUIRED_KEYS: Mapping[str, Mapping[str, type]] = {
     "thinking": {"thinking": str, "signature": str},
     **{key: {"id": str, "name": str, "input": dict} for key in ("tool_use", "server_tool_use", "mcp_tool_use")},
 }
-"""The keys that a raw block of each type must have, and their types. Without them it cannot be sent and counted."""
+"""For each type of raw block, the keys that it must have and the types of their values. Without these keys the block
+cannot be sent and counted.
+"""
 
 
 class ScenarioProblem(NamedTuple):
@@ -61,7 +63,9 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 
 def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
-    """Return the mistake in how a turn gives its answer, such as two answers or none, or None if it has none."""
+    """Return the mistake in how a turn gives its answer, such as two answers or none, or None if there is no
+    mistake.
+    """
     flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
     if turn.error is not None and (flat or turn.blocks is not None):
         beside = (flat or ["block"])[0]
@@ -158,7 +162,7 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 def _lower_case_name_without_separators(name: str) -> str:
     """Return a name in lower case without separators.
 
-    So `endTurn` and `end-turn`, as other languages write them, equal `end_turn`.
+    So `endTurn` and `end-turn`, the spellings of other programming languages, equal `end_turn`.
     """
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

@@ -6,7 +6,7 @@ MAX_CACHE_MARKS = 4
 
 
 def check_cache_mark_count(request: ParsedRequest) -> str | None:
-    """Refuse more than four cache marks. The automatic one counts too."""
+    """Refuse more than four cache marks. The mark at the top level of the body (automatic caching) counts, too."""
     found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
     if found <= MAX_CACHE_MARKS:
         return None
@@ -22,7 +22,9 @@ def check_cache_marks_on_empty_text(request: ParsedRequest) -> str | None:
 
 
 def check_cache_mark_lifetimes(request: ParsedRequest) -> str | None:
-    """Refuse a one-hour cache mark after a five-minute one. The automatic mark counts as the last."""
+    """Refuse a one-hour cache mark after a five-minute one. The mark at the top level of the body counts as the
+    last.
+    """
     short_seen = False
     for path, block in (*request.marked_blocks, ("", request.body)):
         mark = block.get("cache_control")

@@ -82,7 +82,9 @@ def _media_in_messages(request: ParsedRequest) -> Iterator[tuple[str, Mapping[st
 
 
 def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the images and documents in a content, also in nested blocks, each with its path."""
+    """Yield the images and documents in the content of a message, including those in nested blocks, each with
+    its path.
+    """
     for index, block in enumerate(content_blocks(content)):
         kind = block.get("type")
         if kind in ("image", "document") and isinstance(block.get("source"), Mapping):
@@ -94,14 +96,15 @@ def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[st
 
 
 def _path_name(block: Mapping[str, Any]) -> str:
-    """Return how a block is named in the paths of error messages, by its type."""
+    """Return the name that paths in error messages use for a block, which depends on the block's type."""
     return "image" if block["type"] == "image" else "pdf"
 
 
 def _image_problem(path: str, source: Mapping[str, Any], *, strict_types: bool) -> str | None:
-    """Return the API's error message for an image in base64, or None.
+    """Return the API's error message for an image in base64, or None if the image is accepted.
 
-    With `strict_types`, the stated media type must be that of the data.
+    If `strict_types` is true, the stated media type must be that of the data. `path` is where the image is in the
+    request.
     """
     where, text = f"{path}.image.source.base64", source["data"]
     if not text:

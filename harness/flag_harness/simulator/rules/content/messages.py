@@ -27,7 +27,7 @@ def check_system_messages(request: ParsedRequest) -> str | None:
 def check_messages_have_content(request: ParsedRequest) -> str | None:
     """Refuse a message without content.
 
-    A final assistant message, and a system message with settings, may be empty.
+    A final assistant message may be empty, and so may a system message that only changes settings.
     """
     messages = request.body["messages"]
     for index, message in enumerate(messages):
@@ -82,7 +82,7 @@ def check_prefill_whitespace(request: ParsedRequest) -> str | None:
 def _has_server_calls(message: Mapping[str, Any]) -> bool:
     """Return whether a message has calls of server tools.
 
-    A turn that was paused at such calls is sent back by the client, to be continued.
+    If the API paused the turn at such calls, the client sends the message back to have it continued.
     """
     blocks = message_blocks(message)
     return any(block["type"] in ("server_tool_use", "mcp_tool_use") for block in blocks)

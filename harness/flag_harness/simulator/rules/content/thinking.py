@@ -11,9 +11,9 @@ _THINKING_BLOCK_TYPES = ("thinking", "redacted_thinking")
 
 
 def check_latest_thinking(request: ParsedRequest) -> str | None:
-    """Refuse thinking that the client changed or moved.
+    """Refuse thinking blocks that the client has changed or moved.
 
-    This applies to the latest assistant message and to an unfinished tool loop.
+    This applies to the latest assistant message, and to all assistant messages of an unfinished tool loop.
     """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
@@ -33,7 +33,9 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_is_not_last(request: ParsedRequest) -> str | None:
-    """Refuse an assistant message that ends with thinking, unless the API issued the answer like this."""
+    """Refuse an assistant message that ends with thinking, unless the API itself issued an answer that ends like
+    this.
+    """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
@@ -77,9 +79,9 @@ def check_thinking_signatures(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_before_tools(request: ParsedRequest) -> str | None:
-    """Refuse an unfinished tool loop that does not begin with thinking, if there is a thinking budget.
+    """Refuse an unfinished tool loop that does not begin with thinking, if the request has a thinking budget.
 
-    Later steps of the loop need no thinking: the model thinks once, unless thinking is interleaved.
+    Only the first message of the loop needs thinking, since the model thinks once unless thinking is interleaved.
     """
     messages = request.body["messages"]
     if request.thinking != "enabled" or not (_has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"):
@@ -112,15 +114,19 @@ def _is_api_answer_without_thinking(request: ParsedRequest, message: Mapping[str
 
 
 def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
-    """Return the index of the message from which on the API checks that thinking comes back unchanged."""
+    """Return the index of the first message whose thinking must come back unchanged.
+
+    That is the latest assistant message or, if the request has new tool results, the first one of the current tool
+    loop.
+    """
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
     return min(latest, _tool_loop_start(messages)) if _has_tool_results(messages[-1]) else latest
 
 
 def _position_before_message(messages: Sequence[Mapping[str, Any]], number: int) -> str:
-    """Return the position (see `position_after_blocks`) after the assistant messages directly before message `number`.
+    """Return the position (see `position_after_blocks`) at which message `number` begins in its turn.
 
-    They form one turn together with this message.
+    The assistant messages directly before this message belong to the same turn, so that their blocks count.
     """
     start = number
     while start and messages[start - 1]["role"] == "assistant":
@@ -129,7 +135,7 @@ def _position_before_message(messages: Sequence[Mapping[str, Any]], number: int)
 
 
 def _is_thinking_text_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
-    """Return whether the signature of a thinking block was issued for another text."""
+    """Return whether a thinking block has a signature that was issued for another text than the block's."""
     if block["type"] != "thinking" or request.signatures.is_valid(block["signature"], block["thinking"]):
         return False
     return request.signatures.is_issued(block["signature"])
@@ -138,9 +144,10 @@ def _is_thinking_text_changed(request: ParsedRequest, block: Mapping[str, Any]) 
 def _is_thinking_block_moved(
     request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
 ) -> bool:
-    """Return whether a thinking block no longer follows the thinking and calls that it followed in its answer.
+    """Return whether a thinking block no longer follows the blocks after which the API issued it.
 
-    `before` is the position after earlier messages of the turn, and `blocks` are those before it in its message.
+    Positions (see `position_after_blocks`) are compared: `before` is the one at which the block's message begins in its
+    turn, and `blocks` are the blocks before it in this message.
     """
     issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING_BLOCK_TYPES else None
     if issued is None:

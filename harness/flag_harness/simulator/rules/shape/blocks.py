@@ -10,7 +10,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag
 
 PREFIX_OF_TAGS_HIDDEN_IN_ERRORS = "~"
-"""The prefix of tags that only we use. Error messages leave them out."""
+"""The prefix of tags (the values that select a Pydantic model) that only we use. Error messages leave these tags
+out.
+"""
 
 
 class ClosedModel(BaseModel):
@@ -168,7 +170,7 @@ COMMON_BLOCK_TYPES = frozenset(
     document image mcp_tool_use redacted_thinking search_result server_tool_use text thinking tool_result tool_use
     """.split()  # noqa: SIM905 - names in columns
 )
-"""The block types whose keys are checked."""
+"""The block types whose keys are checked. Blocks of other types may have any keys."""
 
 
 def type_of_object(value: Any) -> Any:
@@ -177,7 +179,7 @@ def type_of_object(value: Any) -> Any:
 
 
 def _block_tag(value: Any) -> str:
-    """Return the tag of the Pydantic model that checks a content block."""
+    """Return the tag (the value that selects a Pydantic model) for a content block."""
     kind = type_of_object(value)
     return (
         f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}server"
@@ -187,7 +189,9 @@ def _block_tag(value: Any) -> str:
 
 
 def content_tag(value: Any) -> str:
-    """Return the tag of the Pydantic union that checks a content: one for a list of blocks, one for a string."""
+    """Return the tag (the value that selects a Pydantic model) for a content: one for a list of blocks, another for a
+    string.
+    """
     return (
         f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}blocks"
         if isinstance(value, list)
@@ -236,7 +240,7 @@ class SystemRoleMessage(ClosedModel):
 
 
 def _role_tag(value: Any) -> str:
-    """Return the tag of the Pydantic model that checks a message, by its role."""
+    """Return the tag (the value that selects a Pydantic model) for a message, which depends on the message's role."""
     role = value.get("role") if isinstance(value, Mapping) else None
     return (
         f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}system" if role == "system" else f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}spoken"

@@ -47,7 +47,7 @@ class AnthropicTool(OpenModel):
 
 
 def _tool_tag(value: Any) -> str:
-    """Return the tag of the Pydantic model that checks a tool."""
+    """Return the tag (the value that selects a Pydantic model) for a tool."""
     return "custom" if type_of_object(value) in (None, "custom") else f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}anthropic"
 
 
@@ -136,7 +136,9 @@ class Metadata(ClosedModel):
 
 
 def _type_or_kind_tag(value: Any) -> str:
-    """Return the tag of the Pydantic model for a value that may be a list, an object or a string."""
+    """Return the tag (the value that selects a Pydantic model) for a value that may be a list, an object or a
+    string.
+    """
     return f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 
 

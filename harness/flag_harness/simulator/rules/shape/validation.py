@@ -1,4 +1,4 @@
-"""The API's error messages for bodies of a wrong shape."""
+"""The API's error messages for bodies that lack fields, have unknown fields, or have fields of a wrong type."""
 
 import re
 from collections.abc import Mapping
@@ -10,7 +10,9 @@ from flag_harness.simulator.rules.shape.blocks import PREFIX_OF_TAGS_HIDDEN_IN_E
 
 
 def shape_problem(body: object, shape: type[BaseModel]) -> str | None:
-    """Return the API's message for the first error in the shape of a body, or None if there is none."""
+    """Return the API's message for the first wrong, missing or unknown field of a body, or None if it fits the model
+    `shape`.
+    """
     try:
         shape.model_validate(body)
     except ValidationError as error:

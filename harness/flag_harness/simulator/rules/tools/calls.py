@@ -107,7 +107,7 @@ def check_calls_have_results(request: ParsedRequest) -> str | None:
 
 
 def check_unique_call_ids(request: ParsedRequest) -> str | None:
-    """Refuse two tool calls with the same id."""
+    """Refuse two tool_use blocks with the same id."""
     seen: set[str] = set()
     for message in request.body["messages"]:
         for block in message_blocks(message):
@@ -119,7 +119,9 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
 
 
 def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
-    """Return the ids of the tool results at the beginning of the next user turn."""
+    """Return the ids in the tool results at the beginning of the next user turn. `following` are the messages after the
+    calls.
+    """
     answered: set[str] = set()
     for block in _next_user_blocks(following):
         if block["type"] != _TOOL_RESULT_TYPE:
@@ -129,9 +131,9 @@ def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
 
 
 def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the blocks of the next user turn.
+    """Yield the blocks of the next user turn. `following` are the messages after an assistant message.
 
-    It may consist of several messages. System messages in between are skipped.
+    The turn may consist of several messages. System messages in between are skipped.
     """
     started = False
     for message in following:
@@ -143,5 +145,5 @@ def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[st
 
 
 def _block_ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
-    """Return the values of `key`, such as the ids, of the blocks of one type."""
+    """Return the values that the blocks of the type `kind` have under `key`, such as their ids."""
     return {block[key] for block in blocks if block["type"] == kind}

@@ -52,11 +52,13 @@ _TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
     "web_fetch_": _ToolFamily("web_fetch", _KEYS_OF_ALL_TOOLS | _KEYS_OF_FETCH_TOOLS),
     "web_search_": _ToolFamily("web_search", _KEYS_OF_ALL_TOOLS | _KEYS_OF_SEARCH_TOOLS),
 }
-"""The tool families by the beginning of the tool type. The first match applies, to all types of a family."""
+"""The tool families by the beginning of the tool type. A tool belongs to the first family whose key begins its type."""
 
 
 def check_tool_types(request: ParsedRequest) -> str | None:
-    """Refuse a tool type that does not exist, or whose beta the request does not name."""
+    """Refuse a tool type that does not exist, or that needs a beta that the request's `anthropic-beta` header does not
+    name.
+    """
     open_types = TOOL_TYPES_WITHOUT_BETA | {
         kind for kind, betas in BETAS_BY_TOOL_TYPE.items() if betas & set(request.betas)
     }
@@ -80,7 +82,7 @@ def check_anthropic_tools(request: ParsedRequest) -> str | None:
 
 
 def definition_problem(tool: Mapping[str, Any]) -> str | None:
-    """Return the API's error for the definition of a tool, or None.
+    """Return the API's error for the definition of a tool, or None if the definition is valid.
 
     Only tools that the API defines are checked.
     """

@@ -39,8 +39,8 @@ _MODEL_CHECK_BY_TOOL_TYPE: Mapping[str, Callable[[Model], bool]] = {
     "text_editor_20250429": _make_model_version_check((4, 0), (4, 1)),
     "text_editor_20250728": _make_model_version_check((4, 0)),
 }
-"""For each tool that not all models have: a function that returns whether a model has it (documented; the editor of
-2025-04 is quoted by users).
+"""For each tool that not all models have, a function that returns whether a model has it (documented; for the editor of
+2025-04, quoted by users).
 """
 
 
@@ -84,7 +84,7 @@ def check_domain_lists(request: ParsedRequest) -> str | None:
 
 
 def check_deferred_tools(request: ParsedRequest) -> str | None:
-    """Refuse a request whose tools are all deferred (loaded later, when a search finds them).
+    """Refuse a request whose tools are all deferred (loaded later, once a tool search finds them).
 
     Also refuse a tool-search tool that is itself deferred, and a deferred tool with a cache mark (`cache_control`).
     """
@@ -104,7 +104,9 @@ def check_deferred_tools(request: ParsedRequest) -> str | None:
 
 
 def check_tool_callers(request: ParsedRequest) -> str | None:
-    """Refuse a tool that code may call if it is strict or forced, or if parallel calls are disabled."""
+    """Refuse a tool that may be called by code (of the code execution tool) if the tool is strict or forced, or if
+    parallel calls are disabled.
+    """
     called_by_code = [tool for tool in request.body.get("tools") or () if _may_be_called_by_code(tool)]
     for tool in called_by_code:
         if tool.get("strict"):
@@ -160,5 +162,5 @@ def _may_be_called_by_code(tool: Mapping[str, Any]) -> bool:
 
 
 def _is_any_model(model: Model) -> bool:
-    """Return True: the tool version is supported by every model."""
+    """Return True. It is the check of tool versions that every model supports."""
     return True

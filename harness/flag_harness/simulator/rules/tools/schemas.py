@@ -1,6 +1,6 @@
 """Rules for JSON schemas, most of them for the schemas of strict tools and of structured outputs.
 
-The API compiles the schemas of these two kinds.
+The API compiles the schemas of strict tools and structured outputs, and refuses what it cannot compile.
 
 The limits are those in error messages of 2026-07. They apply to all schemas of a request together.
 """
@@ -66,7 +66,8 @@ def check_schema_roots(request: ParsedRequest) -> str | None:
 
 
 def check_property_keys(request: ParsedRequest) -> str | None:
-    """Refuse a property at the top of an input schema whose name has other characters than the API takes, or over 64.
+    """Refuse a top-level property of an input schema whose name has over 64 characters, or characters that the API
+    refuses.
 
     Properties of inner objects may have any name (quoted by users, 2026-08).
     """
@@ -130,7 +131,9 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
-    """Refuse a schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional parameters."""
+    """Refuse a single schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional
+    parameters.
+    """
     for _, schema in _schemas_that_are_compiled(request):
         if (
             _count_union_properties(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA
@@ -199,8 +202,8 @@ _VALUE_CHECK_BY_KEYWORD: Mapping[str, Callable[[Any], bool]] = {
         _is_string_list(names := value if isinstance(value, list) else [value]) and _SCHEMA_TYPES.issuperset(names)
     ),
 }
-"""For each keyword, a function that checks its value. Null counts as a missing keyword, because the types of the SDKs
-allow it.
+"""For each keyword, a function that returns whether its value has the right type. Null counts as a missing keyword,
+because the types of the SDKs allow it.
 """
 
 
@@ -249,9 +252,9 @@ def _is_dict(value: Any) -> bool:
 
 
 def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
-    """Return the names of definitions that refer to each other in a circle, or an empty tuple.
+    """Return the names of definitions that refer to each other in a circle, or an empty tuple if there is no circle.
 
-    `#` stands for the whole schema.
+    The name `#` stands for the whole schema.
     """
     if any(part.get("$ref") == "#" for part in _walk_subschemas(schema)):
         return ("#", "#")
@@ -265,7 +268,11 @@ def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _find_reference_cycle_from(start: str, edges: Mapping[str, list[str]]) -> Sequence[str]:
-    """Return the definitions on a path of references from `start` back to `start`, or an empty tuple."""
+    """Return the definitions on a path of references from `start` back to `start`, or an empty tuple if there is no
+    such path.
+
+    `edges` has, for each definition, the definitions to which it refers.
+    """
     ways: list[tuple[str, ...]] = [(start,)]
     seen: set[str] = set()
     while ways:
@@ -280,7 +287,7 @@ def _find_reference_cycle_from(start: str, edges: Mapping[str, list[str]]) -> Se
 
 
 def _name_of_referenced_definition(part: Mapping[str, Any]) -> str:
-    """Return the name of the definition to which `$ref` refers, or an empty string."""
+    """Return the name of the definition to which `$ref` in this schema refers, or an empty string."""
     reference = part.get("$ref")
     parts = reference.split("/") if isinstance(reference, str) else []
     return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS_KEYWORDS else ""

@@ -1,7 +1,6 @@
 """Rules for calls of the tools that the API runs itself, and for their results.
 
-Some recorders remove ids. A message with at least as many results as server calls, or the reverse, is therefore
-accepted, even if their ids do not match.
+Some recorders remove ids. So if the ids do not match, only the numbers of calls and results are compared.
 """
 
 from collections.abc import Mapping
@@ -20,7 +19,7 @@ _TOOL_SEARCH_NAME_PREFIX = "tool_search_tool"
 def check_server_results_have_calls(request: ParsedRequest) -> str | None:
     """Refuse the result of a server tool or MCP tool without a call before it.
 
-    What a scenario gives without a call is accepted when it comes back.
+    If the scenario itself has such a result without a call, it is accepted when the client sends it back.
     """
     known: set[str] = set()
     for number, message in enumerate(request.body["messages"]):
