@@ -61,7 +61,9 @@ class AbandonableThread:
         return outcome.value  # type: ignore[return-value]
 
     def block_forever(self) -> None:
-        """Block the calling job forever, and abandon its thread. The waiting `run_job` raises `VirtualTimeout`."""
+        """Called in the job's own thread: abandon the thread, and block it forever. The waiting `run_job` raises
+        `VirtualTimeout`.
+        """
         self.is_abandoned = True
         self._outcomes.put(_Outcome(error=VirtualTimeout("it swallows that its time is up")))
         threading.Event().wait()
@@ -83,7 +85,7 @@ class AbandonableThread:
         return None
 
     def _run_jobs(self) -> None:
-        """Run jobs until `stop` is called, and pass each result or exception to the waiting `run_job`."""
+        """Run jobs until `stop` is called. Pass the result or exception of each to the `run_job` that waits for it."""
         while (item := self._jobs.get()) is not None:
             job, outcomes = item
             try:
@@ -104,7 +106,7 @@ def _next_outcome(outcomes: "SimpleQueue[_Outcome[T]]", seconds: float) -> _Outc
 def _is_busy(thread: threading.Thread) -> bool:
     """Return whether a thread uses the CPU.
 
-    Return False if it has ended, or if the system cannot tell (macOS and Windows).
+    Return False if the thread has ended, or if the system cannot tell (macOS and Windows).
     """
     before = thread_cpu_seconds(thread)
     threading.Event().wait(CPU_SAMPLE_SECONDS)

@@ -11,7 +11,7 @@ from flag_harness.imports import import_attribute
 
 
 class AgentGaveUp(Exception):  # noqa: N818 - part of the protocol: a clean failure of the agent, no error in the sweep
-    """Raised by an agent that could not finish a prompt, has told its user, and can take the next prompt."""
+    """Raised by an agent that could not finish a prompt, but has told its user and is ready for the next prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class AgentUnderSweep(Protocol):
 
 
 AgentFactory: TypeAlias = Callable[[SweepContext], AgentUnderSweep]
-"""Makes a new agent for one conversation."""
+"""A function that makes a new agent for one conversation."""
 
 
 @dataclass(slots=True)

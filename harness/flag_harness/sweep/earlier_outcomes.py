@@ -1,4 +1,6 @@
-"""The outcomes of an earlier sweep, in a file. Failures that it holds are known and pass; whatever got worse fails."""
+"""The outcomes of an earlier sweep, in a file. Failures that are in the file count as known and pass; whatever got
+worse fails.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -16,15 +18,17 @@ _IGNORED_OUTCOME = "does not apply"
 
 @dataclass(frozen=True, slots=True)
 class EarlierOutcomes:
-    """The outcomes of an earlier sweep, which later results must not fall below.
+    """The outcomes of an earlier sweep. A later result that is worse fails.
 
-    `outcomes` has, for each test, the outcome of each trouble, by name.
+    `outcomes` has, for each test, the outcome of each trouble (such as a fault), by the trouble's name.
     """
 
     outcomes: Mapping[str, Mapping[str, str]]
 
     def compare_result(self, result: TroubleResult) -> TroubleResult:
-        """Return a result as `known` if it failed in the same way before, or as failed if it got worse."""
+        """Return a result as `known` if it failed in the same way in the earlier sweep, or as failed if it got worse
+        since.
+        """
         before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:
             return result
@@ -37,7 +41,7 @@ class EarlierOutcomes:
 
 
 def describe_outcome(result: TroubleResult) -> str:
-    """Return the outcome of a result, with the name of the oracle that found the failure."""
+    """Return the outcome of a result as text, with the name of the check that found the failure, if there is one."""
     return f"failed: {result.findings[0].oracle}" if result.findings else result.outcome
 
 

@@ -16,9 +16,9 @@ SECOND_PROMPT = "Thank you. Is there anything left to do?"
 
 
 def turn_for_request(body: Mapping[str, Any]) -> ScenarioTurn:
-    """Return the simulated model's answer to a request, which depends only on the messages in it.
+    """Return the simulated model's answer to a request, which depends only on the messages in the request.
 
-    The model repeats a tool call that failed.
+    If the result of a tool call is not the expected one, the model calls the tool again.
     """
     texts = set(_user_texts(body["messages"]))
     if SECOND_PROMPT in texts:

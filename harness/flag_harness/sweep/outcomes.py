@@ -16,7 +16,9 @@ PromptEnding: TypeAlias = Literal["returned", "gave up", "raised", "hung"]
 
 
 class TrialOutcome(Enum):
-    """The outcome of one trial under one combination, worst last."""
+    """The outcome of one trial (a conversation under a fault) under one combination of flags. The worst outcome is the
+    last.
+    """
 
     DOES_NOT_APPLY = "does not apply"
     RECOVERED = "recovered"
@@ -30,13 +32,14 @@ class TrialOutcome(Enum):
 
     @property
     def has_lost_nothing(self) -> bool:
-        """Whether the agent lost nothing that it could have kept."""
+        """Whether the agent kept everything that it could have kept, such as complete answers."""
         return self in _OUTCOMES_WITHOUT_LOSS
 
 
 MAX_REQUESTS_ABOVE_BASELINE = 20
-"""How many requests more than the baseline an agent may send. The SDK's two retries add four at most, and so do those
-of the reference agent."""
+"""How many more requests than in the run without a fault an agent may send. The SDK's two retries add four at most, and
+so do those of the reference agent.
+"""
 
 _OUTCOMES_WITHOUT_LOSS = frozenset(
     {TrialOutcome.DOES_NOT_APPLY, TrialOutcome.RECOVERED, TrialOutcome.REPORTED, TrialOutcome.ACCEPTED}
@@ -45,12 +48,12 @@ _OUTCOMES_WITHOUT_LOSS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class TrialObservation:
-    """The observed facts about one conversation of an agent in a sweep.
+    """What was observed in one conversation of an agent in a sweep.
 
     `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `messages` are those
     of the exceptions that the agent raised, for people to read. `fired_count` counts the responses that the fault
     changed, `request_count` the requests sent. `side_effects` are the lines that the tool wrote. `conversation` is the
-    content of the last request; `answers` are the lines of each message that arrived complete. `has_streamed` is true
+    content of the last request. `answers` has the lines of each message that arrived completely. `has_streamed` is true
     if any response was a stream. `seconds` are virtual.
     """
 
@@ -126,12 +129,16 @@ def _judge_conversation(observed: TrialObservation, baseline: TrialObservation) 
 
 
 def _keeps_all_complete_answers(observed: TrialObservation) -> bool:
-    """Return whether the agent sent back each complete answer unchanged, but the last, after which it sent nothing."""
+    """Return whether the conversation has each complete answer unchanged, except the last, after which no request was
+    sent.
+    """
     return tuple(_group_model_turns(observed.conversation)) == observed.answers[:-1]
 
 
 def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
-    """Return whether the agent kept only complete answers, unchanged, and the last of them calls no tool."""
+    """Return whether the conversation has only complete, unchanged answers of the model, of which the last calls no
+    tool.
+    """
     sent_back = Counter(_group_model_turns(observed.conversation))
     arrived = Counter(observed.answers)
     last = next(reversed(sent_back), ())
@@ -139,7 +146,7 @@ def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
 
 
 def _group_model_turns(conversation: tuple[ConversationLine, ...]) -> Iterator[tuple[ConversationLine, ...]]:
-    """Yield the assistant's lines of a conversation, one group for each turn."""
+    """Yield, for each turn of the assistant in a conversation, the lines of this turn."""
     for role, group in groupby(conversation, key=lambda line: line[0]):
         if role == "assistant":
             yield tuple(group)
@@ -151,7 +158,7 @@ def _remove_continue_prompt(conversation: tuple[ConversationLine, ...]) -> tuple
 
 
 def _first_differing_line(found: tuple[ConversationLine, ...], expected: tuple[ConversationLine, ...]) -> str:
-    """Return the first line that a conversation lacks or has in addition, as text."""
+    """Return the first line that is in only one of the two conversations, as text that says what differs."""
     missing = [line for line in expected if line not in found]
     if missing:
         return f"missing: {' '.join(missing[0][:2])}"
@@ -160,6 +167,6 @@ def _first_differing_line(found: tuple[ConversationLine, ...], expected: tuple[C
 
 
 def _first_exception_message(observed: TrialObservation, ending: PromptEnding) -> str:
-    """Return the exception message of the first prompt that ended like this, or an empty string."""
+    """Return the message of the exception that ended the first prompt with this ending, or an empty string."""
     pairs = zip(observed.messages, observed.endings, strict=True)
     return next((message for message, how in pairs if how == ending), "")

@@ -1,4 +1,6 @@
-"""A probe in the traffic of one test: it applies the trouble to the first call, and observes every request."""
+"""A probe in the traffic of one test: it applies a trouble (such as a fault) to the first call of the test, and
+observes every request.
+"""
 
 import asyncio
 import threading
@@ -19,7 +21,9 @@ from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
 
 MAX_REQUESTS_OF_TEST = 100
-"""A test floods the API if it sends more requests than three times the baseline's plus this number."""
+"""A test floods the API if it sends more requests than three times those of its run without a trouble, plus this
+number.
+"""
 
 
 class TooManyRequestsError(BaseException):
@@ -41,14 +45,14 @@ class _UnfinishedExchange:
 
 @dataclass(eq=False, slots=True)
 class ObservedToolRun:
-    """One running call of a tool, the trouble that it has (or None), and the facts observed about it."""
+    """One call of a tool that is running, the trouble to apply to it (or None), and what was observed about it."""
 
     tool_call: ObservedToolCall
     trouble: ToolTroubleKind | None = None
     active_trouble: ActiveToolTrouble | None = None
 
     def edit_result(self, value: Any) -> Any:
-        """Return the result that the agent gets: `value`, changed if the trouble changes results."""
+        """Return the result that the agent gets: `value`, changed if the trouble of this call changes results."""
         return self.active_trouble.edit_result(value) if self.active_trouble and self.trouble else value
 
     def record_exception(self, error: BaseException) -> None:
@@ -81,7 +85,7 @@ class TrafficProbe:
 
     @property
     def trouble_layers(self) -> tuple[Layer, ...]:
-        """The layers that cause the trouble, for the transport; empty in a baseline."""
+        """The layers that bring the trouble into the traffic; an empty tuple in a run without a trouble."""
         return self._active_trouble.layers if self._active_trouble else ()
 
     @property
@@ -96,10 +100,11 @@ class TrafficProbe:
             surprise.simulator = simulator
 
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
-        """Return the turn to answer a request with: `turn` of the scenario, changed by a surprise if one is due.
+        """Return the turn to answer a request with: `turn` of the scenario, changed if a surprise (an unusual answer)
+        is due.
 
-        `turn` is None if the scenario has no answer to the request, since a trouble led the agent to send it. The
-        answer is then a turn that a surprise replaced earlier, or else a turn that says "Understood.".
+        `turn` is None if the scenario has no answer to the request, because a trouble led the agent to send it. Then
+        return a turn that a surprise replaced earlier, or else a turn that says "Understood.".
         """
         self._legal_bodies.append(body)
         if self._active_trouble is None:
@@ -115,7 +120,10 @@ class TrafficProbe:
         return edited
 
     def record_tool_start(self, name: str) -> ObservedToolRun:
-        """Record that a tool is called. Return the call; it has the trouble only in the first call of the test."""
+        """Record that a tool is called, and return the call.
+
+        The call has the trouble only if it belongs to the first call of the test function.
+        """
         with self._lock:
             run = ObservedToolRun(ObservedToolCall(self.call_number, name, len(self._entries)))
             self._tool_runs.append(run)
@@ -125,7 +133,9 @@ class TrafficProbe:
         return run
 
     def cancel_turn(self) -> None:
-        """Cancel the task that sent the last request, or else the running one. Raise `Interruption` without a task."""
+        """Cancel the asyncio task that sent the last request, or else the running task. If there is no task, raise
+        `Interruption`.
+        """
         sending = self._sending_task
         task = current_task() if sending is None or sending.done() else sending
         if task is None:
@@ -155,9 +165,9 @@ class TrafficProbe:
         return lambda request: layer(request) if self.call_number == 1 else None
 
     def _observe_exchange(self, request: Request) -> Edit:
-        """Store a request, and its answer as the client receives it.
+        """Store a request, and return an edit that stores its answer as the client receives it.
 
-        Raise `TooManyRequestsError` if there are too many requests.
+        Raise `TooManyRequestsError` if the test has sent too many requests.
         """
         entry = _UnfinishedExchange(request, self.call_number, self.clock.now())
         self._sending_task = current_task()

@@ -10,12 +10,12 @@ from flag_harness.sweep.model import turn_for_request
 from flag_harness.wire.timeline import Request, Response
 
 MAX_REMEMBERED_ANSWERS = 4096
-"""How many answers a sweep remembers, each of about 20 KB. With more, it forgets all of them and starts again."""
+"""How many answers a sweep remembers, each of about 20 KB. When there are more, all of them are forgotten."""
 
 
 @dataclass(eq=False, slots=True)
 class _Step:
-    """A moment in a conversation: the answer to its last request, and the steps that have followed it."""
+    """A state of a conversation: the answer to its last request, and the states that the next requests have led to."""
 
     answer: Response = ()
     following: dict[tuple[int, Request], "_Step"] = field(default_factory=dict)
@@ -36,7 +36,10 @@ class RememberedAnswers:
             return RememberingSimulator(self, self._first, clock)
 
     def add_step(self, before: _Step, key: tuple[int, Request], answer: Response) -> _Step:
-        """Remember the answer to a request that follows `before`, and return its step."""
+        """Remember the answer to a request that was sent in the state `before`, and return the state after it.
+
+        `key` has the time of the request and the request itself.
+        """
         with self._lock:
             self._count += 1
             return before.following.setdefault(key, _Step(answer))
@@ -67,7 +70,9 @@ class RememberingSimulator:
             return self._step.answer
 
     def _simulate_waiting(self) -> Response:
-        """Give the simulator the requests that it has not seen, at their times, and return its last answer."""
+        """Send the simulator the requests that were answered from memory, then the new one, at their times. Return its
+        last answer.
+        """
         if self._simulator is None:
             self._simulator = simulate(clock=self._simulator_clock, hook=turn_for_request)
         answer: Response = ()

@@ -1,4 +1,6 @@
-"""Run each trial of a sweep under each combination, and compare it with the agent's run without a fault."""
+"""Run each trial of a sweep (a conversation under a fault) under each combination of flags, and compare it with a run
+without a fault.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -16,7 +18,7 @@ from flag_harness.sweep.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The verdicts of one trial by the id of the flag combination. `kind` is the name of the fault's kind."""
+    """The verdicts on one trial, by the id of the flag combination. `kind` is the name of the fault's kind."""
 
     trial: str
     kind: str
@@ -69,7 +71,7 @@ class TrialSweep:
     _answers: RememberedAnswers = field(default_factory=RememberedAnswers)
 
     def run_trials(self, trials: Sequence[Trial]) -> Iterator[TrialResult]:
-        """Run the trials in order, and yield the result of each."""
+        """Run the trials in order, each under every combination of flags, and yield the result of each."""
         return map(self.run_trial_under_all_combinations, trials)
 
     def run_trial_under_all_combinations(self, trial: Trial) -> TrialResult:
@@ -90,12 +92,12 @@ class TrialSweep:
             )
 
     def baseline_observation(self, combination: Combination) -> TrialObservation:
-        """Return the observed run without a fault. Raise `HarnessError` if the agent fails in it."""
+        """Return what was observed in the run without a fault. Raise `HarnessError` if the agent fails in it."""
         self.check_baselines()
         return self._run_baseline(combination)
 
     def _run_baseline(self, combination: Combination) -> TrialObservation:
-        """Run a conversation without a fault, once for each combination, and return the observed facts."""
+        """Return what was observed in a conversation without a fault. It is run once for each combination."""
         if combination.id not in self._baselines:
             self._baselines[combination.id] = self._run(None, combination)
         return self._baselines[combination.id]

@@ -21,7 +21,7 @@ CELL_TEXT_BY_OUTCOME = {
 
 _OUTCOME_COLUMNS = tuple(outcome for outcome in TrialOutcome if outcome is not TrialOutcome.DOES_NOT_APPLY)
 _HEADINGS_OF_MAXIMA = ("most requests", "most seconds")
-"""The headings of the columns with the largest number of requests, and of virtual seconds, in one conversation."""
+"""The headings of the columns for the largest number of requests, and the longest virtual time, of one conversation."""
 
 
 def count_outcomes(results: Iterable[TrialResult]) -> Counter[TrialOutcome]:
@@ -41,7 +41,7 @@ def outcome_table_lines(results: Sequence[TrialResult]) -> Iterator[str]:
 
 
 def summary_line(results: Sequence[TrialResult]) -> str:
-    """Return one line that says how many faults and combinations were tried."""
+    """Return one line with the number of faults and combinations that were tried, and of pairs that do not apply."""
     counts = count_outcomes(results)
     combinations = len(results[0].verdicts) if results else 0
     return (
@@ -82,9 +82,8 @@ def _markdown_row(name: str, results: Sequence[TrialResult]) -> str:
 
 
 def _cells_with_counts(results: Sequence[TrialResult]) -> Iterator[str]:
-    """Yield the cells of a row: the count of each outcome (empty if 0), then the maxima of two numbers.
-
-    These are the largest number of requests and of seconds in one trial.
+    """Yield the cells of a row: the count of each outcome (empty if 0), the most requests of one trial, and the most
+    seconds.
     """
     counts = count_outcomes(results)
     yield from (str(counts[outcome] or "") for outcome in _OUTCOME_COLUMNS)

@@ -1,4 +1,4 @@
-"""Reduce requests and responses to comparable lines, without ids, thinking and message boundaries."""
+"""Reduce requests and responses to lines that can be compared, without ids, thinking and the boundaries of messages."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -32,13 +32,15 @@ def response_lines(response: Response) -> tuple[ConversationLine, ...] | None:
 
 
 def _essential_head(head: Head) -> Head:
-    """Return the head of a response without its time, and without headers other than the content type."""
+    """Return the head of a response without its time and without headers other than the content type."""
     return Head(0.0, head.status, (("content-type", header_value(head.headers, "content-type")),))
 
 
 @lru_cache(maxsize=1000)
 def _lines_of_answer(response: Response) -> tuple[ConversationLine, ...] | None:
-    """Return the lines of a response without times. Most runs of a sweep get the same answers as the runs before."""
+    """Return the lines of the message in a response that has no times, or None. The result is cached, since most runs
+    of a sweep get the same answers.
+    """
     reply = parse_response(response)
     is_complete = reply.is_complete if reply.is_stream else isinstance(response[-1], End)
     if reply.status != 200 or reply.error is not None or not is_complete:

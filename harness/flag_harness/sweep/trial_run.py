@@ -81,7 +81,11 @@ class TrialRun:
         self._turns: list[tuple[str, PromptEnding, str]] = []
 
     def run(self) -> TrialObservation:
-        """Send a prompt under the fault, ask the agent to go on if that fails, and send the next prompt."""
+        """Send a prompt under the fault and then, without the fault, the next prompt. If the first fails, ask the agent
+        to go on.
+
+        Return what was observed.
+        """
         with self._set_up_environment():
             self._send_prompt(FIRST_PROMPT, self._fault)
             if self._turns[-1][1] != "returned":
@@ -130,7 +134,7 @@ class TrialRun:
         await self._agent.run(prompt)
 
     def _run_until_end(self, turn: Callable[[], Any]) -> tuple[PromptEnding, str]:
-        """Run a turn of the agent. Return how it ended, and the message of its exception or an empty string."""
+        """Run a turn of the agent. Return how the turn ended, and the message of the exception or an empty string."""
         from anthropic import AnthropicError
 
         ending: PromptEnding = "returned"
@@ -146,7 +150,7 @@ class TrialRun:
         return ("hung", self._loop.end_reason) if self._loop.end_reason else (ending, message)
 
     def _make_agent_context(self) -> SweepContext:
-        """Return the context that the agent gets, with the sweep's tool."""
+        """Return the `SweepContext` that the agent gets, with the sweep's tool."""
         tool = SweepTool(
             SWEEP_TOOL_NAME, "Notes a step down.", _TOOL_INPUT_SCHEMA, self._run_note_tool, self._run_note_tool_sync
         )
@@ -168,11 +172,13 @@ class TrialRun:
         return SWEEP_TOOL_RESULT
 
     def _apply_fault(self, request: Request) -> Response | Edit | None:
-        """Apply the fault to the requests of the first prompt. This is a layer."""
+        """Apply the fault while the first prompt runs, and let later requests pass. This method is a layer."""
         return self._fault(request) if self._fault and self._fault_is_active else None
 
     def _limit_requests(self, request: Request) -> Response | None:
-        """End a conversation with too many requests, and never answer later requests. This is a layer."""
+        """Let a request pass, but end the conversation once it has too many, and answer none after that. This method is
+        a layer.
+        """
         self._requests += 1
         if self._requests > MAX_REQUESTS + 1 or self._thread.is_abandoned:
             return (End(math.inf),)
@@ -191,7 +197,7 @@ class TrialRun:
         self._thread.stop()
 
     def _make_observation(self) -> TrialObservation:
-        """Return the observed facts about the conversation."""
+        """Return what was observed in the conversation."""
         exchanges = self._traffic_log.exchanges
         prompts, endings, messages = zip(*self._turns, strict=True)
         return TrialObservation(
@@ -216,10 +222,11 @@ def run_trial(
     hang_seconds: float = HANG_SECONDS,
     answers: RememberedAnswers | None = None,
 ) -> TrialObservation:
-    """Run one conversation with a new agent, and return the observed facts.
+    """Run one conversation with a new agent, and return what was observed.
 
-    `directory` is for the file that the tool writes. A prompt that takes more than `hang_seconds` real seconds counts
-    as hung. `answers` are those of the sweep that the run belongs to, if it belongs to one.
+    The conversation is under the fault of `trial`, or without a fault if that is None. `directory` is for the file that
+    the tool writes. A prompt that takes more than `hang_seconds` real seconds counts as hung. `answers` are the
+    remembered answers of the sweep that the run belongs to, or None.
     """
     return TrialRun(make_agent, trial, combination, directory, hang_seconds, answers or RememberedAnswers()).run()
 

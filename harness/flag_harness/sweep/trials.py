@@ -1,4 +1,6 @@
-"""List the trials of a sweep: every kind of fault, at every point of a stream, on every request that matters."""
+"""List the trials of a sweep: every kind of fault, at every point of a stream, on the first request, the second and all
+requests.
+"""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -53,7 +55,9 @@ ARGUMENTS_AT_DEFAULT_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """One fault to try. `environ` holds the variables that the agent must see for the fault to have an effect."""
+    """One fault to try. `environ` has the environment variables that the agent needs for the fault to have an
+    effect.
+    """
 
     fault: Fault
     environ: Mapping[str, str] = field(default_factory=dict)
@@ -82,17 +86,19 @@ def all_trials() -> tuple[Trial, ...]:
 
 
 def make_trial(fault: Fault) -> Trial:
-    """Return the trial of one fault, with the variables that the fault needs."""
+    """Return the trial of one fault, with the environment variables that the fault needs."""
     return Trial(fault, _environment_variables_for_fault(fault))
 
 
 def count_fault_point_pairs(trials: tuple[Trial, ...]) -> int:
-    """Count the different pairs of fault and point; a fault without points counts as one pair."""
+    """Count the pairs of a kind of fault and a point that are tried. A fault without points counts as one pair."""
     return len({(trial.fault.name, dict(trial.fault.arguments).get("at")) for trial in trials})
 
 
 def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
-    """Yield a kind's faults to try: on the first request, on the second (after the tool ran), and on all."""
+    """Yield the faults of one kind to try: on the first request, on the second (sent after the tool ran), and on all
+    requests.
+    """
     for arguments in ARGUMENTS_TO_TRY.get(kind.name, ({},)):
         points = [
             point for point in kind.points if point not in _UNREACHABLE_POINTS and can_fault_change_answer(kind, point)

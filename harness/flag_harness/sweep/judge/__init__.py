@@ -1,7 +1,7 @@
-"""Observe the traffic of a test in a sweep, and judge the test by oracles.
+"""Observe the traffic of a test in a sweep, and judge the test by oracles: checks that hold for any agent.
 
-A new oracle is a function in `oracles.py`, and an entry in `ORACLES` there: it returns what is wrong, or an empty
-string.
+A new oracle is a function in `oracles.py` that returns what is wrong, or an empty string, and an entry in `ORACLES`
+there.
 """
 
 from flag_harness.sweep.judge.observation import (

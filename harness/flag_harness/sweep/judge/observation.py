@@ -79,7 +79,8 @@ class TestCallResult:
     """The result of one call of the test function.
 
     `message` and `location` (file and line) describe the exception; `seconds` is how long the call took. `usage` has
-    the tokens that the agent reports for the call, by their names in the API; empty if it reports none.
+    the tokens that the agent reports for the call, by their names in the API; `usage` is empty if the agent reports
+    none.
     """
 
     __test__ = False
@@ -93,16 +94,16 @@ class TestCallResult:
 
 @dataclass(frozen=True, slots=True)
 class TestObservation:
-    """The facts of one run of a test.
+    """What was observed in one run of a test.
 
     Attributes:
         calls: the result of the test function, and of its repetition if it was called again.
         exchanges: all requests in the order in which they were sent.
-        fired_count: the number of answers that the trouble changed.
+        fired_count: the number of answers that the trouble (such as a fault) changed.
         broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
         has_missing_turn: True if the scenario had no turn for a request.
         process_count: the number of processes that the test function started in its first call.
-        tool_calls: the calls of tools in the order in which they began, as far as the project names its tools.
+        tool_calls: the calls of the tools that the project names, in the order in which they began.
         problem: why the test could not run at all, such as an error in a fixture; else empty.
     """
 
@@ -122,7 +123,7 @@ class TestObservation:
         return (one for one in self.exchanges if one.call_number == call)
 
     def prompts(self, call: int | None = None) -> Iterator[ObservedExchange]:
-        """Yield the requests for messages, of one call of the test function or (None) of all."""
+        """Yield the requests for messages of one call of the test function, or of all calls if `call` is None."""
         return (one for one in self.exchanges if one.is_prompt and call in (None, one.call_number))
 
     @property

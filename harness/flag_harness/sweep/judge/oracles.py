@@ -1,4 +1,7 @@
-"""The oracles of a sweep, which hold for any agent, whatever its test checks. Each finds one kind of failure."""
+"""The oracles of a sweep: checks that hold for any agent, whatever its test asserts. Each finds one kind of failure.
+
+Each gets a run of a test under a trouble (such as a fault) and the baseline, the same test's run without a trouble.
+"""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -20,24 +23,32 @@ from flag_harness.sweep.judge.usage import find_wrong_usage
 from flag_harness.wire.timeline import header_value
 
 MAX_CALL_SECONDS = 7200.0
-"""A test function has hung after this many seconds; three attempts that each hit the SDK's read timeout take 1800."""
+"""A test function counts as hung after this many seconds. Three attempts that each hit the SDK's read timeout take
+1800.
+"""
 MAX_REQUESTS_ABOVE_BASELINE = 20
-"""A test floods the API if it sends more requests than three times the baseline's plus this number. The SDK sends a
-request three times at most."""
+"""A test counts as flooding the API if it sends more requests than three times those of the run without a trouble, plus
+this number. The SDK sends a request three times at most.
+"""
 MAX_CACHE_MARKS = 4
 MAX_RETRY_AFTER_SECONDS = 3600.0
-"""An agent need not wait for a longer `retry-after`, in seconds; it may give up instead."""
+"""The longest `retry-after`, in seconds, that an agent must wait for. If it is longer, the agent may give up
+instead.
+"""
 _TRUNCATING_STOP_REASONS = ("max_tokens", "model_context_window_exceeded")
 
 Oracle: TypeAlias = Callable[[TestObservation, TestObservation], str]
-"""Takes a run under a trouble and the baseline. Returns what is wrong, or an empty string."""
+"""A function that gets a run under a trouble and the run without one (the baseline). It returns what is wrong, or an
+empty string.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class OracleFinding:
-    """A failure of a test under a trouble: the oracle that found it, the reason, and the place of the exception.
+    """A failure of a test under a trouble such as a fault.
 
-    An oracle is a function that checks one rule. `location` is empty without an exception.
+    `oracle` is the check that found it, `reason` says what is wrong, and `location` is where the exception was raised;
+    it is empty without an exception.
     """
 
     oracle: str
@@ -58,7 +69,7 @@ def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple
 
 
 def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return how a test call hung or took too long, or an empty string."""
+    """Return how a call of the test function hung or took too long, or an empty string."""
     for call in observed.calls:
         if call.ending == "hung":
             return call.message or "the test does not end"
@@ -68,18 +79,20 @@ def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
 
 
 def _find_request_flood(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that the test sent far more requests than in the baseline, or an empty string."""
+    """Return a message if the test sent far more requests than in the baseline, or an empty string."""
     sent, usual = len(list(observed.prompts(1))), len(list(baseline.prompts(1)))
     return f"{sent} requests, not {usual}" if sent > 3 * usual + MAX_REQUESTS_ABOVE_BASELINE else ""
 
 
 def _find_raw_exception(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return the message of an unexpected exception of the test function, or an empty string."""
+    """Return the message of an exception of the test function that reports no failure of the API, or an empty
+    string.
+    """
     return observed.first_call.message if observed.first_call.ending == "raised" else ""
 
 
 def _find_too_many_cache_marks(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that a request has more cache marks than the API accepts, or an empty string."""
+    """Return a message if a request has more cache marks than the API accepts, or an empty string."""
     marks = max((_count_cache_marks(one.body) for one in observed.prompts()), default=0)
     return f"a request has {marks} cache marks; the API accepts {MAX_CACHE_MARKS}" if marks > MAX_CACHE_MARKS else ""
 
@@ -102,7 +115,7 @@ def _find_illegal_request(observed: TestObservation, baseline: TestObservation) 
 
 
 def _find_executed_incomplete_call(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that the agent ran a tool call of an answer that was cut off or refused, or an empty string."""
+    """Return a message if the agent ran a tool call of an answer that was cut off or refused, or an empty string."""
     cut = dict(_calls_in_incomplete_answers(observed))
     for one in observed.prompts():
         for block in request_blocks_with_role(one, "user"):
@@ -125,7 +138,7 @@ def _calls_in_incomplete_answers(observed: TestObservation) -> Iterator[tuple[st
 
 
 def _find_incomplete_answer_in_request(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that a request contains part of a cut-off answer as if it were complete, or an empty string."""
+    """Return a message if a request contains part of a cut-off answer as if it were complete, or an empty string."""
     whole = {line for one in observed.prompts() if one.is_complete for line in answer_lines(one)}
     whole |= {line for one in baseline.prompts() for line in (*request_lines(one), *answer_lines(one))}
     cut = {line for one in observed.prompts() if not one.is_complete for line in answer_lines(one)} - whole
@@ -139,18 +152,20 @@ def _find_incomplete_answer_in_request(observed: TestObservation, baseline: Test
 
 
 def _ids_of_tool_calls(observed: TestObservation, *, is_complete: bool) -> set[str]:
-    """Return the ids of the calls in complete answers, or in those that were cut off."""
+    """Return the ids of the tool calls in complete answers, or in answers that were cut off if `is_complete` is
+    false.
+    """
     answers = [one.answer for one in observed.prompts() if one.is_complete == is_complete]
     return {call for answer in answers for block in answer.blocks if (call := _tool_call_id(block))}
 
 
 def _tool_call_id(block: Mapping[str, Any]) -> str:
-    """Return the id of a call, which an agent keeps even if it changes the input, or an empty string."""
+    """Return the id of a tool call, which an agent keeps even if it changes the call's input, or an empty string."""
     return str(block.get("id") or "") if block.get("type") == "tool_use" else ""
 
 
 def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that a request contains the user's turn more often than the baseline, or an empty string."""
+    """Return a message if a request contains the user's turn more often than in the baseline, or an empty string."""
     for call in (1, 2):
         allowed = max_repetitions_of_user_texts(one for one in baseline.prompts() if one.call_number <= call)
         for one in observed.prompts(call):
@@ -160,7 +175,7 @@ def _find_repeated_user_turn(observed: TestObservation, baseline: TestObservatio
 
 
 def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that the last request lacks a turn that the baseline has, or an empty string."""
+    """Return a message if the last request lacks a turn that it has in the baseline, or an empty string."""
     if not has_recovered(observed, baseline) or not (prompts := list(observed.prompts(1))):
         return ""
     found, expected = request_lines(prompts[-1]), request_lines(list(baseline.prompts(1))[-1])
@@ -171,7 +186,7 @@ def _find_lost_turn(observed: TestObservation, baseline: TestObservation) -> str
 
 
 def _find_ignored_retry_after(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that the agent retried sooner than `retry-after` allows, or an empty string."""
+    """Return a message if the agent retried sooner than `retry-after` allows, or an empty string."""
     for first, second in pairwise(observed.prompts(1)):
         seconds = _retry_after_seconds(first)
         waited = second.sent_at - first.ended_at
@@ -196,14 +211,17 @@ def _retry_after_seconds(exchange: ObservedExchange) -> float:
 
 
 def _find_broken_cache_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that many requests changed their cached prefix, or an empty string."""
+    """Return a message if at least half of the requests changed their cached prefix, or an empty string."""
     marked = sum(_count_cache_marks(one.body) > 0 for one in observed.prompts())
     broken = observed.broken_prefixes
     return f"{broken} of {marked} requests change the cached prefix" if broken >= 2 and broken * 2 >= marked else ""
 
 
 def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return why the test's second call, with the next prompt, failed though it passed in the baseline; else ''."""
+    """Return why the second call of the test function failed, or an empty string.
+
+    The second call sends the next prompt. It only counts if it passed in the baseline.
+    """
     again, usual = observed.second_call, baseline.second_call
     if again is None or usual is None or usual.ending != "returned":
         return ""
@@ -213,15 +231,15 @@ def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservatio
 
 
 def _find_failed_assertion(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return the failed assertion of a test that got all answers of the baseline, or an empty string."""
+    """Return the failed assertion of a test although its agent got all answers of the baseline, or an empty string."""
     is_assertion = observed.first_call.ending == "assertion"
     return observed.first_call.message if is_assertion and _has_baseline_answers(observed, baseline, call=1) else ""
 
 
 def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got every answer of the baseline in this call.
+    """Return whether the agent got, in this call of the test function, every answer that it got in the baseline.
 
-    If it did, the test's own assertions must hold.
+    If so, the test's own assertions must hold.
     """
     return not observed.has_missing_turn and has_all_answers(observed, baseline, call)
 

@@ -17,7 +17,7 @@ _ToolNameAndInput: TypeAlias = tuple[str, str]
 
 
 def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return that a tool failed but the model was not told so, or an empty string."""
+    """Return a message if a tool failed but the model was not told so, or an empty string."""
     for index, call in enumerate(observed.tool_calls):
         if call.error != TOOL_ERROR_MESSAGE or _is_repeated_successfully(call, observed.tool_calls[index + 1 :]):
             continue
@@ -28,7 +28,7 @@ def find_hidden_tool_error(observed: TestObservation, baseline: TestObservation)
 
 
 def _is_repeated_successfully(call: ObservedToolCall, later: Iterable[ObservedToolCall]) -> bool:
-    """Return whether the agent called the tool again, with success, before its next request."""
+    """Return whether the agent, before its next request, called the same tool again and that call succeeded."""
     return any(
         one.name == call.name and one.earlier_request_count == call.earlier_request_count and not one.error
         for one in later
@@ -51,7 +51,9 @@ def _shows_error(result: Mapping[str, Any]) -> bool:
 
 
 def find_mixed_up_results(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return which call got the result that belongs to another call in the baseline, or an empty string."""
+    """Return a message if a tool call got the result that belongs to another call in the baseline, or an empty
+    string.
+    """
     known: dict[_ToolNameAndInput, set[str]] = defaultdict(set)
     for call, content in _calls_with_results(baseline.prompts()):
         known[call].add(content)

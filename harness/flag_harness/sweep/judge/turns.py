@@ -9,7 +9,7 @@ from flag_harness.sweep.transcript import ConversationLine, conversation_lines
 
 
 def request_lines(exchange: ObservedExchange) -> tuple[ConversationLine, ...]:
-    """Return the conversation of a request, one line for each block; empty if it is malformed."""
+    """Return the conversation in a request, one line for each block, or an empty tuple if it is malformed."""
     try:
         return conversation_lines(exchange.body["messages"])
     except (KeyError, TypeError, AttributeError):
@@ -17,7 +17,7 @@ def request_lines(exchange: ObservedExchange) -> tuple[ConversationLine, ...]:
 
 
 def answer_lines(exchange: ObservedExchange) -> tuple[ConversationLine, ...]:
-    """Return the blocks of the answer, or of the part that arrived, one line for each block."""
+    """Return the blocks of the answer, or of the part of it that arrived, one line for each block."""
     try:
         return conversation_lines([{"role": "assistant", "content": exchange.answer.blocks}])
     except (KeyError, TypeError, AttributeError):
@@ -30,7 +30,7 @@ def count_user_texts(lines: Iterable[ConversationLine]) -> Counter[ConversationL
 
 
 def find_repeated_user_text(found: Iterable[ConversationLine], allowed: Counter[ConversationLine]) -> str:
-    """Return a text of the user that occurs more often in `found` than in `allowed`, or an empty string.
+    """Return a text of the user that occurs more often in `found` than `allowed` says, or an empty string.
 
     Texts that are not in `allowed` may occur once.
     """
@@ -38,7 +38,7 @@ def find_repeated_user_text(found: Iterable[ConversationLine], allowed: Counter[
 
 
 def max_repetitions_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[ConversationLine]:
-    """Return, for each text of the user, how often it occurs in the request that has it most often."""
+    """Return, for each text of the user, how often it occurs in that request in which it occurs most often."""
     most: Counter[ConversationLine] = Counter()
     for exchange in exchanges:
         most |= count_user_texts(request_lines(exchange))
@@ -46,16 +46,17 @@ def max_repetitions_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Coun
 
 
 def has_all_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got, in this call, every answer of the baseline complete.
+    """Return whether the agent got, in this call of the test, every answer of the baseline completely.
 
-    If the agent sent a request again, only the answer to the last one counts: it could not read the answers before.
+    If the agent sent a request several times, only the last answer counts: the agent repeats a request if it cannot use
+    the answer.
     """
     arrived = Counter(answer_lines(one) for one in _last_attempts_of_prompts(observed, call) if one.is_complete)
     return Counter(answer_lines(one) for one in _last_attempts_of_prompts(baseline, call)) <= arrived
 
 
 def _last_attempts_of_prompts(observed: TestObservation, call: int) -> Iterator[ObservedExchange]:
-    """Yield the prompts of a call without those whose messages were sent again later."""
+    """Yield the requests for messages in a call of the test, without those whose messages were sent again later."""
     prompts = [*observed.prompts(call)]
     for number, one in enumerate(prompts, start=1):
         if not any(one.body["messages"] == later.body["messages"] for later in prompts[number:]):

@@ -1,4 +1,4 @@
-"""Compare the tokens that an agent reports with those of the answers that it got."""
+"""Compare the tokens that an agent reports with the tokens of the answers that it got."""
 
 from collections.abc import Iterable
 from itertools import pairwise
@@ -29,9 +29,9 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
 
 
 def _describe_usage_difference(call: TestCallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
-    """Return how the tokens that a call reports differ from those of its answers, or an empty string.
+    """Return how the tokens that a call of the test reports differ from those of its answers, or an empty string.
 
-    If `is_plain`, no answer was lost, so the report must not be lower than the tokens of complete answers.
+    `is_plain` is true if no answer was lost, so that the report must not be lower than the tokens of complete answers.
     """
     all_answers = _sum_usage(prompts)
     whole_answers = _sum_usage(one for one in prompts if one.is_complete)

@@ -23,9 +23,9 @@ TroubleOutcome: TypeAlias = Literal[
 
 @dataclass(frozen=True, slots=True)
 class TroubleResult:
-    """The result of one test under one trouble.
+    """The result of one test under one trouble, such as a fault.
 
-    `request_count` and `seconds` belong to the test function.
+    `request_count` and `seconds` are those of the first call of the test function.
     """
 
     nodeid: str
@@ -38,21 +38,27 @@ class TroubleResult:
 
 
 KINDS_THAT_AGENTS_CANNOT_NOTICE = frozenset({"duplicated_event", "reordered_events", "dropped_event", "unknown_block"})
-"""Faults that change an answer so that no client can notice. What follows from its content is not the agent's fault."""
+"""Faults that change an answer in a way that no client can notice. So the agent is not blamed for errors that follow
+from the changed content.
+"""
 KINDS_THAT_CHANGE_TOOL_RESULTS = frozenset(
     {"tool_raises", "tool_returns_none", "tool_returns_empty", "tool_returns_megabytes", "tool_is_slow"}
 )
-"""Tool troubles after which the model gets another result than in the baseline. The test's own assertions do not count
-then, and the scenario need not know the result."""
+"""Tool troubles after which the model gets another tool result than in the baseline.
+
+The test's own assertions then do not count, and the scenario need not have an answer to the result.
+"""
 _ORACLES_OF_CONTENT = frozenset({"illegal request", "next prompt", "turn lost", "own assertion", "reported usage"})
 _ORACLES_OF_TEST_ENDING = frozenset({"raw exception", "own assertion", "next prompt"})
-"""Oracles that say how a call ended. Without a trouble, their finding is simply a failed test."""
+"""Oracles (checks) that look only at how a call of the test ended. In a run without a trouble, that is simply a failed
+test.
+"""
 
 
 def judge_run_under_trouble(
     nodeid: str, kind: str, trouble: str, observed: TestObservation, baseline: TestObservation
 ) -> TroubleResult:
-    """Judge a run of a test under a trouble by comparing it with `baseline`, its run without one."""
+    """Judge a run of a test under a trouble by comparing it with `baseline`, the test's run without a trouble."""
     ignored = _ORACLES_OF_CONTENT if kind in KINDS_THAT_AGENTS_CANNOT_NOTICE else frozenset()
     if not KINDS_THAT_CHANGE_TOOL_RESULTS.isdisjoint(
         (kind, *(part.partition(":")[0] for part in trouble.split(" + ")))

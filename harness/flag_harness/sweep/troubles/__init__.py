@@ -1,4 +1,6 @@
-"""The troubles that a sweep tries on a test."""
+"""The troubles that a sweep tries on a test: faults, unusual answers, interrupts, signals, failing tools, and series of
+them.
+"""
 
 from flag_harness.sweep.troubles.derive import (
     FAULT_KINDS_TO_TRY,

@@ -1,4 +1,6 @@
-"""Derive the troubles to try on a test from its baseline: from the points of its streams and its requests."""
+"""Derive the troubles to try on a test from its baseline (the run without a trouble): from its requests and their
+answers.
+"""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,16 +19,17 @@ from flag_harness.sweep.troubles.trouble import Trouble
 from flag_harness.wire.timeline import header_value
 
 FAULT_KINDS_TO_TRY = tuple(kind.name for kind in FAULT_KINDS.values() if kind.side == "wire")
-"""The kinds of faults that a sweep over tests tries. Faults on the SDK's side are left out: the test's code would have
-to call them."""
+"""The kinds of faults that a sweep over tests tries. Faults in calls of the SDK are left out, since they change no
+answer.
+"""
 SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "trickle"})
-"""Kinds that take minutes, so they are not tried on tests whose time is real."""
+"""Kinds of faults that take minutes, so that they are not tried on tests that run in real time."""
 _MAX_REAL_WAIT_SECONDS = 5
 _REQUIRED_BODY_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
 _ENDLESS_ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
 """Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
 _PREFERRED_STREAM_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
-"""The points at which faults strike later requests: the first of them that the stream reaches."""
+"""The points at which a fault changes the answers to later requests: the first of these that the stream reaches."""
 
 
 def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
@@ -47,7 +50,9 @@ def derive_faults(kind_name: str, baseline: TestObservation, *, is_real_time: bo
 
 
 def derive_surprising_answers(kind_name: str, baseline: TestObservation) -> list[Trouble]:
-    """Return the surprises of one kind to try on a test: on the first prompt that it can change, and the last."""
+    """Return the surprises (unusual answers) of one kind to try on a test: one for the first prompt whose answer it can
+    change, and one for the last.
+    """
     kind, prompts = SURPRISES[kind_name], list(baseline.prompts(1))
     calls = tuple(call for one in prompts for call in _tool_calls_in_answer(one))
     fitting = [number for number, one in enumerate(prompts, start=1) if _can_change_answer(kind, one)]
@@ -56,7 +61,7 @@ def derive_surprising_answers(kind_name: str, baseline: TestObservation) -> list
 
 
 def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
-    """Return the interrupts to try on a test.
+    """Return the interrupts (the user cancels the turn) to try on a test.
 
     The test is interrupted once at each point that its answers reach, in the first answer that reaches the point, and
     once more at the last point of the last answer.
@@ -79,7 +84,10 @@ def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Tr
 
 
 def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_time: bool = False) -> list[Trouble]:
-    """Return the troubles of one kind to try on a test's tool calls, one for each call to disturb."""
+    """Return the troubles of one kind to try on a test's tool calls, one for each call to disturb.
+
+    If `is_real_time` is true, return an empty list for kinds that make a tool slow or cancel the turn.
+    """
     kind = TOOL_TROUBLES[kind_name]
     if is_real_time and (kind.delay_seconds or kind.cancels_turn):
         return []
@@ -88,9 +96,9 @@ def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_t
 
 
 def _interrupt_points(baseline: TestObservation) -> list[tuple[int, str]]:
-    """Return pairs of a request's number and a point of its answer at which to interrupt the test.
+    """Return pairs (number of a request, point of its answer) at which to interrupt the test.
 
-    Each point is returned with the first request whose answer reaches it. The last point of the last answer is added.
+    Each point is paired with the first request whose answer reaches it. The last point of the last answer is added.
     """
     reached = _points_by_request(baseline)
     found = {point: number for number, point in reversed(reached)}
@@ -98,13 +106,13 @@ def _interrupt_points(baseline: TestObservation) -> list[tuple[int, str]]:
 
 
 def _points_by_request(baseline: TestObservation) -> list[tuple[int, str]]:
-    """Return pairs of a request's number and a point that its answer reaches, for the first call of the test."""
+    """Return pairs (number of a request, point that its answer reaches), for the first call of the test function."""
     requests = enumerate(baseline.exchanges_of_call(1), start=1)
     return [(number, point) for number, one in requests for point in _points_in_answer(one)]
 
 
 def _can_change_answer(kind: SurprisingAnswerKind, exchange: ObservedExchange) -> bool:
-    """Return whether a kind of surprise can change the answer of this exchange."""
+    """Return whether a surprise (an unusual answer) of this kind can replace the answer of an exchange."""
     has_call = any(block.get("type") == "tool_use" for block in exchange.answer.blocks)
     if kind.edit_turn is None:
         return exchange.answer.is_stream
@@ -139,7 +147,7 @@ def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]
 
 
 def _request_numbers_to_try(requests: Sequence[ObservedExchange]) -> list[int]:
-    """Return the numbers of the first prompt, of the first one after a tool result, and of the last one."""
+    """Return the numbers of three prompts: the first, the first one after a tool result, and the last."""
     prompts = [number for number, one in enumerate(requests, start=1) if one.is_prompt]
     after_tool = [number for number in prompts if _has_tool_result(requests[number - 1])]
     return sorted({*prompts[:1], *after_tool[:1], *prompts[-1:]}) or [1]
@@ -152,7 +160,7 @@ def _has_tool_result(exchange: ObservedExchange) -> bool:
 def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Sequence[Mapping[str, Any]]:
     """Return the arguments to try for a kind of fault.
 
-    The parameters and betas to reject are those that the requests have.
+    For faults that reject a parameter or a beta, these are parameters and betas that the requests have.
     """
     if kind.name == "parameter_rejected":
         names = dict.fromkeys(name for one in requests for name in one.body if name not in _REQUIRED_BODY_PARAMETERS)
@@ -165,7 +173,9 @@ def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> 
 
 
 def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
-    """Yield the number of the first request whose answer reaches a point of the kind, with that point."""
+    """Yield, for each point of the fault's kind, the number of the first request whose answer reaches it, and the
+    point.
+    """
     for point in kind.points:
         if not can_fault_change_answer(kind, point):
             continue
@@ -175,7 +185,7 @@ def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchan
 
 
 def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
-    """Return the points that an answer has; `inside_body` if it is not a stream."""
+    """Return the names of the points that an answer reaches; only `inside_body` if the answer is not a stream."""
     return exchange.point_names if exchange.answer.is_stream else (INSIDE_BODY,)
 
 

@@ -16,7 +16,7 @@ INTERRUPT_KIND = "cancelled"
 
 
 class Interruption(KeyboardInterrupt):
-    """The exception by which a sweep interrupts code outside asyncio tasks, as Ctrl-C would."""
+    """The exception by which a sweep interrupts code that runs outside asyncio tasks, as Ctrl-C would."""
 
 
 @fault_kind(
@@ -26,7 +26,7 @@ class Interruption(KeyboardInterrupt):
     points=ALL_POINTS,
 )
 def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) -> FaultEffect:
-    """Return the effect of a user who cancels the agent's turn when an answer has arrived up to a point."""
+    """Return the effect that the user cancels the agent's turn, once the answer has arrived up to the point `at`."""
 
     def make_answer_edit(due: FaultyRequest) -> Edit:
         def interrupt_stream(point: PointContext) -> StreamChange:
@@ -62,7 +62,9 @@ def parse_interrupt(text: str) -> Fault:
 
 
 def _interrupt_caller(due: FaultyRequest) -> None:
-    """Cancel the running task, or raise `Interruption` if there is none."""
+    """Cancel the running asyncio task, or raise `Interruption` if there is none. `due` is the request whose answer is
+    arriving.
+    """
     if (task := current_task()) is None:
         due.mark_as_fired()
         raise Interruption("the sweep interrupts the turn")

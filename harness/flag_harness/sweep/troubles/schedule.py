@@ -1,4 +1,6 @@
-"""Schedules: several troubles in one run of a test, drawn from a seed, and shrunk if the test fails."""
+"""Schedules: several random troubles in one run of a test. If the test fails, the smallest failing part is searched
+for.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -12,17 +14,19 @@ from flag_harness.sweep.troubles.tools import ToolTrouble
 from flag_harness.sweep.troubles.trouble import Trouble
 
 SCHEDULE_PREFIX = "schedule"
-"""The prefix of the kinds of schedules. The number after it is the seed."""
+"""The prefix of the names of schedules (random series of troubles). The number after it is the seed."""
 _MIN_TROUBLES_OF_SCHEDULE, _MAX_TROUBLES_OF_SCHEDULE = 6, 10
 _MAX_TROUBLES_OF_ONE_REQUEST = 3
-"""After three failures of a request, most agents give up."""
+"""The most troubles for one request, since most agents give up after three failures of a request."""
 _KINDS_THAT_END_TURN = frozenset({"bad_request", "unauthorized", "forbidden", "not_found", "too_large"})
 """Faults after which an agent cannot succeed by trying again."""
 _MAX_TROUBLES_TO_TRY_ALL = 4
-"""The largest part of which all smaller ones are tried."""
+"""The largest number of troubles for which all smaller subsets are tried."""
 
 _MAX_REQUESTS_TO_MOVE, _MAX_MOVES_TO_TRY = 3, 60
-"""How many requests earlier a trouble is tried, if another one is left out, and how many such schedules are tried."""
+"""When a trouble is left out, by how many requests each other one is moved to the front at most, and how many such
+schedules are tried.
+"""
 
 
 def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble | None:
@@ -43,7 +47,7 @@ def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble |
 
 
 def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
-    """Return whether a trouble can be combined with the troubles in `drawn`."""
+    """Return whether a trouble can be in one schedule with the troubles in `drawn`."""
     if _ends_agent_turn(trouble):
         return not any(map(_ends_agent_turn, drawn))
     if isinstance(trouble.cause, ToolTrouble):
@@ -57,7 +61,7 @@ def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
 
 
 def _affected_request_number(trouble: Trouble) -> object:
-    """Return the number of the request that a trouble affects, or None if it affects every request or a tool."""
+    """Return the number of the request that a trouble affects, or None if it affects every request, or a tool."""
     cause = trouble.cause
     if isinstance(cause, ToolTrouble):
         return None
@@ -65,23 +69,23 @@ def _affected_request_number(trouble: Trouble) -> object:
 
 
 def _ends_agent_turn(trouble: Trouble) -> bool:
-    """Return whether a fault ends the agent's turn: it affects every request, or retrying after it is no use."""
+    """Return whether the agent's turn cannot go on after a fault: it affects every request, or retrying is useless."""
     cause = trouble.cause
     return isinstance(cause, Fault) and (cause.name in _KINDS_THAT_END_TURN or "on" not in dict(cause.arguments))
 
 
 def join_troubles(troubles: Sequence[Trouble]) -> Trouble:
-    """Return one trouble that applies all of these in the same run."""
+    """Return one trouble that applies all of `troubles` in the same run."""
     if len(troubles) == 1:
         return troubles[0]
     return Trouble(SCHEDULE_PREFIX, troubles[0].cause, troubles[0].baseline_calls, tuple(troubles[1:]))
 
 
 def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) -> Trouble:
-    """Return the fewest of a schedule's troubles, joined into one, under which the test still fails.
+    """Return the fewest troubles of a schedule, joined into one, under which the test still fails.
 
-    Leave out one trouble after the other, then try the smaller parts of what is left, at last with some of its troubles
-    at earlier requests. `is_failing` runs the test under a trouble.
+    First leave out one trouble after the other, then try smaller subsets of the rest, and at last move troubles to
+    earlier requests. `is_failing` runs the test under a trouble.
     """
     kept = [*schedule.parts]
     for one in schedule.parts:
@@ -96,10 +100,11 @@ def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) ->
 
 
 def _find_failing_move(kept: Sequence[Trouble], is_failing: Callable[[Trouble], bool]) -> Trouble | None:
-    """Return all troubles but one, at earlier requests, if the test still fails; or None.
+    """Return all but one of the troubles in `kept`, with some moved to earlier requests, if the test fails under them;
+    else None.
 
-    A trouble may be necessary only because the agent sends more requests after it: without it, the others are due at
-    requests that the agent does not send.
+    A trouble may be needed only because the agent sends more requests after it. Without that trouble, the others are
+    due at requests that are never sent, so they must come earlier.
     """
     moves = [
         join_troubles(moved)
@@ -110,7 +115,9 @@ def _find_failing_move(kept: Sequence[Trouble], is_failing: Callable[[Trouble], 
 
 
 def _at_earlier_requests(trouble: Trouble) -> list[Trouble]:
-    """Return a trouble, and the same at the requests before, one request earlier each."""
+    """Return copies of a trouble at its own request, one request earlier, and so on. A trouble of no single request
+    stays alone.
+    """
     number = _affected_request_number(trouble)
     if not isinstance(number, int):
         return [trouble]
@@ -119,7 +126,7 @@ def _at_earlier_requests(trouble: Trouble) -> list[Trouble]:
 
 
 def _cause_at_request(cause: Fault | SurprisingAnswer | ToolTrouble, number: int) -> Fault | SurprisingAnswer:
-    """Return the same fault or surprising answer at another request."""
+    """Return a copy of a fault or surprising answer that affects request number `number` instead."""
     if isinstance(cause, Fault):
         arguments: dict[str, Any] = {**dict(cause.arguments), "on": number}
         return FAULT_KINDS[cause.name].make_fault(**arguments)

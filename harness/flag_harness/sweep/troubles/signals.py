@@ -13,7 +13,7 @@ from flag_harness.wire.timeline import Chunk, Cut, Piece
 
 
 def _make_silence_effect(at: str) -> FaultEffect:
-    """Return the effect that nothing more of an answer arrives after a point, until the client gives up."""
+    """Return the effect that nothing more of an answer arrives after the point `at`, until the client gives up."""
 
     def silence_stream(point: PointContext) -> StreamChange:
         return StreamChange((Cut(point.time, "read_timeout"),))
@@ -38,11 +38,12 @@ def _make_signal_kind(name: str) -> Callable[..., Fault]:
 SIGNALS: Mapping[str, Callable[..., Fault]] = {
     name: _make_signal_kind(name) for name in ("sigkill", "sigterm", "sigint")
 }
-"""For each signal, a function that makes the trouble of getting it at a point of an answer."""
+"""For each signal, a function that makes the trouble that the process gets this signal at a point of an answer."""
 
 
 def parse_signal(text: str) -> tuple[str, Fault]:
-    """Parse a signal such as `sigkill/inside_text:on=2`. Return its name, and the fault that delays the answer.
+    """Parse a signal such as `sigkill/inside_text:on=2`. Return its name, and the fault that delays the answer at that
+    point.
 
     Raise `HarnessError` if there is no such signal or point.
     """

@@ -1,4 +1,6 @@
-"""Surprises: answers that the API may give, and that few tests script. Each changes a turn of the scenario."""
+"""Surprises: valid but unusual answers of the API, for which few tests have a script. Each changes a turn of the
+scenario.
+"""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +17,9 @@ LONG_TEXT = "All of it, word for word. " * 800
 """About 20,000 characters, which a stream splits into about a thousand deltas."""
 
 TurnEdit: TypeAlias = Callable[[ScenarioTurn, Sequence[ScriptedToolCall]], ScenarioTurn | None]
-"""Takes the scenario's turn and the baseline's calls. Returns the surprising turn, or None if it does not apply."""
+"""A function that gets the scenario's turn and the tool calls of the run without a trouble. It returns the surprising
+turn, or None if it cannot change this turn.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,9 @@ class SurprisingAnswerKind:
 
 @dataclass(frozen=True, slots=True)
 class SurprisingAnswer:
-    """A surprising answer to the prompt with this number, from 1, or to the first later prompt that it fits."""
+    """A surprising answer to the prompt number `on` (from 1), or to the first later prompt whose answer it can
+    change.
+    """
 
     kind: SurprisingAnswerKind
     prompt_number: int
@@ -57,7 +63,7 @@ def parse_surprising_answer(text: str) -> SurprisingAnswer:
 def _replace_content(
     turn: ScenarioTurn, blocks: Sequence[ScriptedBlock], stop_reason: str | None, output_tokens: int | None = None
 ) -> ScenarioTurn:
-    """Return a turn with other blocks and another stop reason. Its thinking stays at the beginning."""
+    """Return a turn with other blocks, stop reason and number of output tokens. Its thinking stays at the beginning."""
     thinking = [block for block in turn.content if block.thinking is not None or block.redacted_thinking is not None]
     return msgspec.structs.replace(
         turn,
@@ -85,7 +91,7 @@ def _last_tool_call(turn: ScenarioTurn) -> ScriptedToolCall:
 
 
 def _truncate_last_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn cut off by `max_tokens` in the middle of its last call's input."""
+    """Return the turn, cut off by `max_tokens` in the middle of the input of its last tool call."""
     blocks, call = _visible_blocks(turn), _last_tool_call(turn)
     text = call.partial_json or json.dumps(msgspec.to_builtins(call.input or {"text": "long"}), ensure_ascii=False)
     cut = msgspec.structs.replace(call, input=None, partial_json=text[: max(1, len(text) // 2)])
@@ -94,7 +100,7 @@ def _truncate_last_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCal
 
 
 def _truncate_before_call_input(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn cut off by `max_tokens` before the input of its last call."""
+    """Return the turn, cut off by `max_tokens` before the input of its last tool call."""
     blocks, call = (
         _visible_blocks(turn),
         msgspec.structs.replace(_last_tool_call(turn), input={}, partial_json=None),
@@ -104,7 +110,7 @@ def _truncate_before_call_input(turn: ScenarioTurn, calls: Sequence[ScriptedTool
 
 
 def _make_text_cut(stop_reason: str) -> TurnEdit:
-    """Return an edit that cuts a turn's text in half and gives it this stop reason."""
+    """Return a function that cuts a turn's text in half and gives the turn this stop reason."""
 
     def cut_text(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
         text = _first_text(turn)
@@ -114,12 +120,12 @@ def _make_text_cut(stop_reason: str) -> TurnEdit:
 
 
 def _refuse_after_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn with the stop reason `refusal` after its call."""
+    """Return the turn with the stop reason `refusal` after its tool call."""
     return _replace_content(turn, _visible_blocks(turn), "refusal")
 
 
 def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn | None:
-    """Return the turn with other calls of the test added, or None if there are no others."""
+    """Return the turn with other tool calls of the test added, or None if the test has no others."""
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
     return (
@@ -130,7 +136,7 @@ def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -
 
 
 def _repeat_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn with its last call twice."""
+    """Return the turn with its last tool call twice."""
     return _replace_content(turn, [*_visible_blocks(turn), ScriptedBlock(call=_last_tool_call(turn))], None)
 
 
@@ -140,13 +146,13 @@ def _call_unknown_tool(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) ->
 
 
 def _make_input_invalid(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn with an unknown argument in its last call."""
+    """Return the turn with an unknown argument in its last tool call."""
     call = msgspec.structs.replace(_last_tool_call(turn), input={"no_such_argument": True}, partial_json=None)
     return _replace_content(turn, [ScriptedBlock(call=call)], None)
 
 
 def _add_text_after_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn:
-    """Return the turn with a text after its call."""
+    """Return the turn with a text after its tool call."""
     return _replace_content(turn, [*_visible_blocks(turn), ScriptedBlock(text="I wait for the result.")], "tool_use")
 
 

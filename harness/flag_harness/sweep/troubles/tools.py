@@ -1,4 +1,6 @@
-"""Tool troubles: a tool of the agent raises, returns nothing or too much, is slow or interrupted, or out of order."""
+"""Tool troubles: a tool of the agent raises, returns nothing or too much, is slow, is interrupted, or ends after later
+tools.
+"""
 
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,14 +13,16 @@ from flag_harness.sweep.judge.observation import ObservedToolCall
 from flag_harness.sweep.judge.tools import TOOL_ERROR_MESSAGE
 
 SLOW_TOOL_SECONDS = 1200.0
-"""How long a slow tool takes."""
+"""How many seconds a slow tool takes."""
 LATE_TOOL_EXTRA_SECONDS = 1.0
-"""How much later a tool answers than the other tools of the same answer."""
+"""How many seconds later a tool returns than the other tools that the same answer calls."""
 LONG_TOOL_RESULT = "All of it, word for word. " * 200_000
 """About five million characters, which fit into no context window."""
 
 EditResult: TypeAlias = Callable[[Any], Any]
-"""Takes what a tool returned. Returns another result, or the same object if the trouble does not fit it."""
+"""A function that gets what a tool returned. It returns another result, or the same object if it cannot change this
+one.
+"""
 
 
 class ToolTroubleError(Exception):
@@ -30,9 +34,10 @@ class ToolTroubleError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolTroubleKind:
-    """A kind of tool trouble: the tool raises, or waits for `delay_seconds`, or `edit_result` changes its result.
+    """A kind of tool trouble: the tool raises an exception, waits for `delay_seconds`, or has its result changed by
+    `edit_result`.
 
-    If `cancels_turn`, the tool runs, and the user cancels the turn before it returns.
+    If `cancels_turn` is true, the tool runs, and the user cancels the turn before it returns.
     """
 
     name: str
@@ -48,13 +53,13 @@ class ToolTroubleKind:
 
     @property
     def needs_parallel_calls(self) -> bool:
-        """Whether the trouble is applied only to one of several calls of the same answer."""
+        """Whether the trouble can only be applied to one of several tool calls in the same answer."""
         return self.delay_seconds == LATE_TOOL_EXTRA_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
 class ToolTrouble:
-    """A trouble of tool call number `call_number`, counted from 1."""
+    """A trouble for the tool call number `call_number`, counted from 1."""
 
     kind: ToolTroubleKind
     call_number: int
@@ -73,7 +78,7 @@ class ActiveToolTrouble:
         self._lock = threading.Lock()
 
     def start_call(self) -> ToolTroubleKind | None:
-        """Count a call of a tool. Return the kind of trouble to apply to it, or None."""
+        """Count a call of a tool. Return the kind of trouble to apply to this call, or None if it has no trouble."""
         with self._lock:
             self._call_count += 1
             if self._call_count != self._trouble.call_number:
@@ -82,7 +87,7 @@ class ActiveToolTrouble:
         return self._trouble.kind
 
     def edit_result(self, value: Any) -> Any:
-        """Return a tool's result, changed and counted as changed if this kind of trouble changes results."""
+        """Return a tool's result. If this kind of trouble changes results, change it and count the change."""
         edit = self._trouble.kind.edit_result
         changed = value if edit is None else edit(value)
         self.fired_count += changed is not value
@@ -100,7 +105,7 @@ def parse_tool_trouble(text: str) -> ToolTrouble:
 
 
 def find_calls_to_disturb(kind: ToolTroubleKind, calls: Sequence[ObservedToolCall]) -> list[int]:
-    """Return the numbers of the calls to try a trouble on: the first call of each tool, and the last call of all.
+    """Return the numbers of the calls on which to try a trouble: the first call of each tool, and the last call of all.
 
     If the trouble needs parallel calls, return the first call of each answer with several calls.
     """
@@ -146,14 +151,16 @@ def _return_long_text(value: Any) -> Any:
 
 
 def _lengthen_one_item(values: Sequence[Any]) -> Iterator[list[Any]]:
-    """Yield the list with one item changed by `_return_long_text`, for each item that it changes."""
+    """Yield copies of a list in which `_return_long_text` has changed one item, one copy for each item that it can
+    change.
+    """
     for index, value in enumerate(values):
         if (changed := _return_long_text(value)) is not value:
             yield [*values[:index], changed, *values[index + 1 :]]
 
 
 def _copy_with_attribute(value: Any, name: str, attribute: Any) -> Any:
-    """Return a copy of a pydantic model with one attribute changed, or the value itself if it is no model."""
+    """Return a copy of a pydantic model with one attribute changed, or the value itself if it is no pydantic model."""
     copy = getattr(value, "model_copy", None)
     return copy(update={name: attribute}) if copy else value
 
@@ -176,4 +183,4 @@ TOOL_TROUBLES: Mapping[str, ToolTroubleKind] = {
 }
 """All tool troubles by name."""
 CANCELLING_TOOL_TROUBLES = tuple(name for name, kind in TOOL_TROUBLES.items() if kind.cancels_turn)
-"""The tool troubles that are interrupts."""
+"""The names of the tool troubles in which the user cancels the turn while the tool runs."""

@@ -1,4 +1,6 @@
-"""A trouble: a fault, a surprise, an interrupt or a tool's trouble that happens while a test runs."""
+"""A trouble that happens while a test of a sweep runs: a fault, a surprise (an unusual answer), an interrupt, or a tool
+trouble.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,9 +21,10 @@ EditTurn: TypeAlias = Callable[[Mapping[str, Any], ScenarioTurn | None], Scenari
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """A fault, a surprising answer or a tool trouble to try on a test. `kind` is its name in counts.
+    """A fault, a surprising answer or a tool trouble to try on a test. `kind` is the name under which it is counted.
 
-    `baseline_calls` are the tool calls of the baseline. `further_troubles` are further troubles of the same run.
+    `baseline_calls` are the tool calls of the test's run without a trouble. `further_troubles` are applied in the same
+    run.
     """
 
     kind: str
@@ -36,7 +39,9 @@ class Trouble:
 
     @property
     def point(self) -> object:
-        """The point of a stream at which the trouble happens, or None."""
+        """The point of a stream (such as `inside_text`) at which the trouble happens, or None if it happens at no
+        point.
+        """
         return dict(self.cause.arguments).get("at") if isinstance(self.cause, Fault) else None
 
     @property
@@ -51,7 +56,7 @@ class Trouble:
         return (replace(self, kind=kind, further_troubles=()), *self.further_troubles)
 
     def activate(self) -> "ActiveTrouble":
-        """Return the trouble with new counters, for one run of a test."""
+        """Return the trouble with new counters, ready for one run of a test."""
         armed = tuple(one._arm_without_further_troubles() for one in self.parts)
         return ActiveTrouble(
             lambda: sum(one.count_fired() for one in armed),
@@ -61,7 +66,7 @@ class Trouble:
         )
 
     def _arm_without_further_troubles(self) -> "ActiveTrouble":
-        """Return this trouble with a new counter, and without the further troubles of the run."""
+        """Return this trouble with a new counter, ready for one run of a test. Its further troubles are left out."""
         if isinstance(self.cause, Fault):
             fault = self.cause.arm()
             return ActiveTrouble(lambda: fault.fired, (fault,))
@@ -76,7 +81,7 @@ class Trouble:
 class ActiveTrouble:
     """A trouble in one run of a test, with a function that returns how often it has fired.
 
-    The other attributes are what applies the trouble: layers, surprises and tool troubles.
+    Its other attributes apply the trouble to the run: layers, surprising answers and tool troubles.
     """
 
     count_fired: Callable[[], int]
@@ -86,7 +91,7 @@ class ActiveTrouble:
 
 
 class ActiveSurprisingAnswer:
-    """A surprise in one run of a test. It stores the turn that it has replaced."""
+    """A surprise (an unusual answer) in one run of a test. It keeps the turn that it has replaced."""
 
     def __init__(self, surprise: SurprisingAnswer, calls: Sequence[ScriptedToolCall]) -> None:
         self._surprise, self._calls = surprise, calls
@@ -95,9 +100,9 @@ class ActiveSurprisingAnswer:
         self.simulator: Simulator | None = None
 
     def edit_turn(self, turn: ScenarioTurn, *, is_edited: bool = False) -> ScenarioTurn:
-        """Return the surprising turn if the surprise is due and fits the turn, else `turn`.
+        """Return the surprising turn if the surprise is due and can change the turn, and otherwise `turn`.
 
-        If another surprise has changed the turn (`is_edited`), this one waits for the next.
+        If `is_edited` is true, another surprise has changed the turn already, so this one waits for the next turn.
         """
         edit = self._surprise.kind.edit_turn
         if edit is None or not self._is_due() or is_edited:
@@ -109,12 +114,15 @@ class ActiveSurprisingAnswer:
         return changed
 
     def pop_original_turn(self) -> ScenarioTurn | None:
-        """Return the turn that the surprise replaced, and forget it; or return None."""
+        """Return the turn that the surprise replaced, and forget that turn. Return None if there is none."""
         displaced, self._replaced_turn = self._replaced_turn, None
         return displaced
 
     def answer_without_stream(self, request: Request) -> Response | Edit | None:
-        """Answer a request for a stream with plain JSON if that is the surprise. This is a layer."""
+        """If the surprise is plain JSON in answer to a request for a stream, return that answer; otherwise return None.
+
+        This method is a layer.
+        """
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         if self._surprise.kind.edit_turn is not None or not is_prompt or not self._is_due():
             return None
@@ -131,7 +139,9 @@ class ActiveSurprisingAnswer:
 
 
 def _can_surprise_change(needs: str, turn: ScenarioTurn) -> bool:
-    """Return whether a surprise that needs a tool call, a text or anything (`needs`) can change a turn."""
+    """Return whether a surprise can change a turn. `needs` says what the turn must have: a tool `call`, a text, or
+    `any` content.
+    """
     if turn.error is not None:
         return False
     has_call = any(block.call is not None for block in turn.content)
