@@ -30,7 +30,7 @@ def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
     """Call `refuse(host)`, which may raise an error, before a socket connects. A Unix socket's host is its path."""
 
     def wrap_connect(original: Any) -> Any:
-        """Wrap a socket's method so that it calls `refuse` first."""
+        """Return a socket's method `original`, changed so that it calls `refuse` first."""
 
         def check_host_and_connect(self: socket.socket, address: Any) -> Any:
             refuse(_host_of_address(self, address))

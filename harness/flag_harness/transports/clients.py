@@ -14,7 +14,9 @@ from flag_harness.transports.transport import make_transport_class
 from flag_harness.wire.timeline import Layer, Upstream
 
 TIMEOUT_SECONDS = 600.0
-"""The SDK's own default (`anthropic/_constants.py`, 2.12). It checks for long requests only with this timeout."""
+"""The SDK's own default timeout (`anthropic/_constants.py`, 2.12). Only with this one does the SDK refuse requests that
+may take too long.
+"""
 CONNECT_TIMEOUT_SECONDS = 5.0
 
 
@@ -25,7 +27,9 @@ def sdk_version() -> str:
 
 @cache
 def _installed_sdk_version() -> str:
-    """Return the installed SDK's version. It is cached, since reading it takes a third of a replayed test's time."""
+    """Return the installed SDK's version. The result is cached, since reading the version takes a third of a replayed
+    test's time.
+    """
     return version("anthropic")
 
 
@@ -47,7 +51,9 @@ def http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Cloc
 
 
 def async_http_client(upstream: Upstream, *layers: Layer, pace: float = 0, clock: Clock | None = None) -> Any:
-    """Return an async client of the SDK's HTTP library whose requests `upstream` answers."""
+    """Return an async client of the SDK's HTTP library whose requests `upstream` answers. See `http_client` for the
+    parameters.
+    """
     http = sdk_http_library()
     transport = make_transport_class(http)(upstream, *layers, clock=clock or make_clock_for_pace(pace))
     return http.AsyncClient(transport=transport, **_sdk_defaults(http))
@@ -70,14 +76,17 @@ def live_async_http_client(*layers: Layer) -> Any:
 
 
 def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
-    """Return a transport that sends through the layers, or None if there is no transport."""
+    """Return a transport that sends requests through the layers and then `transport`, or None if `transport` is
+    None.
+    """
     return transport and make_transport_class(http)(transport, *layers, clock=SystemClock())
 
 
 def make_clock_for_pace(pace: float, *, moves_loop: bool = True) -> Clock:
-    """Return a virtual clock if `pace` is 0, else a real one. Raise `HarnessError` if the pace is invalid.
+    """Return a virtual clock if `pace` is 0, or else a real one whose waits take `pace` times as long.
 
-    A virtual clock moves the running event loop too, unless `moves_loop` is False.
+    Raise `HarnessError` if the pace is invalid. A virtual clock moves the running event loop too, unless `moves_loop`
+    is false.
     """
     if not 0 <= pace < math.inf:
         raise HarnessError(

@@ -13,12 +13,14 @@ _ADVICE_BY_DOMAIN = {
     "split.io": ("Split", "use its localhost mode in the fixture harness_set_flags"),
     "flagsmith.com": ("Flagsmith", "use its offline mode in the fixture harness_set_flags"),
 }
-"""The name of the service at each domain, and what to do in its place."""
+"""The name of the flag service at each domain, and what a test does instead of fetching flags from the service."""
 _DOMAIN_ALIASES = {"launchdarkly.us": "launchdarkly.com", "statsigapi.net": "statsig.com"}
 
 
 def flag_service_advice(host: str) -> str:
-    """Return what a host is and how a test sets its flags, or an empty string if it is no service of flags."""
+    """Return which flag service a host belongs to and how a test sets its flags instead, or an empty string for other
+    hosts.
+    """
     domain = ".".join(host.lower().rstrip(".").split(".")[-2:])
     service, advice = _ADVICE_BY_DOMAIN.get(_DOMAIN_ALIASES.get(domain, domain), ("", ""))
     return f"to fetch flags from {service}; set them in the test instead: {advice} (docs/flags.md)" if service else ""

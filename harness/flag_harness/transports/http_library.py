@@ -13,7 +13,7 @@ _HEADER_ENCODING = "latin-1"
 
 
 class HttpLibrary:
-    """Wraps httpx or httpx2. Its classes have the type `Any`, because the library may be missing."""
+    """The classes and errors of httpx or httpx2. They have the type `Any`, because the library may be missing."""
 
     def __init__(self, http: ModuleType) -> None:
         self.sync_transport: Any = http.BaseTransport
@@ -83,7 +83,7 @@ def convert_request(http_request: Any, body: bytes) -> Request:
 
 
 def read_headers(message: Any) -> Headers:
-    """Return a message's headers with lower-case names, in half the time that the library's own method takes."""
+    """Return a message's headers with lower-case names. This takes half as long as the library's own method."""
     return tuple(
         [(name.decode(_HEADER_ENCODING).lower(), value.decode(_HEADER_ENCODING)) for name, value in message.headers.raw]
     )

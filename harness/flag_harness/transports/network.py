@@ -36,11 +36,13 @@ def refuse_network(
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
     is_open: Callable[[str], bool] = lambda host: False,
 ) -> Iterator[list[NetworkRefused]]:
-    """Raise `NetworkRefused` if code looks up or connects to another machine. Yield a list of these errors.
+    """Inside the context, raise `NetworkRefused` if code looks up or connects to another machine. Yield a list of these
+    errors.
 
-    `refusal` makes the error from its message, and `doing` holds two parts of that message. Code can reach hosts that
-    `scope` allows. Hosts that it ignores get a `ConnectionRefusedError`, which is not in the list. `is_open` is called
-    at each attempt, and returns True if a further host can be reached.
+    `doing` has two parts of the message: what the test does, and what to do if it needs the network. `refusal` makes
+    the error from the message. Hosts that `scope` allows can be reached. Hosts that `scope` ignores get a
+    `ConnectionRefusedError`, which is not in the list. `is_open` is called at each attempt with the host, and returns
+    True to allow it.
     """
     guard = _NetworkGuard(doing, refusal, scope, is_open)
     with guard.open():
@@ -93,7 +95,9 @@ class _NetworkGuard:
             yield
 
     def _check_host(self, host: Any, port: Any = None, how: str = "") -> None:
-        """Raise an error if the host may not be reached. `how` is the end of the message: ` through a proxy at ...`."""
+        """Raise an error if the host must not be reached. `how` is the end of the message, such as ` through a proxy at
+        ...`.
+        """
         name = str(_decode_host(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
@@ -109,7 +113,7 @@ class _NetworkGuard:
             raise self.refusals[-1]
 
     def _check_name_lookup(self, host: Any, port: Any = None) -> None:
-        """Raise an error if a host name may not be looked up. If it may, store its addresses as allowed."""
+        """Raise an error if a host name must not be looked up. Otherwise, store the name's addresses as allowed."""
         self._check_host(host, port)
         name = str(_decode_host(host))
         if name not in self._resolved_names and self._is_allowed(name, port):
@@ -121,11 +125,11 @@ class _NetworkGuard:
                     return  # the caller's own lookup says so
 
     def _is_allowed(self, name: str, port: Any) -> bool:
-        """Return whether the settings or the caller allow connections to a host."""
+        """Return whether connections to a host are allowed, by the settings or by the caller's `is_open`."""
         return matches_host(self._scope.allowed_hosts, name, port) or self._is_open(name)
 
     def _wrap_lookup(self, original: Any) -> Any:
-        """Wrap a function that looks up names, so that the addresses of allowed hosts are stored at each lookup."""
+        """Return a function that looks up names, changed so that it stores the addresses of allowed hosts."""
 
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             found = original(host, *arguments, **options)

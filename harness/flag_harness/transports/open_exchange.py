@@ -8,7 +8,7 @@ from flag_harness.wire.timeline import Cut, Edit, End, Layer, Piece, Request, Re
 
 
 class OpenExchange:
-    """A request whose answer has not arrived completely.
+    """A request whose answer is still arriving.
 
     `answer` is the response of a layer, or None if no layer answered. `edits` are the functions with which layers
     change each piece of the response. `error` is the exception that broke a live connection, or None.
@@ -36,7 +36,7 @@ class OpenExchange:
         return self.clock.now() - self.start_time
 
     def _edit_pieces(self, source: Generator[Piece]) -> Generator[Piece]:
-        """Yield the edited pieces; if the client stops reading, tell the layers and close `source`."""
+        """Yield the edited pieces. If the client stops reading, tell the layers, and close `source`."""
         piece: Piece | None = None
         try:
             for piece in source:

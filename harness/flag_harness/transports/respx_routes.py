@@ -4,12 +4,12 @@ from functools import cache
 from typing import Any
 
 HTTPCORE2_MOCKER_NAME = "httpcore2"
-"""The name of the added mocker in respx: `respx.mock(using="httpcore2")`."""
+"""The name under which respx knows the added mocker: `respx.mock(using="httpcore2")`."""
 
 
 @cache
 def register_httpcore2_mocker() -> type[Any]:
-    """Return the mocker of respx for httpx2. Register one if there is none.
+    """Return the respx mocker (the class that patches transports) for httpx2. Register one if respx has none.
 
     Routes still return httpx responses. An error that a route raises reaches the client unchanged, so raise httpx2
     errors. Raise `ImportError` if respx, httpcore or httpcore2 is not installed.

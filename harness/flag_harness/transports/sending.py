@@ -10,7 +10,7 @@ from flag_harness.wire.traffic_log import TrafficLog
 
 
 def send_request(request: Request) -> Response:
-    """Send a request and return its response, as far as it arrived. Redirects are not followed."""
+    """Send a request and return its response, or the part of it that arrived. Redirects are not followed."""
     http, tap = sdk_http_library(), TrafficLog()
     timeout = http.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
     transport = make_transport_class(http)(http.HTTPTransport(), tap, clock=SystemClock())

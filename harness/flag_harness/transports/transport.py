@@ -1,4 +1,6 @@
-"""The transport for clients of httpx2 and httpx: it plays an upstream's answers, or passes on live answers."""
+"""The transport for clients of httpx2 and httpx. It plays the answers of an upstream, or passes on those of the live
+API.
+"""
 
 from collections.abc import AsyncGenerator, Generator, Iterable, Iterator
 from contextlib import aclosing, closing
@@ -107,14 +109,16 @@ class _UpstreamTransport:
                     return
 
     def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
-        """Raise an error if the response ended because the connection broke or the replay refuses to go on."""
+        """Raise an error if the last piece says that the connection broke, or if the replay refuses to go on."""
         if isinstance(last, Cut):
             raise exchange.error or self._library.connection_error(last.kind, http_request)
         if last.make_refusal is not None:
             raise last.make_refusal()
 
     def _pieces_after_layers(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
-        """Return what the layers make of the answer: a layer's own, else the upstream's, else the live API's."""
+        """Return the pieces of the answer: those of a layer that answers, or else those of the upstream or the live
+        API.
+        """
         if exchange.answer is None and isinstance(self._upstream, self._library.sync_transport):
             return exchange.apply_layers(self._live_pieces(exchange, http_request))
         if exchange.edits:
@@ -168,7 +172,7 @@ def _upstream_pieces(answer: Response | None, upstream: Upstream, request: Reque
 
 
 async def _yield_without_waiting(pieces: Iterable[Piece]) -> AsyncGenerator[Piece]:
-    """Yield pieces that are at hand, for an async client."""
+    """Yield pieces that are already available, for an async client."""
     try:
         for piece in pieces:
             yield piece

@@ -1,1 +1,3 @@
-"""The parts of the guard in `transports.network`. Each module watches one route to the network."""
+"""The parts of `transports.network`, which refuses the network to a test. Each module watches one route to the
+network.
+"""

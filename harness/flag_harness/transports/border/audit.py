@@ -8,7 +8,9 @@ from functools import cache
 from typing import Any, TypeAlias
 
 HandlersByAuditEvent: TypeAlias = Mapping[str, Callable[..., None]]
-"""Maps names of audit events to functions, which get the event's arguments and may raise errors."""
+"""A mapping from the names of Python's audit events to functions. Each gets the event's arguments, and may raise an
+error.
+"""
 
 
 class AuditHook:
@@ -44,13 +46,17 @@ class AuditHook:
         self._add_handlers(handlers)
 
     def _add_handlers(self, handlers: HandlersByAuditEvent) -> None:
-        """Add handlers, which debuggers and coverage shall see: Python traces a hook only if it has `__cantrace__`."""
+        """Add handlers.
+
+        Debuggers and coverage must be able to trace them, which Python allows in an audit hook only with
+        `__cantrace__`.
+        """
         self._handlers_in_use.append(handlers)
         self.__cantrace__ = True
 
     @contextmanager
     def pause(self) -> Iterator[None]:
-        """Call no handlers for events of this thread inside the context."""
+        """Inside the context, call no handlers for events of the current thread."""
         before, self._paused.now = self.is_paused, True
         try:
             yield

@@ -1,4 +1,6 @@
-"""Refuse hosts to child processes and C libraries, with a proxy on loopback and by asking the parent process."""
+"""Refuse hosts to child processes and C libraries: with a proxy on loopback, and by letting children ask this
+process.
+"""
 
 import os
 import subprocess
@@ -20,7 +22,7 @@ from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
 
 IN_CHILD_PROCESS_TEXT = " in a child process or a library in C"
-"""The end of the message about a host that is refused to a program."""
+"""The part of an error message that follows a host which a child process or a C library wanted to reach."""
 _PROXY_VARIABLES = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy")
 _CHILD_START_EVENTS = (
     "os.exec",
@@ -40,7 +42,7 @@ _MULTIPROCESSING_SPAWN_MODULES = (
     "multiprocessing.popen_forkserver",
 )
 _OS_FUNCTIONS_WITH_ENV_ARGUMENT = ("execve", "posix_spawn", "posix_spawnp")
-"""The functions of `os` that start a program with the environment in their third argument; `os.spawnve` calls one."""
+"""The functions of `os` that start a program with the environment as third argument. `os.spawnve` calls one of them."""
 _INDEX_OF_ENV_ARGUMENT = 10
 """The index of `env` among the positional arguments of `subprocess.Popen` after `args`."""
 
@@ -83,17 +85,19 @@ class ChildProcessGuard:
 
     @property
     def is_in_child(self) -> bool:
-        """Whether this process is a child that was forked inside the context."""
+        """True if this process was forked from the one that opened the context."""
         return os.getpid() != self._pid
 
     def ask_parent(self, host: Any, *port: Any) -> str:
-        """Ask the parent process about a host. Return why this forked child may not reach it, or an empty string."""
+        """Ask the parent process about a host. Return why this forked child must not reach the host, or an empty
+        string.
+        """
         return ask_parent(host_checking_proxy().port, host, *port) if self._has_started else ""
 
     def start_proxy(self) -> None:
-        """Start the proxy unless it runs, and set the environment variables that name it.
+        """Start the proxy unless it runs already, and set the environment variables that name it.
 
-        They are set before each start of a child process, since the test may have set its own.
+        They are set again before each start of a child process, since the test may have changed them.
         """
         if self.is_in_child:
             return
@@ -110,7 +114,9 @@ class ChildProcessGuard:
                 os.putenv(name, value)
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
-        """Check a host that the proxy is to reach. The error says that a child process or a C library wants it."""
+        """Raise an error if the proxy must not reach a host. Its message says that a child process or a C library wants
+        to.
+        """
         self._check(host, *(port or (None,)), IN_CHILD_PROCESS_TEXT)
 
     def _proxy_variables(self) -> Mapping[str, str]:
@@ -120,7 +126,7 @@ class ChildProcessGuard:
         return {**values, **{name.upper(): value for name, value in values.items()}, "NODE_USE_ENV_PROXY": "1"}
 
     def _guard_popen(self, original: Any) -> Any:
-        """Wrap the constructor of `Popen` so that a child with an `env` of its own uses the proxy, too."""
+        """Return the constructor of `Popen`, changed so that a child with an `env` of its own uses the proxy, too."""
 
         def start_guarded_child(popen: Any, args: Any, *more: Any, **options: Any) -> None:
             """Start a child process. If the caller passes `env`, add the proxy variables to it."""
@@ -139,7 +145,7 @@ class ChildProcessGuard:
         return start_guarded_child
 
     def _guard_program(self, original: Any) -> Any:
-        """Wrap a function of `os` that starts a program so that the program uses the proxy, too."""
+        """Return a function of `os` that starts a program, changed so that the program uses the proxy, too."""
 
         def start_guarded_program(path: Any, argv: Any, env: Any, **options: Any) -> Any:
             """Start a program. If the caller passes `env`, add the proxy variables to it."""
@@ -150,7 +156,7 @@ class ChildProcessGuard:
         return start_guarded_program
 
     def guard_import(self, module: str) -> None:
-        """Guard libcurl or multiprocessing if `module` is one of its modules, which is about to be imported."""
+        """Guard libcurl or multiprocessing if `module`, which is about to be imported, is one of its modules."""
         if module in _LIBCURL_MODULES:
             self.start_proxy()
         elif module in _MULTIPROCESSING_SPAWN_MODULES and not self._has_patched_spawn and not self.is_in_child:
@@ -161,7 +167,9 @@ class ChildProcessGuard:
             self._undo.enter_context(patched)
 
     def _guard_spawn(self, original: Any) -> Any:
-        """Wrap the function that prepares data for a spawned child, which then gets a `MultiprocessingChildGuard`."""
+        """Return the function that prepares data for a spawned child, changed so that the data contain a
+        `MultiprocessingChildGuard`.
+        """
 
         def prepare_data_with_guard(name: str) -> Any:
             self.start_proxy()
@@ -184,10 +192,11 @@ class MultiprocessingChildGuard:
 
 
 def ask_parent_about_every_host(proxy_port: int) -> None:
-    """Ask the parent process about every host from now on. Raise `ConnectionRefusedError` if the parent refuses one.
+    """From now on, ask the parent process about every host. Raise `ConnectionRefusedError` if the parent refuses the
+    host.
 
     The parent has noted the refusal, which fails its test. `NetworkRefused`, which is no `Exception`, would end the
-    processes of a pool, whose caller then waits forever.
+    processes of a pool, and the caller of the pool would wait forever.
     """
 
     def raise_if_parent_refuses(host: Any, *port: Any) -> None:
@@ -198,7 +207,9 @@ def ask_parent_about_every_host(proxy_port: int) -> None:
 
 
 def _restore_variable(name: str) -> None:
-    """Set a variable for C and child processes to its value in `os.environ`."""
+    """Give a variable, for C code and child processes, the value that it has in `os.environ`; unset it if it has none
+    there.
+    """
     if (value := os.environ.get(name)) is None:
         os.unsetenv(name)
     else:

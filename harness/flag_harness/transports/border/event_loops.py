@@ -21,7 +21,7 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
     """
 
     def wrap_method(original: Any, hosts: Callable[..., tuple[Any, ...]]) -> Any:
-        """Wrap a loop's method so that it checks the host and port that `hosts` finds in its arguments."""
+        """Return a loop's method that first checks the host and port, which `hosts` finds in the method's arguments."""
 
         async def check_and_call_original(self: Any, *arguments: Any, **options: Any) -> Any:
             check(*hosts(*arguments, **options))
@@ -38,14 +38,16 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def guard_pycares(look_up: Callable[..., None]) -> Iterator[None]:
-    """Call `look_up(host)`, which may raise an error, before c-ares looks up a host, as it does for aiodns and aiohttp.
+    """Call `look_up(host)`, which may raise an error, before pycares (used by aiodns and aiohttp) looks up a host.
 
     Do nothing if pycares is not loaded.
     """
 
     def wrap_method(original: Any) -> Any:
         def check_and_call_original(self: Any, host: Any, *arguments: Any, **options: Any) -> Any:
-            """Check the host. `getnameinfo` has an address in its place."""
+            """Check the host, and call the original method. In `getnameinfo`, an address is in the place of the
+            host.
+            """
             look_up(*_host_and_port(host) if isinstance(host, tuple) else (host,))
             return original(self, host, *arguments, **options)
 
@@ -92,4 +94,4 @@ _HOSTS_BY_UVLOOP_METHOD: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingP
         "sock_sendall": _peer_address,
     }
 )
-"""The methods of uvloop's loop that reach a host, and how to get the host from their arguments."""
+"""The methods of uvloop's loop that reach a host, each with a function that finds host and port in the arguments."""

@@ -63,7 +63,7 @@ class HostCheckingProxy:
                 _forward_request(client, head, *target)
 
     def _refusal_reason(self, host: str, *port: Any) -> str:
-        """Return why one of the checks refuses a host, or an empty string."""
+        """Return why one of the checks refuses a host, or an empty string if none does."""
         for check in reversed(self.checks):
             try:
                 check(host, *port)
@@ -153,7 +153,9 @@ def _forward_request(client: socket.socket, head: bytes, host: str, port: int) -
 
 
 def _convert_proxy_request(head: bytes) -> bytes:
-    """Convert a request to a proxy to one for the host: with a path instead of a URL, and `connection: close`."""
+    """Convert a request that was sent to a proxy into one for the host: with a path instead of a URL, and `connection:
+    close`.
+    """
     method, url, rest = head.split(b" ", 2)
     _, _, path = url.partition(b"://")[2].partition(b"/")
     version, _, headers = rest.partition(b"\r\n")

@@ -25,7 +25,9 @@ _MAX_REQUEST_LINE_BYTES = 8192
 
 
 def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., None]) -> HandlersByAuditEvent:
-    """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a lookup."""
+    """Return audit handlers that call `check(host, port)` before a connection, and `look_up(host)` before a name
+    lookup.
+    """
 
     def check_target_address(sock: Any, address: Any = None) -> None:
         """Refuse the address that a socket connects or sends to, unless the test may reach it."""
@@ -45,10 +47,13 @@ def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., Non
 
 @contextmanager
 def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)` before a socket connects or sends: the audit event comes only after the name lookup."""
+    """Inside the context, call `check(host, port)` before a socket connects or sends.
+
+    The audit event would be too late, because Python raises it only after the name lookup.
+    """
 
     def wrap_method(original: Any) -> Any:
-        """Wrap a socket's method so that it checks the address first."""
+        """Return a socket's method that first checks the address."""
 
         def check_and_call_original(self: socket.socket, *arguments: Any) -> Any:
             """Check the address, which is the last argument, and call the original method."""
@@ -66,13 +71,16 @@ def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
 
 @contextmanager
 def guard_open_connections(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port, how)` before a socket sends data over a connection that was opened earlier.
+    """Inside the context, call `check(host, port, how)` before a socket sends data over a connection that is already
+    open.
 
     If the data asks a proxy to reach another host, that host is checked, too. `how` is the end of the error message.
     """
 
     def wrap_send_method(original: Any, examines_data: bool) -> Any:
-        """Wrap a method that sends data so that it checks the peer and, with `examines_data`, a proxy's target."""
+        """Return a method that first checks the peer and, if `examines_data` is true, the host that the data asks a
+        proxy to reach.
+        """
 
         def check_and_send(self: Any, *arguments: Any, **options: Any) -> Any:
             if self.family in _INTERNET_FAMILIES and not audit_hook().is_paused:
@@ -103,7 +111,7 @@ def _socket_classes() -> tuple[type, ...]:
 
 
 def _check_peer(sock: Any, check: Callable[..., None]) -> None:
-    """Check the host at the other end of a connection, unless that host opened it, or a debugger uses it."""
+    """Check the host at the other end of a connection, unless that host opened the connection or a debugger uses it."""
     try:
         host, port = sock.getpeername()[:2]
         is_server = sock.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)  # accepted sockets get it from the listener
@@ -119,7 +127,7 @@ def _name_of_peer(sock: Any) -> str:
 
 
 def _first_bytes_to_send(data: Any) -> bytes:
-    """Return the first bytes of the data that a socket is to send."""
+    """Return the first bytes of the data that a socket is about to send."""
     try:
         first = data if isinstance(data, (bytes, bytearray, memoryview)) else next(iter(data), b"")
         return bytes(memoryview(first).cast("B")[:_MAX_REQUEST_LINE_BYTES])
@@ -128,7 +136,9 @@ def _first_bytes_to_send(data: Any) -> bytes:
 
 
 def target_of_proxy_request(data: bytes) -> tuple[str, int] | None:
-    """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if it asks for no host."""
+    """Return the host and port that data asks an HTTP or SOCKS 5 proxy to reach, or None if the data is no such
+    request.
+    """
     if data[:1] == b"\x05":
         return _target_of_socks_request(data)
     if found := _CONNECT_REQUEST_PATTERN.match(data):

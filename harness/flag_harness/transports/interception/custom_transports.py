@@ -10,10 +10,11 @@ _MODULES_LEFT_ALONE = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pyt
 
 
 def find_custom_transports(transport: Any, http: Any, method: str, patched: frozenset[Any]) -> list[Any]:
-    """Return the classes of the custom transports that `transport` is or wraps, and whose `method` sends the request.
+    """Return the classes of custom transports to intercept: those of `transport` itself and of the transports inside
+    it.
 
-    Transports that wrap another one are skipped, so that their retries and logging still run. `patched` holds the
-    classes of the library's own transports.
+    A transport that wraps another one is left out, so that its retries and logging still run. `method` is the name of
+    the method that sends a request, and `patched` holds the classes of the library's own transports.
     """
     return list(dict.fromkeys(_innermost_custom_classes(transport, http, method, patched, 0)))
 
@@ -21,7 +22,9 @@ def find_custom_transports(transport: Any, http: Any, method: str, patched: froz
 def _innermost_custom_classes(
     transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int
 ) -> Iterator[Any]:
-    """Yield the classes of the custom transports that `transport` is or wraps, down to a limited depth."""
+    """Yield the classes of the innermost custom transports in `transport`. `depth` limits how deep wrapped ones are
+    searched.
+    """
     if depth > _MAX_WRAPPED_TRANSPORTS or _answers_in_process(transport, http):
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
@@ -34,7 +37,7 @@ def _innermost_custom_classes(
 
 
 def _answers_in_process(transport: Any, http: Any) -> bool:
-    """Return whether a transport answers requests itself, as a mock or a WSGI transport does."""
+    """Return whether a transport answers requests in this process, as a mock or a WSGI transport does."""
     answering = tuple(found for name in _TRANSPORTS_LEFT_ALONE if (found := getattr(http, name, None)))
     return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_MODULES_LEFT_ALONE)
 

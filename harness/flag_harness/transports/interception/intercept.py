@@ -23,7 +23,9 @@ _TRANSPORT_CHOICE_METHOD = "_transport_for_url"
 """The method with which a client chooses its transport, in every release of httpx and httpx2 since 0.23."""
 _HTTP_LIBRARY_NAMES = ("httpx", "httpx2")
 _MODULES_WITH_AIOHTTP_TRANSPORT = ("anthropic._vendor.httpx_aiohttp", "httpx_aiohttp", "httpx_aiohttp.httpx2")
-"""Modules with an `AiohttpTransport`. It is intercepted if its module is imported before interception begins."""
+"""Modules that may define an `AiohttpTransport`, which is intercepted if its module is imported before interception
+begins.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,8 @@ def intercept_clients(
 
 @contextmanager
 def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> Iterator[None]:
-    """Answer each request by the route that `choose_route` returns for it; see `intercept_clients`.
+    """Answer each request by the route (upstream, layers and clock) that `choose_route` returns; see
+    `intercept_clients`.
 
     If the route is None, the request is left alone. An error in `choose_route` reaches the client.
     """
@@ -83,12 +86,12 @@ def load_http_libraries() -> None:
 
 
 def loaded_http_libraries() -> frozenset[str]:
-    """Return the names of the loaded modules whose transports `intercept_clients` would patch."""
+    """Return the names of the modules that are imported now and whose transports `intercept_clients` would patch."""
     return frozenset(name for name in (*_HTTP_LIBRARY_NAMES, *_MODULES_WITH_AIOHTTP_TRANSPORT) if name in sys.modules)
 
 
 def _http_libraries() -> list[ModuleType]:
-    """Return the SDK's HTTP library, and the other of httpx and httpx2 if it is imported."""
+    """Return the SDK's HTTP library (httpx or httpx2), and the other one of the two if it is imported."""
     others = [importlib.import_module(name) for name in _HTTP_LIBRARY_NAMES if name in sys.modules]
     return list({id(http): http for http in (sdk_http_library(), *others)}.values())
 
@@ -119,7 +122,7 @@ class _HttpLibraryPatcher:
             self._patch_send_method(kind, "handle_async_request", is_intercepted)
 
     def patch_custom_transports_on_send(self) -> None:
-        """Patch a client's custom transports when the client sends a request."""
+        """From now on, when a client sends a request, patch the client's custom transports first."""
         http = self._http
         pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
         for client, method in pairs:
@@ -132,7 +135,9 @@ class _HttpLibraryPatcher:
             )
 
     def _wrap_transport_choice(self, choose: Any, method: str) -> Any:
-        """Wrap the client's method that chooses a transport, so that it also patches a custom transport."""
+        """Return the client's method that chooses a transport, changed so that a custom transport is patched before it
+        is used.
+        """
 
         def transport_for_url(client: Any, url: Any) -> Any:
             assert self._scope is not None
@@ -144,13 +149,15 @@ class _HttpLibraryPatcher:
         return transport_for_url
 
     def _patch_custom_transports(self, transport: Any, method: str, scope: ApiScope) -> None:
-        """Patch the custom transports that `transport` is or wraps, for requests to the API."""
+        """Patch the custom transports that `transport` is or wraps. Only requests to the API are intercepted there."""
         with self._lock:
             for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
                 self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
 
     def _patch_send_method(self, kind: Any, method: str, is_intercepted: Any) -> None:
-        """Replace a transport class's method by one that answers the requests that `is_intercepted` accepts."""
+        """Replace a transport class's method `method` by one that answers the requests for which `is_intercepted`
+        returns True.
+        """
         send = kind.__dict__[method]
         wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
         self._patched.add(kind)
@@ -177,7 +184,9 @@ class _HttpLibraryPatcher:
         return handle_async_request
 
     def _make_transport(self, route: AnswerRoute, send: Any, real: Any) -> Any:
-        """Return a transport that answers by the route; `real` sends by the original method `send` if it is needed."""
+        """Return a transport that answers by the route. If the route has no upstream, `send`, the original method of
+        `real`, sends the request.
+        """
         upstream = self._real_transport(send, real) if route.upstream is None else route.upstream
         return self._transport(upstream, *route.layers, clock=route.clock)
 
@@ -186,7 +195,7 @@ _IS_FORWARDING: ContextVar[bool] = ContextVar("flag_harness_is_routed", default=
 
 
 def is_forwarding_request() -> bool:
-    """Return whether the running code passes an intercepted request on to the network."""
+    """Return whether the running code is sending an intercepted request on to the network."""
     return _IS_FORWARDING.get()
 
 

@@ -1,4 +1,4 @@
-"""Gives threads and pool jobs the owner of the code that submitted them, and the flags that it runs under."""
+"""Give threads and pool jobs the owner (the test or fixture) of the code that submitted them, and its flag values."""
 
 import sys
 import threading
@@ -21,9 +21,10 @@ from flag_harness.transports.patch import replace_attribute
 
 @contextmanager
 def follow_submitted_work() -> Iterator[None]:
-    """Make threads and thread-pool jobs belong to the test or fixture (the owner) whose code started them.
+    """Inside the context, let threads and thread-pool jobs belong to the test or fixture (the owner) whose code started
+    them.
 
-    They also run under the same flags as that code. Threads that pools keep for their jobs have no owner; their jobs
+    They also run under the same flags as that code. Threads that pools keep for their jobs have no owner, but the jobs
     do. Nothing changes for code without an owner and without flags.
     """
     with ExitStack() as patches:
@@ -43,7 +44,9 @@ def follow_submitted_work() -> Iterator[None]:
 
 
 _POOL_MODULES = ("anyio.", "multiprocessing.pool", "trio.")
-"""The modules of thread pools. Their threads have no owner themselves, but their jobs may have one."""
+"""The modules of thread pools. Their threads have no owner (test or fixture) themselves, but their jobs may have
+one.
+"""
 
 
 def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...]]]:
@@ -61,7 +64,8 @@ def _is_pool_thread(thread: threading.Thread) -> bool:
 
 
 def _wrap_thread_start(original: Any, patch_pools: Callable[[], None]) -> Any:
-    """Wrap `Thread.start` so that a thread runs for the owner, and under the flags, of the code that starts it.
+    """Return `Thread.start`, changed so that a thread has the owner (test or fixture) and the flags of the code that
+    starts it.
 
     `patch_pools` is called before a pool starts a thread, since the pool's module may have been imported just now.
     """
@@ -97,7 +101,9 @@ def _wrap_thread_start(original: Any, patch_pools: Callable[[], None]) -> Any:
 
 
 def _wrap_submit(original: Any) -> Any:
-    """Wrap a pool's method so that a job runs for the owner, and under the flags, of the code that submits it."""
+    """Return a pool's method, changed so that a job has the owner (test or fixture) and the flags of the code that
+    submits it.
+    """
 
     def submit_for_owner(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         owner, scope = current_code_owner(), current_flag_scope()
@@ -124,7 +130,7 @@ def _wrap_submit(original: Any) -> Any:
 
 
 def _add_job(owner: CodeOwner, future: Any, function: Any) -> None:
-    """Add a pool's job to the owner's work until it is done."""
+    """Count a pool's job as running work of its owner (a test or fixture) until the job is done."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     owner.add_work(future, SubmittedWork(f"the pool job {name}()", lambda: not future.done(), delays_exit=True))
     future.add_done_callback(owner.remove_work)

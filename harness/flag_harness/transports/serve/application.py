@@ -1,4 +1,4 @@
-"""Serve an upstream as a raw ASGI application: cuts break the connection, and refusals are numbered 404s."""
+"""Serve an upstream as an ASGI application: cuts break the connection, and refused requests get a 404 with a number."""
 
 import asyncio
 import contextlib
@@ -38,9 +38,9 @@ _STATUS_OF_REFUSAL, _STATUS_OF_UPSTREAM_ERROR = 404, 500
 _MAX_CACHED_HEADS = 1024
 """The number of converted response heads to cache, since a recorded head is played many times."""
 SECONDS_FOR_CLIENT_TO_HANG_UP = 0.5
-"""Seconds that a client may take to hang up, at the point where the recorded client hung up."""
+"""Seconds that a client may take to hang up, at the moment at which the recorded client hung up."""
 _NOT_RECORDED = "flag-harness has no recorded answer for this request; its log says why, under "
-"""The beginning of the answer to a refused request. No agent takes it for an error of the API."""
+"""The beginning of the answer to a refused request. An agent cannot mistake it for an error of the API."""
 
 
 class UpstreamApplication:
@@ -88,7 +88,7 @@ class UpstreamApplication:
             await self._send_pieces(response, scope, receive, send)
 
     async def _send_pieces(self, response: Response, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
-        """Send each piece of a response at its time, and break the connection at a `Cut`."""
+        """Send each piece of a response at its time. If a piece is a `Cut`, break the connection."""
         start = self._clock.now()
         for piece in response:
             if not self._clock.reach_without_waiting(start + piece.at):
@@ -106,7 +106,10 @@ class UpstreamApplication:
     async def _wait_for_disconnect(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
     ) -> None:
-        """Wait for the client to hang up as the recorded one did. If it stays, refuse it and close the connection."""
+        """Wait for the client to hang up, as the client did when the answer was recorded.
+
+        If the client stays connected, store the error that `refuse` makes, and close the connection.
+        """
         try:
             await asyncio.wait_for(receive(), SECONDS_FOR_CLIENT_TO_HANG_UP)
         except TimeoutError:
@@ -207,7 +210,9 @@ def _asgi_body_message(piece: Piece) -> dict[str, Any]:
 
 
 def _plain_text_error(status: int, text: str) -> Response:
-    """Return a plain-text error that tells the SDK not to retry, and that no client takes for an error of the API."""
+    """Return a plain-text error that tells the SDK not to retry, and that no client can mistake for an error of the
+    API.
+    """
     headers = (("content-type", "text/plain"), ("x-should-retry", "false"))
     return Head(0.0, status, headers), Chunk(0.0, text.encode()), End(0.0)
 

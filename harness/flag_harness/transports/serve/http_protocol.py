@@ -16,7 +16,7 @@ with require_extra("serve"):
 logger = logging.getLogger(__name__)
 
 SECONDS_TO_READ_REJECTION = 0.5
-"""Seconds before a rejected client's connection is closed. Closing it at once could lose the answer."""
+"""Seconds that a rejected client has to read the answer. Closing the connection at once could lose the answer."""
 _LINGER_OPTION_FOR_RESET = struct.pack("ii", 1, 0)
 
 
@@ -58,7 +58,9 @@ class BufferedConnection:
 
 
 class ConnectionProtocol(HttpToolsProtocol):
-    """Parses HTTP for uvicorn, stores each client's connection in `connections_of`, and enforces the limits."""
+    """Parses HTTP for uvicorn, stores each client's connection in `connections_of`, and rejects requests over the
+    limits.
+    """
 
     connections_of: dict[Any, BufferedConnection]
     limits: ServerLimits

@@ -16,7 +16,9 @@ TEXT_CONTENT_TYPE, JSON_CONTENT_TYPE = "text/plain; charset=utf-8", "application
 KIBIBYTE, MEBIBYTE = 1024, 1024 * 1024
 
 _VALUE_STARTS = (b"{", b"[", b",")
-"""Each value of a JSON document but the first follows one of these."""
+"""The bytes after which a value of a JSON document may begin. Counting them gives an upper limit for the number of
+values.
+"""
 _JSON_STRING = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"', re.DOTALL)
 _PRIVATE_DOMAIN_SUFFIXES = (".localhost", ".internal")
 """Domains that nobody can register, so no web page can make such a name resolve to this server."""

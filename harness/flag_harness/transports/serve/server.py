@@ -32,12 +32,13 @@ class LoopbackServer:
     """Serves an upstream through layers (outermost first) at `url`, from a thread, while its `with` block runs.
 
     With `pace` 0 a body is sent at once, as one chunk; with 1 each piece is an HTTP chunk at its recorded time. A
-    `clock` overrides `pace`, and its pieces are chunks too. A cut breaks the connection: `reset` and `refused` with a
-    TCP reset, `eof` by closing it before the body is complete, `read_timeout` by silence until the client leaves.
+    `clock` overrides `pace`, and then each piece is a chunk, too. A cut breaks the connection: `reset` and `refused`
+    with a TCP reset, `eof` by closing it before the body is complete, `read_timeout` by silence until the client
+    leaves.
 
     If the upstream refuses a request (a cassette's miss), the answer is 404 with `x-should-retry: false`, a text that
-    no agent takes for an error of the API, and a number (`miss-1`); the message is in the log and in `refusals`. If it
-    raises another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback
+    no agent can mistake for an error of the API, and a number (`miss-1`); the message is in the log and in `refusals`.
+    If it raises another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback
     only: raise `HarnessError` for another host, unless `allow_any_host` is true.
 
     A request that exceeds the `limits` is answered with an error message. With `threaded`, a slow answer of the

@@ -12,13 +12,16 @@ from flag_harness.transports.virtual_time.pending_work import real_perf_counter
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait, watches_foreign_sockets
 
 _MAX_IDLE_ROUNDS = 1000
-"""The most rounds of an event loop, without a wait, in which virtual time stands still."""
+"""The most rounds of an event loop, one after the other without a wait, during which virtual time stands still."""
 _asyncio_sleep_callback: Any = futures._set_result_unless_cancelled  # type: ignore[attr-defined]
-"""The function that the timer of `asyncio.sleep` calls, by which such timers are recognised."""
+"""The function that the timer of `asyncio.sleep` calls. It identifies such timers."""
 
 
 def adopt_loop(loop: Any, clock: SharedClock) -> None:
-    """Make an asyncio loop follow the clock from now on, unless it is of another kind or has a time of its own."""
+    """Make an event loop follow the clock from now on.
+
+    Do nothing unless the loop is a usual asyncio loop, with a selector and asyncio's own `time`.
+    """
     if loop in clock.loops or not isinstance(loop, asyncio.BaseEventLoop):
         return
     selector = getattr(loop, "_selector", None)
@@ -72,7 +75,7 @@ class _VirtualSelect:
         return found or []
 
     def _call_real_select(self, timeout: float | None) -> Any:
-        """Wait in real time, and count the wait on the clock."""
+        """Wait in real time with the original `select`, and advance the clock by the time that has passed."""
         started = real_perf_counter()
         try:
             return self._select(timeout)
@@ -81,9 +84,9 @@ class _VirtualSelect:
             self._last_wait = real_perf_counter()
 
     def _make_wait(self, timeout: float) -> ThreadWait:
-        """Return the wait of the loop for its next timer, `timeout` seconds from now.
+        """Return the wait of the loop for its next timer, which is due in `timeout` seconds.
 
-        It is a sleep if any task sleeps, also if the next timer is a deadline.
+        The wait counts as a sleep if any task of the loop sleeps, even if the next timer is a deadline.
         """
         loop, clock = self._loop, self._clock
         is_sleep = clock.has_delayed_answers or any(
@@ -94,7 +97,11 @@ class _VirtualSelect:
         )
 
     def _count_round(self, found_work: bool) -> None:
-        """Count a round in which the loop did not wait. After too many, add their real time to the clock."""
+        """Count a round in which the loop did not wait. After `_MAX_IDLE_ROUNDS` of them, advance the clock by their
+        real time.
+
+        `found_work` is true if a socket or pipe was ready.
+        """
         if found_work:
             self._clock.pending.restart()
         self._idle_rounds += 1

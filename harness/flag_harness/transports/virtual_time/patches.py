@@ -28,9 +28,10 @@ _MODULES_WITH_REAL_TIME = frozenset({"subprocess"})
 
 @contextmanager
 def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator[None]:
-    """Make time virtual for the current thread and those that join it, if `clock` is a `SharedClock`.
+    """Inside the context, make time virtual for the current thread and those that join it, if `clock` is a
+    `SharedClock`.
 
-    Virtual time applies to `sleep`, `time` and `monotonic` of `time`, also if modules of `project` have imported them
+    Virtual time applies to `sleep`, `time` and `monotonic` of `time`, even if modules of `project` have imported them
     by name; to timed waits of `threading`, `queue.Queue` and futures; and to loops of asyncio.
     """
     if not isinstance(clock, SharedClock):
@@ -66,7 +67,9 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
 
 
 def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
-    """Return a layer that makes time virtual in every thread that sends a request, or none if time is real."""
+    """Return a layer that makes time virtual in every thread that sends a request, or an empty tuple if time is
+    real.
+    """
     if not isinstance(clock, SharedClock):
         return ()
 
@@ -90,7 +93,7 @@ def _is_replaced_by_other_code(function: Any) -> bool:
 
 
 def _make_virtual_sleep(clock: SharedClock) -> Callable[[float], None]:
-    """Return a replacement for `time.sleep` that waits in virtual time if the thread takes part in it."""
+    """Return a replacement for `time.sleep` that waits in virtual time in threads whose time is virtual."""
     real_function = time.sleep
 
     def sleep(seconds: float) -> None:
@@ -109,7 +112,10 @@ def _caller_module() -> str:
 
 
 def _make_virtual_clock_function(clock: SharedClock, real_function: Callable[[], Any], unit: int) -> Callable[[], Any]:
-    """Return a clock function that adds the skipped time to the real time."""
+    """Return a clock function that adds the time skipped by `clock` to the result of `real_function`.
+
+    `unit` is the number of the function's units per second.
+    """
 
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
@@ -120,7 +126,9 @@ def _make_virtual_clock_function(clock: SharedClock, real_function: Callable[[],
 
 
 def _make_counting_submit(clock: SharedClock, real_function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return an executor's `submit`, which also counts the job as pending work."""
+    """Return an executor's `submit` that also counts the job as pending work, so that time does not jump until the job
+    is done.
+    """
 
     def submit(self: Any, /, *args: Any, **kwargs: Any) -> Any:
         future = real_function(self, *args, **kwargs)
@@ -137,7 +145,9 @@ def _executor_classes() -> list[Any]:
 
 
 def _make_popen_start(clock: SharedClock) -> Callable[..., None]:
-    """Return a constructor for `Popen` that also counts the child process as pending work."""
+    """Return a constructor for `Popen` that also counts the child process as pending work, so that time does not jump
+    until it ends.
+    """
     real_function = subprocess.Popen.__init__
 
     def start(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -149,7 +159,9 @@ def _make_popen_start(clock: SharedClock) -> Callable[..., None]:
 
 @contextmanager
 def _adopt_loops(clock: SharedClock) -> Iterator[None]:
-    """Adopt the running loop, and every loop that starts to run in a thread whose time is virtual."""
+    """Let the running event loop, and every loop that starts to run in a thread whose time is virtual, follow the
+    clock.
+    """
     real_function = asyncio.BaseEventLoop.run_forever
 
     def run_forever(self: asyncio.BaseEventLoop) -> None:

@@ -1,4 +1,7 @@
-"""Track the real work that a test waits for: jobs of executors, threads and child processes."""
+"""Track the real work that a test waits for: jobs of executors, threads and child processes.
+
+While there is such work, virtual time must not jump.
+"""
 
 import os
 import sys
@@ -13,11 +16,11 @@ from typing import Any
 from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
 
 _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE = 0.1
-"""Real seconds for which other threads must be still before time jumps over a sleep."""
+"""Real seconds for which other threads must have been idle before time jumps over a sleep."""
 _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS = 0.25
-"""The real seconds of stillness if an event loop watches sockets or pipes."""
+"""Real seconds for which they must have been idle if an event loop also watches sockets or pipes."""
 _MAX_CPU_SHARE_OF_IDLE_THREAD = 0.2
-"""The share of CPU time up to which a thread counts as still. A server's thread wakes every few milliseconds."""
+"""The share of CPU time up to which a thread counts as idle. A server's thread wakes up every few milliseconds."""
 
 _CONDITION_WAIT_CODE = threading.Condition.wait.__code__
 _POOL_WORKER_CODE = thread_pools._worker.__code__
@@ -56,17 +59,25 @@ class PendingWork:
         return not (self._jobs or self._children or threading.active_count() > 1 or self._live_forked_processes())
 
     def is_certainly_working(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a job, a child process or a thread of the test (not of `waiting`) certainly works."""
+        """Return whether real work is certainly going on: a job, a child process, or a busy thread that the test has
+        started.
+
+        The threads in `waiting` do not count.
+        """
         waiting = set(waiting)
         jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
         return jobs > 0 or self._has_children() or any(map(self._keeps_process_alive, self._busy_threads(waiting)))
 
     def may_be_working(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a thread outside `waiting` may be working."""
+        """Return whether a thread may be working. The threads in `waiting` do not count."""
         return bool(self._busy_threads(set(waiting)))
 
     def has_had_no_busy_thread(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
-        """Return whether no thread outside `waiting` has been busy for a short time since `restart` was called."""
+        """Return whether no thread has been busy for a short time, all of it after the last call of `restart`.
+
+        The threads in `waiting` do not count. The time is longer if `has_descriptors` is true (sockets or pipes are
+        watched).
+        """
         used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
         now = real_perf_counter()
         limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._idle_since)
@@ -79,7 +90,7 @@ class PendingWork:
         )
 
     def restart(self) -> None:
-        """Restart the measurement of how long all threads have been still."""
+        """Start measuring anew how long all threads have been idle."""
         self._cpu_seconds_by_thread = None
 
     def _busy_threads(self, waiting: set[threading.Thread]) -> dict[threading.Thread, FrameType]:
@@ -97,7 +108,7 @@ class PendingWork:
         }
 
     def _keeps_process_alive(self, thread: threading.Thread) -> bool:
-        """Return whether a thread was started by the test and keeps the process alive (it is no daemon)."""
+        """Return whether the test started a thread that keeps the process alive, because it is no daemon thread."""
         return not thread.daemon and thread not in self._earlier_threads
 
     def _has_children(self) -> bool:
@@ -114,10 +125,10 @@ class PendingWork:
 
 
 def _is_idle(frame: FrameType, is_older_than_test: bool, waiting: set[threading.Thread]) -> bool:
-    """Return whether a thread waits for other threads: for a job, on a condition, or for one of `waiting` to end.
+    """Return whether a thread only waits for other threads: for a job, on a condition, or for one of `waiting` to end.
 
-    A thread of the test that waits with a timeout is not idle, since it will continue by itself. An older thread, such
-    as a metrics exporter's, is idle all the same.
+    If it waits with a timeout, a thread of the test is not idle, since it will continue by itself. A thread older than
+    the test, such as a metrics exporter's, is idle even then.
     """
     if frame.f_code is _CONDITION_WAIT_CODE:
         names = frame.f_locals

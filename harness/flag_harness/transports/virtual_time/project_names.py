@@ -23,7 +23,10 @@ class ImportedTimeFunctions:
         self._functions: frozenset[int] = frozenset()
 
     def find_bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
-        """Yield (module, name, replacement) for each imported name. `functions` maps function ids to replacements."""
+        """Yield (module, name, replacement) for each name that was imported from `time`.
+
+        `functions` maps the `id()` of a function of `time` to the function that replaces it.
+        """
         if self._functions != functions.keys():  # somebody else has replaced a function of `time`
             self._functions = frozenset(functions)
             self._scanned_modules, self._bindings = {}, []

@@ -17,7 +17,7 @@ from flag_harness.transports.virtual_time.pending_work import PendingWork, real_
 
 _real_sleep = time.sleep
 _SECONDS_BETWEEN_CHECKS = 0.005
-"""Real seconds between checks whether time may jump."""
+"""Real seconds between two checks whether time may jump."""
 
 
 @dataclass(eq=False, slots=True)
@@ -92,7 +92,7 @@ class SharedClock(VirtualClock):
             self._now = moment
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Return whether the clock has reached `moment`, or can jump there."""
+        """Jump to `moment` if that is possible at once. Return whether the clock has then reached `moment`."""
         if moment <= self._now:
             return True
         if not self.is_virtual_in_current_thread():
@@ -108,9 +108,9 @@ class SharedClock(VirtualClock):
         return True
 
     def wait_until(self, wait: ThreadWait, pause: Callable[[float], Any]) -> Any:
-        """Wait until the deadline, or until `pause` returns a true value. Return that value, or None.
+        """Wait until the deadline, or until `pause` returns a true value. Return that value, or None at the deadline.
 
-        `pause(seconds)` may wait that many real seconds at most.
+        `pause(seconds)` waits for at most that many real seconds.
         """
         self.pending.restart()
         with self.register_wait(wait):
@@ -124,7 +124,7 @@ class SharedClock(VirtualClock):
         return None
 
     def count_real_wait(self, started: float) -> None:
-        """Advance the clock by the real time since `started`, unless another thread has counted it."""
+        """Advance the clock by the real time since `started`, unless another thread has already counted this time."""
         with self._lock:
             now = real_perf_counter()
             seconds = max(now - max(started, self._counted_until), 0.0)
@@ -143,7 +143,7 @@ class SharedClock(VirtualClock):
 
     @contextmanager
     def register_wait(self, wait: ThreadWait) -> Iterator[None]:
-        """Show other threads that this thread waits, inside the context."""
+        """Inside the context, let other threads know that this thread waits."""
         with self._lock:
             self._waits.append(wait)
         try:
@@ -153,7 +153,10 @@ class SharedClock(VirtualClock):
                 self._waits.remove(wait)
 
     def _jump_to_deadline(self, wait: ThreadWait) -> bool:
-        """Advance the clock to the deadline if it is next and no real work is pending. Return whether it is reached."""
+        """Jump to the deadline of a wait if no other wait ends earlier and no real work is pending.
+
+        Return whether the clock has reached the deadline.
+        """
         with self._lock:
             if wait.deadline <= self._now:
                 return True
@@ -167,9 +170,9 @@ class SharedClock(VirtualClock):
             return True
 
     def _can_jump(self, wait: ThreadWait, others: list[ThreadWait]) -> bool:
-        """Return whether the clock may jump, because no real work is pending.
+        """Return whether no real work is pending, so that the clock may jump. `others` are the waits of other threads.
 
-        If a thread or an open socket may still be working, it must have been still for a short time, and some thread
+        If a thread or an open socket may still be working, it must have been idle for a short time, and some thread
         must be in a sleep: a wait for an event is not enough, because that thread or socket may bring the event.
         """
         waiting = [wait.thread, *(other.thread for other in others)]

@@ -8,11 +8,11 @@ from flag_harness.transports.virtual_time.pending_work import real_perf_counter
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait
 
 _MIN_SECONDS_OF_REAL_WAIT = 0.02
-"""The real seconds that a wait lasts at least, since a thread outside of Python may end it."""
+"""The least real seconds that a wait lasts, since a thread outside of Python may end the wait."""
 
 
 def make_virtual_condition_wait(clock: SharedClock) -> Callable[..., bool]:
-    """Return `Condition.wait`, but with a timeout in virtual time."""
+    """Return a replacement for `Condition.wait` whose timeout is in virtual time."""
     real_function = threading.Condition.wait
 
     def wait(self: Any, timeout: float | None = None) -> bool:
@@ -50,7 +50,7 @@ def _wait_for_lock(
 
 
 def make_virtual_thread_join(clock: SharedClock) -> Callable[..., None]:
-    """Return `Thread.join`, but with a timeout in virtual time."""
+    """Return a replacement for `Thread.join` whose timeout is in virtual time."""
     real_function = threading.Thread.join
 
     def join(self: threading.Thread, timeout: float | None = None) -> None:

@@ -17,12 +17,14 @@ T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
 IDLE_ROUNDS_LIMIT = 100_000
-"""The most rounds of the loop in which time stands still; with more, it runs in circles. A request and its answer take
-a few hundred."""
+"""The most rounds of the loop in which time may stand still. A request and its answer take a few hundred; with more
+rounds than this, the code runs in circles.
+"""
 
 
 class VirtualTimeout(BaseException):
-    """Raised if the code on the loop does not end: it waits past the deadline or forever, or loops without waiting.
+    """Raised if the code on the loop does not end: it waits past the deadline or forever, or runs in circles without
+    waiting.
 
     It derives from `BaseException` so that no `except Exception` catches it.
     """
@@ -66,9 +68,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = moment
 
     def advance_if_idle(self, moment: float) -> bool:
-        """Advance the time to `moment` and return True if the loop would do nothing else before, else return False.
+        """Advance the time to `moment` and return True, unless the loop has something to do before that; then return
+        False.
 
-        The running code then goes on at once, which saves a round of the loop.
+        The running code can then go on at once, which saves a round of the loop.
         """
         timers = self._scheduled  # type: ignore[attr-defined]
         is_idle = not self._ready and not (timers and timers[0].when() <= moment)  # type: ignore[attr-defined]
@@ -94,7 +97,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.advance(seconds)
 
     def make_timeout(self, reason: str) -> VirtualTimeout:
-        """Return the error to raise. Keep its reason, since the code may swallow the error."""
+        """Return the error to raise. Remember its reason in `end_reason`, since the code may swallow the error."""
         self.end_reason = self.end_reason or reason
         return VirtualTimeout(reason)
 
@@ -233,7 +236,7 @@ class LoopClock:
         await asyncio.sleep(max(seconds, 0.0))
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Return whether the loop has reached `moment`, or does nothing else before and is moved there."""
+        """Return whether the loop has reached `moment`. Advance it to `moment` first if it has nothing to do before."""
         return self._loop.time() >= moment or self._loop.advance_if_idle(moment)
 
 
