@@ -54,9 +54,9 @@ class AnswerDrift:
 class DriftResult:
     """The result of comparing a recorded answer with a new one.
 
-    `drifts` are the differences. `inconclusive` says why the answers could not be compared; it is empty if they could.
-    If `is_final` is True, later requests of the recording would be inconclusive for the same reason, so they need not
-    be sent.
+    `drifts` are the differences. `inconclusive_reason` says why the answers could not be compared; it is empty if they
+    could. If `is_final` is True, later requests of the recording would be inconclusive for the same reason, so they
+    need not be sent.
     """
 
     drifts: tuple[AnswerDrift, ...] = ()

@@ -48,7 +48,9 @@ FLAGS_NOT_SET = "the flags could not be set"
 TEST_SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
-"""These constants are values of `MatrixRun.other_cause`: why an outcome is not due to flags."""
+"""The constants from `TEST_NOT_RECORDED` to this one are values of `MatrixRun.other_cause`: why an outcome is not due
+to flags.
+"""
 
 
 @dataclass(frozen=True, slots=True)

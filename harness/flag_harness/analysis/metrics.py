@@ -122,7 +122,7 @@ def selected_arrival_times(times: Sequence[float], gap_start: int) -> tuple[floa
 
 
 def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
-    """Add up the metrics of single requests."""
+    """Return the metrics of several requests together, from the metrics of each."""
     whole = [one for one in requests if one.is_successful]
     usages = [(one.usage, one.cost) for one in whole if one.usage is not None]
     costs = [cost for _, cost in usages]

@@ -26,7 +26,7 @@ _OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
 _AMBIGUOUS_FUNCTION_NAMES = frozenset({"get", "pop", "setdefault", "getenv"})
-"""Names that are too common: a call of one of them may be a call of something else than the project's function."""
+"""Function names that are too common to recognise a function of the project by: other functions have them, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,9 @@ def _strings_compared_in_function(function: ast.FunctionDef, read: ast.AST) -> t
 
 
 def called_function_name(node: ast.AST) -> str:
-    """Return the last part of the name of the called function, or an empty string if the node is not such a call."""
+    """Return the last part of the name of the function that `node` calls, or an empty string if `node` is
+    no such call.
+    """
     function = getattr(node, "func", None)
     return str(getattr(function, "attr", getattr(function, "id", "")))
 

@@ -81,8 +81,8 @@ class FlagEffectAttribution:
     def flag_that_changes(self, path: str) -> str | None:
         """Return the flag that changes this path of a request body, or None if no flag does.
 
-        If several flags do, return the one that changes the path in the largest share of pairs of runs. For a content
-        or system prompt that is a string, `path` must be that of the text in an equal list of one block.
+        If several flags do, return the one that changes the path in the largest share of pairs of runs. If a content or
+        the system prompt is a string, `path` must name the text as if it were in a list with one block.
         """
         wanted = replace_indices_by_star(path)
         fitting = [

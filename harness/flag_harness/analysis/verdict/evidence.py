@@ -119,7 +119,7 @@ _RunPairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestR
 
 @dataclass(frozen=True, slots=True)
 class _PairedResults:
-    """The results of one test without a flag (`off`) and with it (`on`), by repetition, and the groups of the test."""
+    """The results of one test without a flag and with it, by repetition, and the groups of tests that it belongs to."""
 
     without_flag: "Mapping[int, RunRow]"
     with_flag: "Mapping[int, RunRow]"
@@ -250,7 +250,7 @@ def _mean_gain_of_each_round(rounds: Sequence[Mapping[int, float]]) -> Iterable[
 
 
 def _score_of_row(name: str, row: "RunRow") -> float | None:
-    """Return the score `name` of a run, which is 0 if the run failed before it was scored."""
+    """Return the score `name` of a run: 0 if the run failed before it was scored, None if it has no such score."""
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 

@@ -33,7 +33,8 @@ Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCL
 class FlagFinding(NamedTuple):
     """What the statistical tests say about one flag.
 
-    `harmed` has the indices of the groups of tests (strata) that the flag harms. `is_safe` says whether all are safe.
+    `harmed_indices` are the indices of the groups of tests (strata) that the flag harms. `is_safe` says whether all are
+    safe.
     """
 
     harmed_indices: tuple[int, ...]

@@ -34,7 +34,7 @@ class _TestUnderChanges(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _PassRateComparison:
-    """The pass rates of a test in production (`off`) and under another combination (`on`).
+    """The pass rates of a test in production and under a combination that makes changes.
 
     `is_harmful` and `is_safe` say what the statistical test of the difference shows.
     """

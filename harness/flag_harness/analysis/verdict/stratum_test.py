@@ -22,7 +22,7 @@ _ASSUMED_MEAN_SQUARE = 0.1
 """The mean square of the rounds that forecasts add to those that ran. Tests of which 95 % pass have this one."""
 
 _FORECAST_STAKES = 40
-"""The number of stakes that a forecast tries to find the best one."""
+"""A forecast computes the growth for this many stakes, and takes the best."""
 
 
 class StratumTest:
