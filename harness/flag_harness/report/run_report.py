@@ -42,7 +42,7 @@ class MatrixCell:
 
     @property
     def text(self) -> str:
-        """The outcome and, if the outcomes of repetitions differ, their number: `failed`, `1 of 3 failed`."""
+        """The outcome and, if repetitions have different outcomes, how many had it: `failed`, `1 of 3 failed`."""
         count = sum(row.outcome == self.outcome for row in self.rows)
         return self.outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.outcome}"
 

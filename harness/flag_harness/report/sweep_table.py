@@ -27,8 +27,9 @@ class TroubleOutcomeCounts:
 
 @dataclass(frozen=True, slots=True)
 class CauseCount:
-    """A cause of failures, the number of troubles under which it occurred, and one of these as an example, with its
-    test.
+    """A cause of failures in a sweep, and the number of troubles (faults or unusual answers) under which it occurred.
+
+    `oracle` is the rule that was broken. `example` is one of these troubles, and `test` the test that failed under it.
     """
 
     oracle: str
