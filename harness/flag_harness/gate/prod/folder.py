@@ -17,7 +17,7 @@ from flag_harness.wording import join_names
 class ProductionChange:
     """A change of PROD. `is_made` is False if it was only a dry run.
 
-    `before` has the states of the files before the change, and `entry` is the change's entry in PROD's history.
+    `files_before` has the states of the files before the change, and `entry` is the change's entry in PROD's history.
     """
 
     files_before: Manifest

@@ -74,10 +74,11 @@ def find_approval(
     evidence: Sequence[Path],
     entries: Sequence[HistoryEntry],
 ) -> tuple[ApprovalFile, ReleaseCandidate, tuple[RuleResult, ...]]:
-    """Return `(approval, candidate, results)` for `files` in `source`: what was judged, and the results of all rules.
+    """Return `(approval, candidate, results)` for the `files` in the folder `source`.
 
-    If there are several approvals of these files, the newest that passes all rules is returned, or the newest if none
-    does. Raise `GateRefusalError` if there is no approval.
+    They are the approval, the files and evidence that it covers, and the results of all rules. If there are several
+    approvals of these files, the newest that passes all rules is returned, or the newest if none does. Raise
+    `GateRefusalError` if there is no approval.
     """
     judged = []
     for file in approvals_of_files(prod.gate, files, evidence):
