@@ -218,10 +218,9 @@ def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> No
 def _rewrite_repeated_request(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
-    """Apply the first of `rewrites` to an interaction that has all of its old values, and return the changed
-    interaction.
+    """Apply to an interaction the first of `rewrites` whose old values the interaction all has, and return the result.
 
-    Return the interaction unchanged if no rewrite fits.
+    Return the interaction unchanged if there is no such rewrite.
     """
     for rewrite in rewrites:
         value, model = interaction.decoded_body, cassette.interactions[rewrite.index].decoded_body

@@ -217,10 +217,10 @@ def _slice_differences(
     steps: tuple[PathSteps, PathSteps],
     comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:
-    """Yield the differences between a slice of each list, paired from the start or from the end, as gives fewer
-    differences.
+    """Yield the differences between a slice of each list, given their bounds in `block` and the paths of the lists in
+    `steps`.
 
-    `block` has the bounds of the slices, and `steps` the paths of the lists.
+    Elements are paired from the start of the slices or from the end, whichever gives fewer differences.
     """
     common = min(block.recorded_stop - block.recorded_start, block.sent_stop - block.sent_start)
 

@@ -74,9 +74,10 @@ def _decode_in_parts(data: bytes) -> Iterator[str]:
 
 
 def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
-    """Return the text with the name of its JSON member before it, as in `token: abc`, and the length of this prefix.
+    """Return `(length, text)`: the text after the name of its JSON member, as in `token: abc`, and the length of what
+    was added.
 
-    The length comes first in the result. Without a name it is 0.
+    The length is 0 if the text has no such name.
     """
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.encoding == "string" and not text.delta_indices else ""

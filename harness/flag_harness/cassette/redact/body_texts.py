@@ -65,9 +65,9 @@ class BodyPart:
     is_fixed: bool = False
 
     def encode_value(self, value: str) -> str:
-        """Encode a new value in the way of this part.
+        """Encode a new value in the same way as this part's value.
 
-        In place of a number, the result is 0, so that it stays a number.
+        In place of a number, the result is 0, which is a number, too.
         """
         if self.encoding in ("key", "string"):
             quoted = json.dumps(value, ensure_ascii=False)[1:-1]
@@ -106,8 +106,8 @@ class BodyText:
         return "".join(part.value for part in self.parts)
 
     def describe_location(self, start: int, stop: int) -> str:
-        """Describe to people in which part of the body the characters from `start` to `stop` are: `delta 3-4 of block
-        0`.
+        """Return a description, such as `delta 3-4 of block 0`, of where in the body the characters from `start` to
+        `stop` are.
         """
         if not self.delta_indices:
             return self.location

@@ -90,9 +90,8 @@ def _find_edits(detector: Detector, text: str) -> tuple[TextEdit, ...]:
 
 
 def make_detector(name: str, settings: DetectorSettings, folder: Path) -> Detector:
-    """Build a detector from its settings.
-
-    If it is a function, that is imported from `folder`, which has `pyproject.toml`.
+    """Build a detector from its settings: a pattern, or a function that is imported from `folder` (that of
+    `pyproject.toml`).
     """
     if settings.pattern:
         return Detector(name, PatternFinder(settings.pattern), settings.action)

@@ -54,8 +54,8 @@ _ESCAPE_OR_STRING_BREAK_PATTERN = re.compile(
 code has split.
 """
 _ESCAPE_OR_OVERPRINT_PATTERN = re.compile(rf"[^\n\x08]\x08|{_ESCAPE_OR_STRING_BREAK_PATTERN.pattern}")
-"""Matches what the pattern above matches, and a character with a backspace after it, since another is
-printed over it.
+"""Matches what `_ESCAPE_OR_STRING_BREAK_PATTERN` matches, and a character with a backspace after it, which is
+overprinted.
 """
 _TEXTS_THAT_BEGIN_ESCAPES = (
     "\\",
