@@ -67,8 +67,8 @@ class VcrSettings:
     """The settings by which a cassette in vcrpy's format is played and recorded.
 
     Filters are applied to sent requests, and to interactions when they are loaded or recorded. Hooks are applied to
-    interactions when they are saved (`save_hooks`) or loaded (`load_hooks`). With `repeats`, a response may be played
-    more than once.
+    interactions when they are saved (`save_hooks`) or loaded (`load_hooks`). With `allows_repeats`, a response may be
+    played more than once.
     """
 
     matchers: Mapping[str, Matcher]
