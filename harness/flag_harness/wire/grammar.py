@@ -71,7 +71,10 @@ class StreamGap:
 
 @dataclass(frozen=True, slots=True)
 class StreamPoint:
-    """A named kind of gap in a stream, such as `after_ping`. `matches_gap` returns whether a gap is of this kind."""
+    """A named kind of gap (position between two events) in a stream, such as `after_ping`.
+
+    `matches_gap` returns whether a gap is of this kind.
+    """
 
     name: str
     description: str

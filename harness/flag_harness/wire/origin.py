@@ -1,4 +1,4 @@
-"""Name the upstream that gave an answer in a header, so that a recorder in another process knows who answered."""
+"""Say in a response header which upstream gave an answer, so that a recorder in another process knows who answered."""
 
 from collections.abc import Iterable
 from dataclasses import replace
