@@ -127,7 +127,7 @@ class ModelTable:
     budget_efforts: tuple[tuple[str, int], ...]
 
     def find(self, model_id: str) -> Model:
-        """Return the model with this id or alias, or a model with defaults if the table does not have it.
+        """Return the model with this id or alias, or a model with cautious defaults if the table does not have it.
 
         A date at the end of an id (`-YYYYMMDD`) is ignored.
         """
