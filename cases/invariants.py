@@ -141,7 +141,7 @@ def _check_messages(send: Send, exchanges: Sequence[Exchange]) -> None:
 def _with_answer(messages: list[dict[str, Any]], exchange: Exchange) -> list[dict[str, Any]]:
     """Return the messages of a request followed by its answer.
 
-    An answer that continues a paused one is joined to it.
+    The answer is joined to a paused answer that it continues.
     """
     if not exchange.is_answered or not exchange.content:
         return messages

@@ -70,7 +70,7 @@ async def test_restart(cassette: Any, start: Callable[..., Conversation], comman
 
 @pytest.mark.harness_no_request
 def test_crash_safe(cassette: Any, tmp_path: Path) -> None:
-    """If a save is killed, the file has the old session or the new one; a corrupt file is refused and kept."""
+    """If a save is killed, the file has the old session or the new one; a corrupt file is refused, not changed."""
     path = tmp_path / "context.json"
     for _ in range(KILLS):
         kill_while_it_saves(path)
