@@ -152,8 +152,8 @@ def test_a_gzip_body_in_yaml_is_read() -> None:
 
 
 def test_requests_to_other_services_are_left_out_by_name() -> None:
-    """Unless every path is asked for. The query is not repeated: it may hold a key."""
-    data = _file(_row(), _row(request_uri="https://telemetry.example/batch?key=secret"))
+    """Unless every path is asked for. Query, user and password are not repeated: they may hold a key."""
+    data = _file(_row(), _row(request_uri="https://someone:secret@telemetry.example/batch?key=secret"))
     found = import_cassette(data)
     assert ("POST https://telemetry.example/batch",) == found.skipped_requests
     assert ("timing-invented", "interactions-left-out") == found.cassette.envelope.fidelity

@@ -139,8 +139,15 @@ def _select_api_interactions(
         if every_path or ours:
             kept.append((number, row))
         else:
-            left_out.append(f"{row.method:.16} {row.url.partition('?')[0]:.120}")
+            left_out.append(f"{row.method:.16} {_url_without_credentials(row.url):.120}")
     return kept, tuple(left_out)
+
+
+def _url_without_credentials(url: str) -> str:
+    """Return a URL to show, without user name, password, query and fragment."""
+    scheme, separator, rest = re.split(r"[?#]", url, maxsplit=1)[0].rpartition("://")
+    address, slash, path = rest.partition("/")
+    return f"{scheme}{separator}{address.rpartition('@')[2]}{slash}{path}"
 
 
 def _convert_interaction(
