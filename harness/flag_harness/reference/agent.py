@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from anthropic import AsyncAnthropic
 
 _LOOP_CYCLES_TO_CLOSE_ABANDONED_SEND = 100
-"""Cycles of the event loop that an abandoned generator gets to close itself. It needs fewer."""
+"""Cycles of the event loop that an abandoned `send` gets to close itself. It needs fewer."""
 
 
 class Agent:
@@ -41,8 +41,8 @@ class Agent:
     `parameters` are further request parameters. If `context_path` is given, the context is saved there after each step.
     `tool_delay`, `tool_timeout` (both in seconds on `clock`) and `tool_output_limit` (in characters) are those of
     `Toolbox`. The client's own retries are switched off, since the agent waits on `clock`. Only one `send` can run at a
-    time; a second one ends at once with an `AgentError`. Raise `ValueError` for a parameter that the agent sets itself,
-    and whatever `Toolbox` raises.
+    time; a second one ends at once with an `AgentError`. Raise `ValueError` for a parameter that the agent sets itself;
+    errors of `Toolbox` are passed on.
     """
 
     def __init__(
@@ -92,7 +92,7 @@ class Agent:
 
         `options` are those of the constructor. If something was repaired, or if the flags have changed, the next user
         text is preceded by a note for the model. Partial files that killed processes have left beside the file are
-        removed. Raise `ContextError`.
+        removed. Raise `ContextError` if the file cannot be restored.
         """
         remove_abandoned_temporary_files(path)
         return cls(client, context=store.load_context(path), **options)
@@ -101,9 +101,9 @@ class Agent:
         """Send `text` and run the turn to its end; with None, continue a user turn that has no answer yet.
 
         An unanswered turn is kept, and the text joins it. A turn that the model refused (`TurnEnded` says `refusal`) is
-        taken out of the conversation, with any part of an answer; None sends it again. The last event is `TurnEnded` or
-        `AgentError`. No `Exception` is raised; a refused command and a cancellation, which derive from `BaseException`
-        alone, are. The next `send` continues after either.
+        removed from the conversation, with any part of an answer; `send(None)` sends it again. The last event is
+        `TurnEnded` or `AgentError`. No `Exception` is raised; a refused command and a cancellation, which derive from
+        `BaseException` alone, are. After either of these, the next `send` continues.
         """
         if await self._is_sending():
             yield self._log_failure(
@@ -126,7 +126,9 @@ class Agent:
             self._is_send_running = False
 
     async def _is_sending(self) -> bool:
-        """Return whether another `send` is running. An abandoned one first gets some time to close."""
+        """Return whether another `send` is running. If its generator was abandoned, first give it some time to
+        close.
+        """
         for _ in range(_LOOP_CYCLES_TO_CLOSE_ABANDONED_SEND):
             if not self._is_send_running:
                 break
@@ -160,7 +162,7 @@ class Agent:
                 yield event
 
     def _repair_context(self) -> None:
-        """Repair a conversation that a cancellation interrupted. Error results tell the model about lost calls."""
+        """Repair a conversation that a cancellation interrupted. Tool calls without a result get error results."""
         sound, notes = repair_context(self.context)
         if notes:
             log_event(AGENT_LOGGER, logging.WARNING, "healed", notes=notes)

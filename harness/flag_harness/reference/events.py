@@ -101,7 +101,9 @@ class WaitingForRetry:
 
 @dataclass(frozen=True, slots=True)
 class RestoreNote:
-    """The note that the model gets before the user's text, after a restore that changed something."""
+    """The note that the model gets before the user's text, if restoring the session repaired something or flags have
+    changed.
+    """
 
     at: float
     text: str

@@ -27,8 +27,8 @@ def log_event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -
 class JsonLinesFormatter(logging.Formatter):
     """Formats a record as one line of JSON: `time` (RFC 3339, UTC), `level`, `logger`, `event`, `fields`.
 
-    The `event` of a record that other code logged is its message. `exception` holds a traceback. Values that JSON does
-    not have are written as their `repr`. Everything that looks like a secret, by its name or value, is hidden.
+    If other code logged the record, `event` is its message. `exception` holds a traceback. Values that JSON does not
+    have are written as their `repr`. Everything that looks like a secret, by its name or value, is hidden.
     """
 
     def format(self, record: logging.LogRecord) -> str:

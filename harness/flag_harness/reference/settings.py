@@ -40,7 +40,7 @@ class NumberSetting:
         return f"{self.env}={value}" + (" (its default)" if value == self.default else "")
 
     def is_set(self, environ: Mapping[str, str]) -> bool:
-        """Return whether the environment gives the number a value."""
+        """Return whether the environment has a value for the number."""
         return bool(environ.get(self.env, "").strip())
 
 
@@ -82,7 +82,7 @@ def read_settings(environ: Mapping[str, str]) -> AgentSettings:
     """Read the reference agent's settings from an environment.
 
     Raise `FlagError` (one line) if a number is invalid or too small, or if both numbers are set and the budget leaves
-    no token for the answer. If only one of them is set, the two are checked when a request holds both.
+    no token for the answer. If only one of them is set, they are compared only when a request uses both.
     """
     max_tokens, budget = MAX_TOKENS.read(environ), THINKING_BUDGET.read(environ)
     problem = thinking_budget_message(max_tokens, budget)
@@ -99,7 +99,7 @@ def read_settings(environ: Mapping[str, str]) -> AgentSettings:
 
 
 def thinking_budget_message(max_tokens: int, budget: int) -> str | None:
-    """Return a message with better numbers if thinking would leave no token for the answer, or None."""
+    """Return a message that suggests other numbers if thinking would leave no token for the answer, or None."""
     if budget < max_tokens:
         return None
     advice = f"set MAX_TOKENS to at least {budget + 1}"

@@ -21,14 +21,16 @@ MAX_REQUESTS_PER_TURN = 200
 """A turn ends with an error after this many requests, since it is probably in a loop."""
 
 MAX_TRUNCATED_CALLS_IN_A_ROW = 3
-"""A turn ends with an error after this many answers in a row whose call was truncated."""
+"""A turn ends with an error after this many answers in a row that were cut off inside a tool call."""
 
 MAX_EMPTY_PAUSES_IN_A_ROW = 3
-"""A turn ends with an error after this many empty pauses in a row: the next request would be the same."""
+"""A turn ends with an error after this many empty answers with `pause_turn` in a row: the next request would be the
+same.
+"""
 
 _PAUSE_STOP_REASON, _REFUSAL_STOP_REASON = "pause_turn", "refusal"
 _STOP_REASONS_THAT_RUN_TOOLS = frozenset({"tool_use", "max_tokens", "model_context_window_exceeded"})
-"""Stop reasons after which complete tool calls are run. After any other, the model did not mean to call."""
+"""Stop reasons after which complete tool calls are run. After any other, the model did not intend its calls to run."""
 
 
 class AgentTurn:
@@ -70,7 +72,9 @@ class AgentTurn:
         self._session.update_context(messages=messages, usage=context.usage + answer.usage)
 
     def _remove_refused_turn(self, answer: ModelAnswer) -> None:
-        """Remove the refused turn from the conversation, since the API would refuse it again (documented)."""
+        """Remove the turn that the model refused from the conversation, since the API would refuse it again
+        (documented).
+        """
         context = self._session.context
         self._session.refused_messages = context.messages
         self._session.update_context(messages=remove_last_turn(context.messages), usage=context.usage + answer.usage)
@@ -82,7 +86,9 @@ class AgentTurn:
         )
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
-        """Raise `TurnError` after too many truncated calls or empty pauses in a row."""
+        """Raise `TurnError` after too many answers in a row that were cut off inside a call, or that are an empty
+        pause.
+        """
         self._truncated_calls = self._truncated_calls + 1 if answer.truncated_call_id else 0
         self._empty_pauses = self._empty_pauses + 1 if empty else 0
         if self._truncated_calls == MAX_TRUNCATED_CALLS_IN_A_ROW:
@@ -114,7 +120,10 @@ class AgentTurn:
             )
 
     def _reason_not_to_run(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
-        """Return the message that tells the model why a call is not run, or None if it may run."""
+        """Return the message that tells the model why a call is not run, or None if it may run.
+
+        `earlier` has the ids of earlier calls.
+        """
         if call.id in earlier:
             log_event(AGENT_LOGGER, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
             return f"{call.name} was not run: an earlier call has the id {call.id} too. Call it again."
@@ -128,7 +137,9 @@ class AgentTurn:
         return None
 
     async def _run_tool_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
-        """Run a call at most once. The ledger, also in the saved file, holds its start and its outcome."""
+        """Run a tool call at most once. The context's ledger, which is also in the saved file, records its start and
+        its outcome.
+        """
         entry = self._session.context.ledger.get(call.id)
         if entry is not None:
             return entry.outcome or ToolOutcome(call.id, INTERRUPTED_CALL_MESSAGE, is_error=True)

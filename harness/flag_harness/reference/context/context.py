@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class ToolCallState:
-    """A tool call that was started. Its `outcome` is None until the tool has finished."""
+    """A tool call that has started. Its `outcome` is None until the tool has finished."""
 
     outcome: ToolOutcome | None = None
 
@@ -27,8 +27,8 @@ class ConversationContext:
 
     `messages` hold plain JSON values only, and their keys keep their order (see `to_json_value`). `combination` is the
     id of the flags at the last turn, or None if there was no turn. `dropped` are the betas and parameters that the API
-    refused in this session. `ledger` maps the ids of `tool_use` blocks to their state until the messages hold their
-    results, so that a tool never runs twice for one call.
+    refused in this session. `ledger` maps the id of each tool call to its state until the messages contain the call's
+    result, so that a tool never runs twice for one call.
     """
 
     messages: tuple[dict[str, Any], ...] = ()
@@ -47,7 +47,9 @@ class ConversationContext:
         return replace(self, ledger={**self.ledger, outcome.id: ToolCallState(outcome)})
 
     def without_answered_calls(self) -> "ConversationContext":
-        """Return a copy without the ledger entries of tool calls whose results are in the messages."""
+        """Return a copy without those calls in the ledger (the states of tool calls) whose results are in the
+        messages.
+        """
         answered = {
             block["tool_use_id"]
             for message in self.messages

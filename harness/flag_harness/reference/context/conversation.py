@@ -10,10 +10,10 @@ Messages = tuple[MessageDict, ...]
 
 
 def add_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
-    """Return the messages with the user's `text` added. With None, the last turn, still unanswered, is kept.
+    """Return the messages with the user's `text` added. If it is None, the last turn, which has no answer yet, is kept.
 
-    The text joins an unanswered turn, unless that turn already ends with it. The note `transition` goes before the
-    user's text, but after tool results, which the API wants first.
+    The text joins a turn without an answer, unless that turn already ends with the text. The note `transition` goes
+    before the user's text, but after tool results, which the API wants first.
     """
     if messages and messages[-1]["role"] == "user":
         earlier, pending = messages[:-1], block_list(messages[-1]["content"])
@@ -26,9 +26,10 @@ def add_user_turn(messages: Messages, text: str | None, transition: str | None =
 
 
 def add_model_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> Messages:
-    """Return the messages with the model's answer added, without blank texts, which the API does not accept.
+    """Return the messages with the model's answer added. Blank texts are left out, since the API does not accept them
+    back.
 
-    An empty answer adds no message. An answer after a pause joins the answer before it.
+    An empty answer adds no message. An answer that continues a paused one (`pause_turn`) joins the paused answer.
     """
     kept = [block for block in content if block.get("type") != "text" or block["text"].strip()]
     if not kept:

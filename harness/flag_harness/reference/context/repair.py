@@ -1,4 +1,4 @@
-"""Repair a conversation after an interruption, since the API refuses it if one call has no result."""
+"""Repair a conversation that was interrupted. The API would refuse it, for example if a tool call has no result."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -24,9 +24,9 @@ def repair_context(context: ConversationContext) -> tuple[ConversationContext, t
     """Return a repaired context that the API accepts, and one sentence for each repair.
 
     Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
-    call has one result at the start of the next message: the ledger's if the tool had finished, else an error that
-    says whether it had started. Every result belongs to a call, ids are unique, and no thinking is unsigned or comes
-    last.
+    tool call has one result at the start of the next message: the one in the context's ledger if the tool had finished,
+    and otherwise an error that says whether the tool had started. Every result belongs to a call, ids are unique, and
+    no thinking is unsigned or comes last.
     """
     notes: list[str] = []
     repair = _ContextRepair(context.ledger, notes)
@@ -37,9 +37,9 @@ def repair_context(context: ConversationContext) -> tuple[ConversationContext, t
 
 
 def transition_prompt(context: ConversationContext, combination: str, repairs: Sequence[str]) -> str | None:
-    """Return a note that tells the model what was repaired, and which flags differ from `combination`.
+    """Return a note that tells the model what was repaired, and which flags now differ from those of the last turn.
 
-    Return None if nothing was repaired and no flag has changed since the session was saved.
+    `combination` is the id of the flags now. Return None if nothing was repaired and no flag has changed.
     """
     saved = combination if context.combination is None else context.combination
     before, after = _flag_names(saved), _flag_names(combination)
@@ -72,7 +72,9 @@ class _ContextRepair:
         return self._pair_results_with_calls(self._join_messages_of_same_role(self._drop_empty_messages(whole)))
 
     def _remove_invalid_blocks(self, message: MessageDict, where: str) -> Any:
-        """Return a message's content without blocks that the API would refuse in any conversation."""
+        """Return a message's content without blocks that the API would refuse in any conversation. `where` names the
+        message in notes.
+        """
         content = message["content"]
         if isinstance(content, str):
             return content if content.strip() else []
@@ -138,7 +140,9 @@ class _ContextRepair:
         return joined
 
     def _pair_results_with_calls(self, messages: list[MessageDict]) -> list[MessageDict]:
-        """Put a user message that starts with the results after each assistant message with calls."""
+        """After each assistant message with tool calls, put a user message that begins with the results of these
+        calls.
+        """
         paired: list[MessageDict] = []
         for previous, message in pairwise([_EMPTY_MESSAGE, *messages, _EMPTY_MESSAGE]):
             calls = [block for block in block_list(previous["content"]) if block["type"] == "tool_use"]
@@ -151,7 +155,9 @@ class _ContextRepair:
         return [message for message in paired if message is not _EMPTY_MESSAGE]
 
     def _content_after_calls(self, message: MessageDict, calls: Sequence[BlockDict]) -> Any:
-        """Return a user message's content: one result for each of `calls` first, and no other results."""
+        """Return the content of a user message that follows `calls`: first a result for each of them, then everything
+        but other results.
+        """
         blocks = block_list(message["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
         if not calls and not results:
@@ -177,7 +183,7 @@ class _ContextRepair:
         return found
 
     def _make_result_of_call(self, call: BlockDict) -> BlockDict:
-        """Return the result of an unanswered call: its outcome in the ledger, or else an error."""
+        """Return the result of a call that has none: its outcome in the context's ledger, or else an error."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)
         if entry is not None and entry.outcome is not None:
@@ -194,7 +200,7 @@ _EMPTY_MESSAGE: MessageDict = {"role": "", "content": []}
 
 
 def _with_content(message: MessageDict, content: Any) -> MessageDict:
-    """Return a copy of the message with other content, and its keys in the same order."""
+    """Return a copy of the message with other content. Its keys keep their order."""
     return {**message, "content": content}
 
 

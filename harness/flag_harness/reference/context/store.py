@@ -76,14 +76,16 @@ _BLOCK_SCHEMAS_BY_TYPE: Mapping[str, CompiledSchema] = {
         "mcp_tool_use": {"id": _TEXT_SCHEMA, "name": _TEXT_SCHEMA},
     }.items()
 }
-"""The required fields of the blocks that a restored session uses. Blocks of other types are accepted as they are."""
+"""For each type of block that a restored session uses, a schema with the required fields. Blocks of other types are
+accepted unchecked.
+"""
 
 
 def save_context(context: ConversationContext, path: Path) -> None:
     """Write the context to `path` atomically. SDK objects in its messages are saved as plain JSON.
 
-    Raise `ContextError` if the context holds a value that JSON does not have, or if the file cannot be written; the old
-    file stays.
+    Raise `ContextError` if the context has a value that JSON cannot express, or if the file cannot be written; the old
+    file is then kept.
     """
     try:
         text = json.dumps(_context_to_json(context), indent=2, ensure_ascii=False, allow_nan=False)
@@ -95,7 +97,7 @@ def save_context(context: ConversationContext, path: Path) -> None:
 
 
 def load_context(path: Path) -> ConversationContext:
-    """Read a context from a file. Raise a `ContextError` that names the file, the place in it, and what to do."""
+    """Read a context from a file. Raise a `ContextError` that says which file is wrong, where in it, and what to do."""
     try:
         document = json.loads(
             read_regular_file(path, MAX_CONTEXT_BYTES).decode("utf-8-sig"),
@@ -113,7 +115,7 @@ def load_context(path: Path) -> ConversationContext:
 
 
 def verify_context(path: Path) -> list[str]:
-    """Return one sentence for each repair that a restore would make. Raise as `load_context` does."""
+    """Return one sentence for each repair that a restore would make. Raise the same errors as `load_context`."""
     return list(repair_context(load_context(path))[1])
 
 
@@ -161,7 +163,9 @@ def _check_version(document: Any, path: Path) -> None:
 
 
 def _context_from_json(document: dict[str, Any], path: Path) -> ConversationContext:
-    """Return the context in a JSON document of this version. Values are not copied, so keys keep their order."""
+    """Return the context in a JSON document of the current format version. Values are not copied, so that keys keep
+    their order.
+    """
     _check_schema(_COMPILED_FILE_SCHEMA, document, str(path))
     check_messages(document["messages"], str(path))
     try:

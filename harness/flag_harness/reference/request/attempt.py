@@ -27,7 +27,9 @@ _END_OF_STREAM = object()
 
 
 class RequestAttemptError(Exception):
-    """The attempt failed. If `has_started`, part of an answer had arrived and may be on screen. It cost `usage`."""
+    """A request attempt failed. `has_started` is true if part of an answer had arrived, which may be on screen; `usage`
+    is what it cost.
+    """
 
     def __init__(self, failure: RequestFailure, has_started: bool, usage: Usage) -> None:
         super().__init__(failure.message)
@@ -35,9 +37,10 @@ class RequestAttemptError(Exception):
 
 
 class RequestAttempt:
-    """One request and its answer. A stream breaks if it sends only pings for `max_silence` seconds.
+    """One request and its answer. A stream counts as broken if it sends only pings for `max_silence` seconds.
 
-    `answer` is set once `events` is exhausted; `first_token` and `duration` are seconds since the request was sent.
+    `answer` is set once `events` has yielded everything; `first_token` and `duration` are seconds since the request was
+    sent.
     """
 
     def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, max_silence: float) -> None:

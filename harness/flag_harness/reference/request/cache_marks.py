@@ -12,7 +12,7 @@ _BLOCK_TYPES_WITHOUT_MARK = frozenset({"thinking", "redacted_thinking"})
 
 
 def add_cache_mark_to_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Return a copy of the blocks (of the system prompt or the tools) with one mark, on the last block."""
+    """Return a copy of the blocks (of the system prompt or the tools) with one cache mark, on the last block."""
     copies = [_remove_cache_mark(block) for block in blocks]
     if copies:
         copies[-1][_CACHE_MARK_KEY] = dict(CACHE_MARK)
@@ -20,9 +20,10 @@ def add_cache_mark_to_last_block(blocks: Sequence[Mapping[str, Any]]) -> list[di
 
 
 def add_cache_marks_to_latest_turns(messages: Sequence[Mapping[str, Any]], most: int) -> list[dict[str, Any]]:
-    """Return a copy of the messages with a mark at the end of each of the latest `most` user turns, and no others.
+    """Return a copy of the messages with a cache mark at the end of each of the latest `most` user turns, and no other
+    marks.
 
-    The turn before the latest needs a mark, since the previous request wrote the cache there.
+    The turn before the latest needs a mark, since the previous request wrote the cache up to there.
     """
     copies = [{**message, "content": _remove_cache_marks_of_content(message["content"])} for message in messages]
     for message in [copy for copy in copies if copy["role"] == "user"][::-1][:most]:
@@ -53,9 +54,9 @@ def _remove_cache_marks_of_content(content: Any) -> Any:
 
 
 def _remove_cache_mark(block: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a copy of a block without marks, also in the blocks of a tool result.
+    """Return a copy of a block without cache marks, including those inside a tool result.
 
-    A tool's input is the model's own and stays as it is.
+    The input of a tool call is the model's own, so it stays unchanged.
     """
     copy = {key: value for key, value in block.items() if key != _CACHE_MARK_KEY}
     if copy.get("type") == "tool_result" and isinstance(copy.get("content"), list):

@@ -6,7 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
 RetryRule: TypeAlias = Literal["never", "policy", "once"]
-"""How often to retry: `policy` as the retry policy allows, `once` for broken answers, or `never`."""
+"""How often to retry: `policy` means as often as the retry policy allows, `once` is for broken answers, `never` means
+not at all.
+"""
 
 STATUS_BY_ERROR_TYPE: Mapping[str, int] = {
     "invalid_request_error": 400,
@@ -20,11 +22,14 @@ STATUS_BY_ERROR_TYPE: Mapping[str, int] = {
     "timeout_error": 504,
     "overloaded_error": 529,
 }
-"""The status for each error type. Errors inside a stream need it, since their response began with 200
-(platform.claude.com/docs/en/api/errors)."""
+"""The HTTP status for each error type. Errors inside a stream need this table, since their response began with 200
+(platform.claude.com/docs/en/api/errors).
+"""
 
 RETRIED_STATUSES = frozenset({408, 409, 429})
-"""Statuses that are retried besides all from 500 on, as in the SDK (`_base_client.py`, 0.125 to 2.12)."""
+"""The statuses below 500 that are retried. All from 500 on are retried, too, as in the SDK (`_base_client.py`, 0.125 to
+2.12).
+"""
 
 _FAILURE_KIND_BY_STATUS: Mapping[int, str] = {
     401: "credentials",
@@ -41,11 +46,11 @@ _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """A failed attempt.
+    """A failed request attempt.
 
     `status` is the HTTP status; for an error inside a stream, the status that belongs to its type. `headers` are empty
-    for such an error, since the response began with 200. `words` are the message of the API or the SDK. `keyword`
-    is the name of an argument that the installed SDK does not accept.
+    for such an error, since the response began with 200. `words` are the message of the API or the SDK. `keyword` is
+    the name of an argument that the installed SDK does not accept.
     """
 
     kind: str
@@ -64,7 +69,7 @@ class RequestFailure:
 
 
 class TurnError(Exception):
-    """The turn cannot be completed, because of `failure`."""
+    """The turn cannot be completed, because of the failed request in `failure`."""
 
     def __init__(self, failure: RequestFailure) -> None:
         super().__init__(failure.message)
@@ -80,7 +85,7 @@ class SilentAnswerError(BrokenAnswerError):
 
 
 def failure_of_request(error: Exception) -> RequestFailure:
-    """Classify an exception that was raised before the answer began."""
+    """Return an exception that was raised before the answer began as a `RequestFailure`."""
     if isinstance(getattr(error, "status_code", None), int):
         return _failure_of_status(error)
     name = type(error).__name__
@@ -101,7 +106,9 @@ def failure_of_request(error: Exception) -> RequestFailure:
 
 
 def failure_of_answer(error: Exception) -> RequestFailure:
-    """Classify an exception that was raised while reading the answer: an error event, or a broken answer."""
+    """Return an exception that was raised while the answer was read (an error event, or a broken answer) as a
+    `RequestFailure`.
+    """
     if isinstance(getattr(error, "status_code", None), int):
         return _failure_of_status(error)
     return RequestFailure("broken_answer", _describe_error_in_one_line("the answer broke off", error), "once")
@@ -126,9 +133,9 @@ def _failure_of_status(error: Any) -> RequestFailure:
 
 
 def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
-    """Return whether a gateway or proxy answered instead of the API, whose errors are JSON.
+    """Return whether a gateway or proxy answered instead of the API. Errors of the API are JSON.
 
-    For 413 and 429, it does not matter who answered.
+    Return False for 413 and 429, for which it does not matter who answered.
     """
     if error.status_code in (413, 429):
         return False
@@ -171,7 +178,7 @@ def _request_id_of(error: Any) -> str | None:
 
 
 def _is_connection_error(error: Exception) -> bool:
-    """Return whether the connection failed, by the error's class names, since HTTP libraries differ."""
+    """Return whether the connection failed. The names of the error's classes decide, since HTTP libraries differ."""
     kinds = type(error).__mro__
     return any(kind.__name__ == "APIConnectionError" or kind.__module__.startswith(_HTTP_LIBRARIES) for kind in kinds)
 
@@ -187,7 +194,7 @@ _PARSING_ERROR_NAMES = frozenset({"JSONDecodeError", "ValidationError", "APIResp
 
 
 def _unknown_keyword(message: str) -> str | None:
-    """Return the name in `got an unexpected keyword argument '...'`, or None if the message is another."""
+    """Return the name in `got an unexpected keyword argument '...'`, or None if the message does not say that."""
     _, found, rest = message.partition("unexpected keyword argument '")
     return rest.partition("'")[0] if found else None
 
@@ -200,6 +207,6 @@ def _describe_error_in_one_line(what: str, error: BaseException) -> str:
 
 
 def _shorten_to_line(text: str) -> str:
-    """Return one line of limited length: a gateway may send a whole HTML page."""
+    """Return the text on one line of limited length, since a gateway may send a whole HTML page."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_MESSAGE_LENGTH else line[: _MAX_MESSAGE_LENGTH - 1] + "…"

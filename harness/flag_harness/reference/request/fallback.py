@@ -1,4 +1,4 @@
-"""Find the feature that the API's rejection names, so that only this feature is dropped."""
+"""Find the features that the API's error message names, so that only these features are dropped."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -15,15 +15,16 @@ _OTHER_NAMES_OF_PARAMETERS: Mapping[str, tuple[str, ...]] = {
 
 _UNKNOWN_TAG_PATTERN = re.compile(r"Input tag '([^']+)' found")
 _THINKING_EXPECTED_MESSAGE = "Expected `thinking`"
-"""The API's message if thinking is on, but the answered call was made without it: such a turn can only be completed
-with thinking off."""
+"""The API's message if thinking is on, but the assistant message with the tool call has no thinking. Such a turn can
+only be completed with thinking off.
+"""
 _PATH_INSIDE_LIST_PATTERN = re.compile(r"(messages|tools|system)\.\d+")
 
 
 def find_rejected_features(failure: RequestFailure, prepared: PreparedRequest) -> tuple[str, ...]:
-    """Return the features that a rejection names and that can be left out; an empty tuple if there are none.
+    """Return the features that an error message names and that can be left out, or an empty tuple if there are none.
 
-    These are all betas in the message or, without betas, the first parameter in it.
+    These are all betas that the message names or, if it names none, the first parameter in it.
     """
     if not failure.is_rejection:
         return ()
@@ -42,10 +43,10 @@ def _find_rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ..
 
 
 def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
-    """Return the parameter that `words` names first.
+    """Return the first of `parameters` that the error message `words` names, in a tuple, or an empty tuple.
 
-    An error inside messages, tools or the system prompt may mention words that look like parameters; only cache marks
-    are there.
+    An error inside messages, tools or the system prompt may quote words that look like parameters. So of such an error,
+    only cache marks (`cache_control`) count.
     """
     if _THINKING_EXPECTED_MESSAGE in words:
         return tuple(name for name in parameters if name == "thinking")
@@ -61,6 +62,6 @@ def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str
 
 
 def _index_of_name_as_word(words: str, name: str) -> int | None:
-    """Return the index of `name` as a whole word in `words`, in any case, or None."""
+    """Return the index at which `name` occurs in `words` as a whole word, ignoring case, or None."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE)
     return None if found is None else found.start()

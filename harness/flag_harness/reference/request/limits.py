@@ -8,11 +8,13 @@ MAX_TOKENS_WITHOUT_STREAMING = 21_333
 `_calculate_nonstreaming_timeout`, 2.12). A client with its own HTTP client skips that check, so it is made here."""
 
 MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT = 4096
-"""`max_tokens` without extended output."""
+"""The `max_tokens` of a request if the flag `extended_output` is off."""
 
 
 def broken_limit_message(settings: AgentSettings, model: Model) -> str | None:
-    """Return a message with better numbers if a request with these settings would break a limit, or None."""
+    """Return a message that suggests other numbers if a request with these settings would break a limit of the API, or
+    None.
+    """
     if not settings.extended_output:
         return None
     most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _thinking_budget(settings, model)

@@ -15,10 +15,11 @@ _THINKING_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
 
 
 def drop_refused_block(context: ConversationContext, failure: RequestFailure) -> tuple[ConversationContext, str] | None:
-    """Remove the block that a rejection names. Return the new context and the block's type, or None without one.
+    """Remove the block that an API error names. Return the new context and the block's type, or None if it names no
+    such block.
 
-    Only blocks of the model other than texts and tool calls are dropped, such as thinking whose signature is invalid,
-    or types that the API does not know. Thinking blocks of one message are dropped together.
+    Only blocks of the model other than texts and tool calls are removed, such as thinking whose signature is invalid,
+    or types that the API does not know. Thinking blocks of one message are removed together.
     """
     found = _BLOCK_PATH_PATTERN.match(failure.words) if failure.is_rejection else None
     if found is None:

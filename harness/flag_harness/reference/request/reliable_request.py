@@ -27,7 +27,7 @@ from flag_harness.wire.usage import Usage
 
 
 class ReliableRequest:
-    """Requests the next answer to the session's messages. `answer` is set once `events` is exhausted."""
+    """Requests the next answer to the session's messages. `answer` is set once `events` has yielded everything."""
 
     def __init__(self, session: AgentSession, settings: AgentSettings, legacy_beta: str) -> None:
         self._session, self._settings, self._legacy_beta = session, settings, legacy_beta

@@ -29,7 +29,7 @@ _TURNS_WITH_CACHE_MARK = 2
 class RequestTemplate:
     """The parts that all requests of an agent share: model, system prompt and further parameters.
 
-    Betas in the parameters' `extra_headers` are handled like all other betas: see `betas`.
+    `betas` are those in the `extra_headers` of the parameters; they are handled like all other betas.
     """
 
     model: str
@@ -60,10 +60,10 @@ class RequestTemplate:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRequest:
-    """A request that is ready to send: arguments for `messages.create`, and the betas that it needs.
+    """A request that is ready to send: the arguments of `messages.create`, and the betas that it needs.
 
     `tool_betas` maps the type of each tool that needs a beta to that beta. `features` names everything that can be left
-    out: betas, parameters, and `cache_control` for the cache marks.
+    out if the API refuses it: betas, parameters, and `cache_control` for the cache marks.
     """
 
     arguments: Mapping[str, Any]
@@ -90,7 +90,7 @@ class PreparedRequest:
 
 
 def usable_tools(toolbox: Toolbox, dropped: Sequence[str]) -> Toolbox:
-    """Return the toolbox without the tools whose beta was dropped."""
+    """Return the toolbox without the tools that need a beta in `dropped`."""
     for beta in dropped:
         toolbox = toolbox.without_beta(beta)
     return toolbox
@@ -105,7 +105,11 @@ def prepare_request(
     dropped: Sequence[str] = (),
     legacy_beta: str = "",
 ) -> PreparedRequest:
-    """Build the next request of a session with the usable tools; change none of the arguments."""
+    """Build the next request of a session. None of the arguments is changed.
+
+    `toolbox` has the usable tools. `dropped` are the features (betas and parameters) that the API has refused, so that
+    they are left out. `legacy_beta` is a further beta to send with cache marks, or empty.
+    """
     optional = {**_thinking_parameters(template, settings), **template.other_parameters}
     optional = {name: value for name, value in optional.items() if name not in dropped}
     marks = settings.prompt_cache and CACHE_MARK_KEY not in dropped
@@ -136,9 +140,10 @@ def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
 def _prompt_parts(
     system: str, tools: list[dict[str, Any]], messages: Sequence[Mapping[str, Any]], marks: bool, automatic: bool
 ) -> dict[str, Any]:
-    """Return the non-empty parts of the prompt, in the order in which they are cached.
+    """Return the non-empty parts of the prompt (tools, system, messages), in the order in which they are cached.
 
-    Automatic caching (a `cache_control` of the whole request) uses one of the four marks.
+    If `marks` is true, they get cache marks. `automatic` is true if the whole request has a `cache_control`, which
+    counts as one of the four marks.
     """
     if not marks:
         parts: dict[str, Any] = {"tools": tools, "system": system}

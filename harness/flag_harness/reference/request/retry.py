@@ -13,9 +13,9 @@ class RetryPolicy:
 
     `max_attempts` includes the first one. Waits start with `first_wait` and double up to `longest_wait` (0.5 and 8, as
     in the SDK), without jitter, so that a run is repeatable. `retry_after_cap` limits the wait that a server can ask
-    for; the SDK no longer limits it. A broken answer is retried `max_broken_answers` times. A stream that sends only
-    pings for `max_silence` has broken; the longest pause in recorded streams is a few seconds. No attempt starts later
-    than `max_total_wait` after the first, which leaves time for two silent ones.
+    for; the SDK no longer limits it. A broken answer is retried `max_broken_answers` times. A stream counts as broken
+    if it sends only pings for `max_silence`; the longest pause in recorded streams is a few seconds. No attempt starts
+    later than `max_total_wait` after the first, which leaves time for two attempts that get no answer.
     """
 
     max_attempts: int = 4
@@ -44,7 +44,7 @@ _ADVICE_BY_KIND: Mapping[str, str] = {
 
 @dataclass(slots=True)
 class RetryState:
-    """The attempts at one request: when the first one started, and how many failed or got a broken answer."""
+    """The attempts at one request: when the first one started, and how many failed or got a broken answer so far."""
 
     policy: RetryPolicy
     started_at: float
@@ -52,7 +52,9 @@ class RetryState:
     broken_count: int = 0
 
     def seconds_until_retry(self, failure: RequestFailure, now: float) -> float | None:
-        """Count a failed attempt. Return the seconds until the next one, or None if there is none."""
+        """Count a failed attempt. Return the seconds until the next attempt, or None if the request must not be tried
+        again.
+        """
         self.failed_count += 1
         self.broken_count += failure.retry == "once"
         if not self._may_retry(failure):

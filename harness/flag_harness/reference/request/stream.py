@@ -22,7 +22,9 @@ _BLOCK_TYPE_AND_KEYS_BY_DELTA: Mapping[str, tuple[str, str, str]] = {
     "signature_delta": ("thinking", "signature", "signature"),
     "compaction_delta": ("compaction", "content", "content"),
 }
-"""For each delta that appends text: the block's type, the key in the delta, and the key in the block."""
+"""For each type of delta that appends text: the type of its block, the key of the text in the delta, and its key in the
+block.
+"""
 
 
 _SHOWN_TEXT_KEYS = ("text", "thinking")
@@ -46,7 +48,7 @@ class ModelAnswer:
 
     @property
     def truncated_call_id(self) -> str | None:
-        """The id of the tool call that was cut off by the end of the answer, or None."""
+        """The id of the tool call that is incomplete because the answer was cut off in it, or None."""
         if self.stop_reason in TRUNCATING_STOP_REASONS and self.content and self.content[-1].get("type") == "tool_use":
             return str(self.content[-1]["id"])
         return None
@@ -207,7 +209,9 @@ def _parse_tool_input(written: str) -> Any:
 
 
 def _to_json(value: Any) -> Any:
-    """Return an SDK object as the API sent it: with the API's names, without fields that were not sent."""
+    """Return an SDK object as the JSON that the API sent: with the API's names, and without fields that were not
+    sent.
+    """
     dump = getattr(value, "to_dict", None)
     return to_json_value(value) if dump is None else dump(mode="json", warnings=False)
 

@@ -1,4 +1,4 @@
-"""End an attempt without progress, as when an open connection sends nothing but pings."""
+"""End a request attempt that makes no progress, for example if an open connection sends nothing but pings."""
 
 import asyncio
 from collections.abc import Awaitable, Generator
@@ -16,10 +16,10 @@ class WaitTimeoutError(Exception):
 
 
 async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
-    """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
+    """Await `waiting` and return its result. Raise `WaitTimeoutError` if that takes `seconds` or more on `clock`.
 
-    On a virtual clock no real time passes, so the clock is checked at the end too. There is no timer until `waiting`
-    really waits: most events of a stream have arrived together with the one before.
+    On a virtual clock no real time passes, so the clock is checked at the end, too. A timer is only set once `waiting`
+    really waits, because most events of a stream arrive together with the event before.
     """
     started, steps = clock.now(), waiting.__await__()
     try:
@@ -45,13 +45,16 @@ async def _continue_with_timeout(seconds: float, waiting: Awaitable[T]) -> T:
 
 @dataclass(frozen=True, slots=True)
 class _StartedAwaitable(Generic[T]):
-    """Awaits the rest of what has been started: `steps` of its `__await__`, the first of which was `waits_for`."""
+    """Awaits the rest of an awaitable whose first step was made already.
+
+    `steps` is the iterator of its `__await__`, and `waits_for` is what the first step waits for.
+    """
 
     steps: Generator[Any, Any, T]
     waits_for: Any
 
     def __await__(self) -> Generator[Any, Any, T]:
-        """Pass on what each step waits for, and give the step the result or the exception."""
+        """Wait for what each step waits for, and pass the result or the exception to the next step."""
         waits_for = self.waits_for
         try:
             while True:
@@ -86,5 +89,5 @@ class SilenceWatchdog:
         return result
 
     def reset(self) -> None:
-        """Start counting from 0 again, after an event that is not a ping."""
+        """Start measuring the silence from 0 again, after an event that is not a ping."""
         self._waited_seconds = 0.0

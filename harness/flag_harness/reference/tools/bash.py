@@ -48,13 +48,15 @@ trap() {
 . "$HARNESS_STATE" 2>/dev/null
 trap - EXIT
 """
-"""Restores the directory and the variables of the last command, as in one shell session, and saves them at exit.
+"""The part of each command that makes all commands seem to run in one shell session.
 
-Variables that bash manages itself are not saved. A command can set its own EXIT trap, which runs after the save.
+It restores the directory and the variables of the previous command, and saves them at exit. Variables that bash manages
+itself are not saved. A command can set its own EXIT trap, which runs after the variables are saved.
 """
 
 _RUN_COMMAND_SCRIPT = 'read -r _; exec </dev/null; eval "$2"; eval "$1"'
-"""Waits until the process is confined, then runs the command after `_SHELL_SESSION_SCRIPT`.
+"""The script that waits until the process is confined (see `confinement`), then runs `_SHELL_SESSION_SCRIPT` and the
+command.
 
 The command is evaluated by itself, so that line numbers in bash's errors are those of the command.
 """
@@ -116,7 +118,8 @@ class BashTool:
     async def run(self, arguments: Mapping[str, Any]) -> str:
         """Run the command and return stdout, then stderr, then the exit code unless it is 0.
 
-        Raise `TimeoutError` with the output so far if the command takes too long, and `CommandRefused`.
+        Raise `TimeoutError` with the output so far if the command takes too long, and `CommandRefused` if it is not
+        allowed.
         """
         self._make_directories()
         if arguments.get("restart"):
@@ -129,7 +132,7 @@ class BashTool:
         return await self._run_command(command)
 
     def _make_directories(self) -> None:
-        """Make the working and temporary directories, also again after a command has removed them."""
+        """Make the working and temporary directories, unless they exist. A command may have removed them."""
         if self.close.alive:
             for directory in (self.directory, self._temporary_folder):
                 directory.mkdir(parents=True, exist_ok=True)

@@ -2,9 +2,9 @@
 
 On Linux, every way from one process to the secrets of another passes one check of the kernel: `/proc/PID/environ` and
 `mem`, `ps e`, a debugger, `process_vm_readv`. Landlock (5.19 or later) denies it for all processes outside the new
-one's own domain; root loses the capabilities that pass the check. Without Landlock, this process is marked as not
-dumpable, as ssh-agent does: then only its own environment is safe, not that of the shell or runner that started it.
-Other systems have no such protection.
+one's own domain; a process of root also loses the capabilities that would allow it. Without Landlock, this process is
+marked as not dumpable, as ssh-agent does: then only its own environment is safe, not that of the shell or runner that
+started it. Other systems have no such protection.
 
 Never covered: command lines, files that hold a secret, and services that run commands on request (cron, Docker, tmux).
 """
@@ -24,10 +24,11 @@ _CREATE_RULESET_SYSCALL, _ADD_RULE_SYSCALL, _RESTRICT_SELF_SYSCALL = 444, 445, 4
 _LANDLOCK_VERSION_FLAG = 1
 _LANDLOCK_PATH_RULE = 1
 _MIN_LANDLOCK_VERSION = 2
-"""Version 1 forbids moving files between directories, and cannot be told to allow it."""
+"""The lowest usable version of Landlock. Version 1 always forbids moving files between directories."""
 _LANDLOCK_RIGHTS = 1 << 11 | 1 << 13
-"""Creating block devices, and moving files between directories. A domain must name a right that it handles; these are
-then allowed everywhere, so that it restricts no file."""
+"""The rights to create block devices and to move files between directories. A Landlock domain must handle some right;
+these are allowed again everywhere, so that the domain restricts no file.
+"""
 _PRCTL_SET_DUMPABLE, _PRCTL_DROP_CAPABILITY, _PRCTL_SET_NO_NEW_PRIVILEGES = 4, 24, 38
 """The options of `prctl`."""
 _DROPPED_CAPABILITIES = (19, 21, 38)
@@ -43,9 +44,10 @@ class _LandlockPathRule(ctypes.Structure):
 
 
 def call_in_confined_thread(start: Callable[[], T]) -> T:
-    """Call `start` in a confined thread, and return its result. A process that it starts is confined too.
+    """Call `start` in a new, confined thread, and return its result. A process that `start` starts is confined too.
 
-    The thread has ended when this returns. Otherwise the new process could read this one through the thread.
+    The thread has ended when this function returns. Otherwise the new process could read this process through the
+    thread.
     """
     results: list[T] = []
     errors: list[BaseException] = []
@@ -71,7 +73,9 @@ _REAL_SLEEP = time.sleep
 
 
 def _confine_thread() -> None:
-    """Confine the calling thread. Programs that it starts cannot gain privileges, as with `sudo`."""
+    """Confine the calling thread (see this module's docstring). Programs that it starts cannot gain privileges, as with
+    `sudo`.
+    """
     if sys.platform != "linux":
         return
     libc = ctypes.CDLL(None, use_errno=True)

@@ -12,7 +12,8 @@ from pathlib import Path
 from flag_harness.reference.tools.confinement import call_in_confined_thread
 
 _PIPE_CLOSING_SECONDS = 1.0
-"""Seconds for the pipes to close after the process group was killed: a process that left the group may hold them open.
+"""Seconds to wait for the pipes to close after the process group was killed. A process that left the group may keep
+them open.
 """
 
 
@@ -74,7 +75,9 @@ class ConfinedProcess:
             pipe.close()
 
     def _watch_exit(self) -> None:
-        """Make `exit_future` done when the process ends. A thread waits if the system has no process descriptors."""
+        """Mark `exit_future` as done when the process ends. If the system has no process descriptors, a thread waits
+        for that.
+        """
         loop = asyncio.get_running_loop()
         try:
             descriptor = os.pidfd_open(self._process.pid)

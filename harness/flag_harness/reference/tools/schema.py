@@ -118,7 +118,10 @@ def _schema_of_types(schema: Mapping[str, JsonValue]) -> CoreSchema:
 
 
 def _union_schema(alternatives: list[JsonValue]) -> CoreSchema:
-    """Return the schema of a union. If its alternatives differ in type, errors name the one of the value's type."""
+    """Return the pydantic schema for a value that must fit one of the alternatives.
+
+    If they all have different types, errors are about the alternative that has the type of the value.
+    """
     kinds = [part.get("type") if isinstance(part, Mapping) else None for part in alternatives]
     expected = join_with_or(describe_schema(part) for part in alternatives)
     distinct = all(isinstance(kind, str) for kind in kinds) and len(set(kinds)) == len(kinds)
@@ -143,7 +146,7 @@ def _make_tagged_union_schema(choices: Mapping[str, CoreSchema], expected: str) 
 
 
 def _with_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
-    """Return `schema` with `expected` as its only error message."""
+    """Return `schema` with one error message for every wrong value, which says what was `expected`."""
     return core_schema.custom_error_schema(
         schema,
         custom_error_type="expected",
@@ -174,7 +177,9 @@ def _number_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
 
 
 def _number_limits(schema: Mapping[str, JsonValue], *, whole: bool) -> dict[str, Any]:
-    """Return the limits of a number by pydantic's names. For whole numbers, fractional limits are rounded inwards."""
+    """Return the limits of a number in a JSON schema, by pydantic's names. For whole numbers, fractional limits are
+    rounded inwards.
+    """
     names = (
         ("minimum", "ge", math.ceil),
         ("exclusiveMinimum", "gt", math.floor),
@@ -234,7 +239,7 @@ _SCHEMA_BUILDER_BY_TYPE: Mapping[str, Callable[[Mapping[str, JsonValue], str], C
 
 
 def _literal_schema(values: Sequence[JsonValue]) -> CoreSchema:
-    """Return the schema of an enumeration, compared as JSON, since True equals 1 in Python."""
+    """Return the pydantic schema of an enumeration. Values are compared as JSON, since True equals 1 in Python."""
     allowed = {json.dumps(value, sort_keys=True) for value in values}
 
     def check_is_allowed(value: JsonValue) -> JsonValue:

@@ -24,7 +24,7 @@ KEYWORDS_BY_TYPE: Mapping[str, tuple[str, ...]] = {
 }
 """The keywords of a schema that restrict only one type of value, by type."""
 ALTERNATIVE_PREFIX = "\0"
-"""The prefix of path parts that pydantic adds for alternatives, by which error paths leave them out."""
+"""The prefix of the path parts that pydantic adds for alternatives. The paths in errors leave these parts out."""
 _MAX_SHOWN_CHARACTERS = 80
 """The most characters of an invalid value that an error shows."""
 
@@ -80,7 +80,7 @@ def error_sentence(detail: Mapping[str, Any], at: str) -> str:
 
 
 def format_path(location: Iterable[str | int], at: str = "") -> str:
-    """Return a location as a path after `at`, such as `items[2].name` for `("items", 2, "name")`."""
+    """Return a location as a path that begins with `at`, such as `items[2].name` for `("items", 2, "name")`."""
     parts = [part for part in location if not str(part).startswith(ALTERNATIVE_PREFIX)]
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
     return "".join((at, *steps)).removeprefix(".")

@@ -10,7 +10,7 @@ from flag_harness.reference.request.watchdog import WaitTimeoutError, await_with
 from flag_harness.reference.tools.schema import CompiledSchema, InvalidToolInputError
 
 TOOL_DELAY_SECONDS = 0.5
-"""Seconds between the event that shows a call and the start of the tool, so that a reader can follow."""
+"""Seconds between the event that announces a tool call and the start of the tool, so that a reader can follow."""
 
 TOOL_TIMEOUT_SECONDS = 600.0
 """Seconds that any tool can run: as long as the SDK waits for an answer. Tools with their own limit, such as `Bash`,
@@ -70,10 +70,10 @@ class Tool(Protocol):
 class Toolbox:
     """The tools of one agent, by name.
 
-    A call starts `delay` seconds after its check, on `clock`, and is cancelled after `timeout` seconds (a synchronous
-    function cannot be stopped, and continues in its thread). If a result is longer than `output_limit` characters, its
-    middle is left out. Raise `SchemaError` if a tool's schema is not supported, and `HarnessError` if two tools share a
-    name.
+    A call is checked, and its tool starts `delay` seconds later on `clock`. After `timeout` seconds, the tool is
+    cancelled (a synchronous function cannot be stopped, and continues in its thread). If a result is longer than
+    `output_limit` characters, its middle is left out. Raise `SchemaError` if a tool's schema is not supported, and
+    `HarnessError` if two tools share a name.
     """
 
     def __init__(

@@ -10,7 +10,9 @@ _MAX_PORT = 65535
 
 
 def check_folder(folder: Path) -> None:
-    """Raise `HarnessError` if sessions cannot be saved in a folder, since a file has its name or that of a parent."""
+    """Raise `HarnessError` if sessions cannot be saved in a folder, because a file has the name of the folder or of a
+    parent.
+    """
     file = next((path for path in (folder, *folder.parents) if path.exists() and not path.is_dir()), None)
     if file is not None:
         raise HarnessError(f"--folder {folder}: {file} is a file; name a folder, which is made if there is none")

@@ -23,7 +23,9 @@ STREAMLIT_SETTINGS = {
     "server.runOnSave": "false",
     "server.showEmailPrompt": "false",
 }
-"""Streamlit sends no statistics, asks for no e-mail address, shows no traceback, and does not watch files."""
+"""The settings of Streamlit: it sends no statistics, asks for no e-mail address, shows no traceback, and watches no
+files.
+"""
 
 
 def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> list[str]:
@@ -44,8 +46,9 @@ def server_arguments(options: UiOptions, *, host: str, port: int, opens_browser:
 
 
 def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool) -> int:
-    """Serve the chat until Ctrl-C or SIGTERM, and return the exit code. Before that, raise `HarnessError` if the
-    upstream cannot be opened or Streamlit is not installed.
+    """Serve the chat until Ctrl-C or SIGTERM, and return the exit code.
+
+    Before starting, raise `HarnessError` if the upstream cannot be opened or Streamlit is not installed.
     """
     with require_extra("ui"):
         from streamlit.web.cli import main
@@ -57,7 +60,7 @@ def run_server(options: UiOptions, *, host: str, port: int, opens_browser: bool)
 
 
 def _preload_page_modules() -> None:
-    """Import what the first page needs, and exclude it from garbage collection.
+    """Import what the first page needs, and exclude these objects from garbage collection.
 
     Streamlit collects garbage after each run of the script, which would take 150 ms with all these modules.
     """

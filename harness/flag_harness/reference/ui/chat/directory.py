@@ -46,8 +46,8 @@ def is_chat_id(text: str) -> bool:
 class ChatDirectory:
     """The chats of a server by their ids.
 
-    `environ` is the environment of the first turn of each. A saved session starts with the flags that it had, and one
-    on a cassette with those of the recording.
+    `environ` is the environment of the first turn of each chat. A saved session starts with the flags that it had, and
+    a session that a cassette answers with the flags of the recording.
     """
 
     def __init__(self, options: UiOptions, environ: Mapping[str, str]) -> None:
@@ -57,7 +57,7 @@ class ChatDirectory:
         self._lock = threading.Lock()
 
     def open(self, id: str, environ: Mapping[str, str] | None = None) -> ChatSession:
-        """Return the chat with this id, restored from its file if there is one. A new one starts with `environ`.
+        """Return the chat with this id, restored from its file if there is one. A new chat starts with `environ`.
 
         A file that cannot be restored is renamed, and the chat says so. Raise `HarnessError` if the upstream cannot be
         opened, or if that file cannot be renamed.
@@ -124,7 +124,10 @@ class ChatDirectory:
 
 
 def _set_first_flags(environ: dict[str, str], saved: str | None, recorded: str) -> None:
-    """Set the flags of a chat's first turn: those of the saved session, or else those of the cassette, if any."""
+    """Set the flags of a chat's first turn in `environ`: those of the saved session, or else those of the cassette.
+
+    `saved` and `recorded` are the ids of these combinations; `saved` is None if the chat has no saved session.
+    """
     if saved is not None:
         _set_flags(environ, SHIPPED_FLAGS, saved)
     else:
@@ -132,9 +135,10 @@ def _set_first_flags(environ: dict[str, str], saved: str | None, recorded: str) 
 
 
 def _set_flags(environ: dict[str, str], flags: Iterable[Flag], combination: str) -> None:
-    """Set the variables of `flags` in an environment as a combination says, unless it is empty or has other flags.
+    """Set the variables of `flags` in an environment to the values in `combination`.
 
-    If two flags have the same variable or name, the first one counts.
+    Do nothing if `combination` is empty or names a flag that is not in `flags`. If two flags have the same variable or
+    name, the first one counts.
     """
     kept: list[Flag] = []
     for flag in flags:
@@ -147,7 +151,10 @@ def _set_flags(environ: dict[str, str], flags: Iterable[Flag], combination: str)
 
 @lru_cache(maxsize=1024)
 def _first_prompt(path: Path, saved_at: float) -> str:
-    """Return the first text of the user in a session file, or an empty string. `saved_at` is the file's time."""
+    """Return the first text of the user in a session file, or an empty string.
+
+    `saved_at` is the file's modification time; the result is cached until it changes.
+    """
     try:
         messages = load_context(path).messages
     except ContextError:
@@ -156,7 +163,7 @@ def _first_prompt(path: Path, saved_at: float) -> str:
 
 
 def _check_file(path: Path) -> list[str]:
-    """Return notices about a session file: its repairs, or the new path of a broken one."""
+    """Return notices about a session file: its repairs, or the new name of a file that cannot be restored."""
     if not os.path.lexists(path):
         return []
     try:

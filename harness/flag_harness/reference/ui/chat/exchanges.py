@@ -119,7 +119,11 @@ class ExchangeFiles:
         return self._folder / f"{number:04}.jsonl"
 
     def _read_lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
-        """Return the values in a file, without an incomplete last line; an empty list if it cannot be read."""
+        """Return the JSON values in the file of a request, without an incomplete last line, or an empty list if it
+        cannot be read.
+
+        If `most` is 1, only the first value is read.
+        """
         try:
             with self._exchange_path(number).open(encoding="utf-8") as file:
                 texts = [file.readline()] if most == 1 else file.readlines()
@@ -189,4 +193,4 @@ def _json_line(values: Mapping[str, Any]) -> str:
 
 
 _LINES_ABOUT_REQUEST = 2
-"""The first line has the turn, so that it can be read alone; the second one the request."""
+"""The number of lines before the response: one with the turn, which can be read alone, and one with the request."""

@@ -11,9 +11,9 @@ from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTr
 
 
 def transcripts_of_context(context: ConversationContext, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
-    """Return one transcript for each turn in the context. A last turn without an answer says so.
+    """Return one transcript for each turn in the context. If the last turn has no answer, its transcript says so.
 
-    `exchanges` are the numbers of the saved requests by turn, counted from 1.
+    `exchanges` are the numbers of the saved requests, by the number of the turn, counted from 1.
     """
     turns: list[TurnTranscript] = []
     for message in context.messages:
@@ -34,7 +34,7 @@ def _restored_turn(prompt: str | None, exchanges: Sequence[int]) -> TurnTranscri
 
 
 def _add_block(turns: Sequence[TurnTranscript], role: str, block: Mapping[str, Any]) -> None:
-    """Add a block to the last turn. The result of a call may come with the prompt of the next turn."""
+    """Add a block to the last turn; but a tool result to its call, which may be in an earlier turn."""
     turn = turns[-1]
     match block["type"]:
         case "text" if role == "user" and is_transition(block["text"]):

@@ -51,7 +51,7 @@ class RecordedTool:
         return schema
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
-        """Return the next recorded result. Raise `LookupError` if there is none left for this input."""
+        """Return the next recorded result. Raise `LookupError` if no result is left for this input."""
         for index, (input, result) in enumerate(self.results):
             if input == arguments:
                 del self.results[index]
@@ -84,7 +84,9 @@ def read_recorded_chat(path: Path) -> RecordedChat:
 
 
 def _tool_results(bodies: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Any, str]]:
-    """Yield the name, the input and the result of each tool call in the messages, once."""
+    """Yield (name, input, result) for each tool call in the messages that has a result. Repetitions of a message do not
+    count.
+    """
     calls: dict[str, Mapping[str, Any]] = {}
     for block in (block for body in bodies for message in body["messages"] for block in _blocks_of_message(message)):
         if block.get("type") == "tool_use":

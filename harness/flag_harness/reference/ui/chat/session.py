@@ -25,9 +25,9 @@ class ChatSession:
     """A chat session of the web page, with its agent. Any thread may call any method.
 
     `agent` must read the mapping `environ`, which is replaced in place before each turn. `turns` are the turns on the
-    page; `revision` grows each time one of them changes. `description` says what the upstream answers; a cassette was
-    recorded under `recorded_combination`. `exchanges` is a layer of the agent's client. The thread of the chat starts
-    with the first turn, and ends with `close` or the process.
+    page; `revision` grows each time one of them changes. `description` says what the upstream answers. If the upstream
+    is a cassette, `recorded_combination` is the id of the flags that it was recorded under. `exchanges` is a layer of
+    the agent's client. The thread of the chat starts with the first turn, and ends with `close` or the process.
     """
 
     def __init__(
@@ -86,9 +86,9 @@ class ChatSession:
         return not self.is_running and ends_with_user_turn(self.agent_context.messages)
 
     def send(self, text: str | None, environ: Mapping[str, str]) -> bool:
-        """Start a turn under the flags in `environ`. Return False and do nothing if one is running.
+        """Start a turn under the flags in `environ`. If another turn is running, do nothing and return False.
 
-        None continues an unanswered turn.
+        If `text` is None, the turn continues one that has no answer.
         """
         with self._lock:
             if self.is_running:
@@ -149,7 +149,7 @@ class ChatSession:
         self._task.add_done_callback(lambda task: self._end_turn(turn, before, task))
 
     def _cancel_turn(self) -> None:
-        """Cancel the task once: a second cancellation would interrupt its cleanup."""
+        """Cancel the task of the turn, but only once: a second cancellation would interrupt its cleanup."""
         if self._task is not None and not self._task.cancelling():
             self._task.cancel()
 
@@ -160,7 +160,9 @@ class ChatSession:
                 self._announce_change()
 
     def _advice_on_flags(self) -> list[str]:
-        """Return what to switch if the cassette was recorded under other flags than those of this turn."""
+        """Return what to switch if the cassette was recorded under other flags than those of this turn, or an empty
+        list.
+        """
         advice = advice_on_recorded_flags(self._recorded_combination, self.agent_context.combination or "")
         return [advice] if advice else []
 

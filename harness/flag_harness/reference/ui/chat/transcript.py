@@ -67,7 +67,7 @@ class ToolPart:
 
 @dataclass(frozen=True, slots=True)
 class NoticePart:
-    """A sentence of the harness about the turn: an error, a wait, a feature that was dropped."""
+    """A sentence of the harness about the turn: about an error, a wait, or a feature that was dropped."""
 
     level: NoticeLevel
     text: str
@@ -95,11 +95,11 @@ class TurnTranscript:
     exchanges: Sequence[int] = ()
     is_restored: bool = False
     _index_of_current_request: int = 0
-    """The index of the first part of the request that is under way."""
+    """The index of the first part that belongs to the request which is being answered."""
 
     @property
     def characters_of_request(self) -> int:
-        """The number of characters that the request under way has received, for an estimate of its tokens."""
+        """The number of characters received so far for the request that is being answered, to estimate its tokens."""
         parts = self.parts[self._index_of_current_request :]
         return sum(sum(map(len, part.pieces)) for part in parts if isinstance(part, TextPart) and not part.discarded)
 
@@ -131,7 +131,7 @@ class TurnTranscript:
                 self._add_notice_of(event)
 
     def resume(self) -> None:
-        """Go on after an end without an answer. Calls that have no result will get none."""
+        """Continue after the turn ended without an answer. Tool calls that have no result yet will not get one."""
         for part in self.parts:
             if isinstance(part, ToolPart) and part.result is None:
                 part.called_at = None

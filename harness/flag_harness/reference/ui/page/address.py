@@ -1,6 +1,6 @@
 """The parameters of the page's address."""
 
 SESSION_PARAMETER = "session"
-"""Names the session."""
+"""The name of the parameter with the id of the session."""
 REQUEST_PARAMETER = "request"
-"""The number of the request that is shown in place of the chat."""
+"""The name of the parameter with the number of the request that is shown instead of the chat."""

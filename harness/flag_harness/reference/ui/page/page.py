@@ -56,12 +56,12 @@ def show_page(options: UiOptions) -> None:
 
 @st.cache_resource(show_spinner=False)
 def chat_directory(argument: str) -> ChatDirectory:
-    """Return the chats of this process for the options in an argument."""
+    """Return the chats of this process for the options in `argument`, the only argument of Streamlit's script."""
     return ChatDirectory(UiOptions.from_argument(argument), os.environ)
 
 
 def _session_id() -> str:
-    """Return the session's id in the page's address. If there is none, add a new one to the address."""
+    """Return the session's id in the page's address. If the address has none, add a new id to it."""
     id = st.query_params.get(SESSION_PARAMETER, "")
     if not is_chat_id(id):
         id = new_chat_id()
@@ -87,7 +87,7 @@ def _show_turns(chat: ChatSession, session: str, is_running: bool) -> TurnDrawin
 
 
 def _show_controls(chat: ChatSession) -> PendingCall | None:
-    """Show the buttons of a running turn. Return the call that they ask about, or None."""
+    """Show the buttons of a running turn. Return the tool call that waits for the user's permission, or None."""
     pending = chat.gate.pending
     with st.container(horizontal=True):
         # the slots stay: Streamlit would show a button of the last run as long as this one follows the turn
@@ -100,12 +100,17 @@ def _show_controls(chat: ChatSession) -> PendingCall | None:
 
 
 def _note_submitted_prompt() -> None:
-    """Keep the prompt for this run of the script: the field gives it to no run in which it is disabled."""
+    """Store the submitted prompt. Streamlit clears the input field, and returns no prompt from it while it is
+    disabled.
+    """
     st.session_state[_SUBMITTED_PROMPT_KEY] = st.session_state[_PROMPT_KEY]
 
 
 def _send_prompt(chat: ChatSession, environ: Mapping[str, str]) -> str:
-    """Send the prompt that the user has submitted, if there is one. Return it if a turn is running, else nothing."""
+    """Send the prompt that the user has submitted, if there is one.
+
+    Return the prompt if it could not be sent because a turn is running, and otherwise an empty string.
+    """
     prompt: str = st.session_state.pop(_SUBMITTED_PROMPT_KEY, "")
     return "" if not prompt or chat.send(prompt, environ) else prompt
 
@@ -121,7 +126,7 @@ def _watch_other_tabs(chat: ChatSession, revision: int) -> None:
 
 
 def _escape_markdown(text: str) -> str:
-    """Return a text as Markdown that shows it as it is."""
+    """Return a text as Markdown that shows the text unchanged."""
     return "".join(f"\\{one}" if one in _MARKDOWN else one for one in make_text_safe_to_show(text))
 
 

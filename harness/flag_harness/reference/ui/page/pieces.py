@@ -21,10 +21,10 @@ from flag_harness.reference.ui.chat.transcript import (
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
 TEXT_CHARACTERS = 4_000
-"""The most characters of a piece of text: the browser lays out a piece anew with each token."""
+"""The most characters of a piece of text. Pieces are short, since the browser lays out a piece anew with each token."""
 
 THINKING_CHARACTERS = 40_000
-"""The most characters of a piece of thinking, which is folded."""
+"""The most characters of a piece of thinking, which is collapsed by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class TextPiece:
 
 @dataclass(frozen=True, slots=True)
 class FoldedPiece:
-    """A text behind a label: thinking, or a discarded text that was replaced."""
+    """A text that is collapsed behind a label: thinking, or a discarded text that was replaced."""
 
     label: str
     text: str
@@ -46,7 +46,7 @@ class FoldedPiece:
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-    """A tool call; `state` says what happens while there is no result, and then what kind of result it is."""
+    """A tool call. `state` says what happens while there is no result, and then what kind of result it is."""
 
     name: str
     input: str
@@ -94,7 +94,9 @@ def _is_current_text(part: TranscriptPart) -> bool:
 
 
 def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
-    """Yield the pieces of a text. A discarded one is struck out, and folded once another text has replaced it."""
+    """Yield the pieces of a text. A discarded text is struck out; once another text has replaced it, it is
+    collapsed.
+    """
     reason = make_text_safe_to_show(part.discarded)
     is_model_thinking = part.kind == "thinking"
     if is_model_thinking or (reason and is_replaced):

@@ -24,8 +24,8 @@ def _code_point_text(found: "re.Match[str]") -> str:
 def split_text(text: str, size: int) -> Iterator[str]:
     """Split a text into parts of at most `size` characters, at ends of lines if possible.
 
-    If the text grows, all parts but the last stay as they are. A part starts with a line that is not indented if there
-    is one.
+    If the text grows, all parts but the last stay unchanged. If possible, a part starts with a line that is not
+    indented.
     """
     start = 0
     while len(text) - start > size:
@@ -49,4 +49,4 @@ def preserve_layout_for_streamlit(text: str) -> str:
 
 _LINE_END_PATTERN = re.compile(r"\n(?=\S)")
 _WORD_JOINER = "\u2060"
-"""The word joiner, which has no width."""
+"""The character U+2060, which has no width and is no white space."""

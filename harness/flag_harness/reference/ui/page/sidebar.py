@@ -111,7 +111,7 @@ def _open_saved_session() -> None:
 
 
 def _open_new_session(chats: ChatDirectory, environ: Mapping[str, str]) -> None:
-    """Show a new session with the next run of the script, under the flags that are switched on now."""
+    """Let the next run of the script show a new session, which starts with the flags that are switched on now."""
     id = new_chat_id()
     chats.open(id, environ)
     st.query_params[SESSION_PARAMETER] = id

@@ -29,7 +29,7 @@ REDRAW_SECONDS = 0.03
 """The shortest time between two drawings of a running turn."""
 
 HEARTBEAT_SECONDS = 0.1
-"""The longest time between two drawings. Streamlit answers a click at the next drawing."""
+"""The longest time between two drawings. Streamlit reacts to a click only when something is drawn."""
 
 _CHARACTERS_PER_TOKEN = 4
 """The estimated characters of a token, to show the progress of an answer whose usage is still unknown."""
@@ -70,7 +70,9 @@ def show_turn(turn: TurnTranscript, chat: ChatSession, session: str) -> None:
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession, pending: PendingCall | None) -> None:
-    """Draw a running turn until it ends, or until another call than `pending` waits for the user's answer, or none."""
+    """Draw a running turn until it ends, or until the tool call that waits for the user's permission is no longer
+    `pending`.
+    """
     while chat.is_running and chat.gate.pending is pending:
         seen = chat.revision
         drawing.update(turn, chat.clock.now(), asks_user=pending is not None)
@@ -137,7 +139,7 @@ def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
 
 
 def reset_container_keys() -> None:
-    """Start a new run of the script, whose containers get the same keys as those of the last run."""
+    """Begin a new run of the script: its containers get the same keys as those of the last run."""
     st.session_state[_CONTAINER_KEYS] = 0
 
 
