@@ -85,7 +85,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
 
 
 def _combination_id_from_option_or_environment(stated: str | None) -> str:
-    """Return the id of the combination in the option or, if it is None, in the environment's variables.
+    """Return the id of the combination in the option (`stated`) or, if that is None, of the flags in the environment.
 
     Raise `FlagError` if the option names an unknown flag.
     """

@@ -34,12 +34,14 @@ PROJECT_FILES = ("pyproject.toml", "agent.py", "test_agent.py", "fixtures/scenar
 RECORD_FILE = "run.jsonl"
 BUGGY_LINE = 'if message["role"] == "user":'
 FIXED_LINE = "if message is messages[-1]:"
-"""The line of `agent.py` that puts a cache mark on every turn of the user, and one that marks only the last."""
+"""The line of `agent.py` after the correction: only the last turn gets a cache mark, not every turn of the user."""
 
 _EVERY_PAIR_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
 _API_MESSAGE_PATTERN = re.compile(r"'message': '(.+?)'[,}]")
 _PREFIXES_OF_UNINHERITED_VARIABLES = ("PYTEST_", "ANTHROPIC_")
-"""The prefixes of variables that would change the run: options of a pytest around it, a key or an address."""
+"""The prefixes of variables that are not passed to the run, such as the options of a pytest around it, a key or an
+address.
+"""
 _ANSI_CODE_BY_STYLE = {"bold": 1, "red": 31, "green": 32}
 
 
@@ -131,7 +133,7 @@ def _report_lines(project: Path, output: str) -> Iterator[str]:
 
 
 def _outcome_grid_lines(flags: Sequence[Flag], rows: Sequence[RunRow]) -> Iterator[str]:
-    """Yield a table of the outcomes: the first two flags down, the others across."""
+    """Yield the lines of a table of the outcomes. The first two flags are in its rows, the others in its columns."""
     outcomes = {row.combination: row.outcome for row in rows}
     down, across = ([one.id for one in all_combinations(half)] for half in (flags[:2], flags[2:]))
     first = max(map(len, down))
@@ -151,7 +153,7 @@ def _join_combination_ids(first: str, second: str) -> str:
 
 
 def _effect_lines(output: str) -> Iterator[str]:
-    """Yield, for each flag, the first effect in pytest's output that every pair of runs shows."""
+    """Yield, for each flag, the first change in pytest's output that the flag causes in every pair of runs."""
     effects: dict[str, str] = {}
     flag = ""
     for line in _find_output_section(output, "what each flag changes"):

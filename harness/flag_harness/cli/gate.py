@@ -106,7 +106,7 @@ def _add_parser(
 
 
 def _examples_of_command(name: str) -> str:
-    """Return the examples of one command, or those of all steps for `gate` itself."""
+    """Return the examples in the help of one command, or those of all steps if the command has none of its own."""
     lines = [f"  flag-harness gate {one}" for one in _EXAMPLES_OF_COMMANDS.get(name, ())]
     return "\n".join(["examples:", *lines, ""]) if lines else _EXAMPLES
 

@@ -47,14 +47,16 @@ class CommandParser(argparse.ArgumentParser):
     """A parser that names the most similar command if a command is misspelt, and reports unknown options itself."""
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments. Unknown ones are an error of the command that got them, which prints its own usage."""
+        """Parse the arguments. An unknown argument is an error of the subcommand that got it, which prints its own
+        usage.
+        """
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
 
     def error(self, message: str) -> NoReturn:
-        """Print the message, and exit with 2."""
+        """Print the message, and exit with the code 2."""
         if found := re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message):
             near = get_close_matches(found[1], re.findall(r"[\w-]+", found[2]), n=1)
             message += f"; did you mean {near[0]!r}?" if near else ""

@@ -77,7 +77,7 @@ def _run_matrix(arguments: argparse.Namespace) -> int:
 
 
 def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
-    """Check the flags: print how many combinations there are, or the values that no combination can have."""
+    """Check the flags: print the number of combinations, or the values that no allowed combination has."""
     space = flag_space(flags)
     if impossible := impossible_values(space):
         print(f"{source}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
@@ -136,7 +136,9 @@ def _environment_variables(combination: Combination) -> dict[str, str]:
 
 
 def _values_by_source(combination: Combination) -> dict[str, str]:
-    """Return the values of flags that have no variable, by source: `openfeature:ranker`, `set:app:override`."""
+    """Return the values of the flags that are not variables, by their source: `openfeature:ranker`,
+    `set:app:override`.
+    """
     return {
         f"{flag.source_kind}:{flag.name if flag.set == SET_FLAGS_FIXTURE else flag.source}": value_text(
             combination[flag.name]

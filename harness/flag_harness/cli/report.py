@@ -178,7 +178,7 @@ def _add_verdict_command(subparsers: "argparse._SubParsersAction[argparse.Argume
 
 
 def _add_record_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the record that a command reads, and `--json`."""
+    """Add the argument for the path of the record that a command reads, and `--json`."""
     parser.add_argument(
         "record",
         type=Path,

@@ -21,7 +21,7 @@ from flag_harness.report.overview import failure_text
 from flag_harness.wording import count_with_noun
 
 _MAX_LINES, _MAX_CHARACTERS = 20, 2_000
-"""The number of characters of a text that are printed."""
+"""The most lines, and the most characters, of a text that are printed."""
 _COMMIT_HASH_LENGTH = 10
 _LABEL_WIDTH = 12
 _OPTIONS_REPEATED_IN_RERUN = tuple(f"--harness-{name}" for name in ("flags", "baseline", "matrix", "fault", "repeat"))
@@ -39,14 +39,16 @@ class OpenedRun:
 
     @classmethod
     def load(cls, path: Path) -> "OpenedRun":
-        """Load one record, or all records in a folder. Raise `RecordError` if it has none or one is unreadable."""
+        """Load one record, or all records in a folder. Raise `RecordError` if the folder has none or one cannot be
+        read.
+        """
         shards = {file: load_record(file) for file in find_records(path)}
         return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
     def rows_of_failed_tests(self, case: str | None) -> Sequence[RunRow]:
-        """Return the rows of all failed tests, or only of `case`; of each test, those with the fewest flags come first.
+        """Return the rows (one for each test and combination) of all failed tests, or only of `case`.
 
-        Raise `RecordError` if `case` did not fail.
+        Of each test, rows with the fewest flags come first. Raise `RecordError` if `case` did not fail.
         """
         rows = [row for row in self.record.rows if row.outcome == "failed"]
         chosen = sorted((row for row in rows if case in (None, row.case)), key=_sort_key_by_changed_flags)
@@ -61,7 +63,7 @@ class OpenedRun:
 
     @property
     def location(self) -> ReportLocation:
-        """Where the project and the record are, as seen from the current folder."""
+        """The folders of the project and of the record, as seen from the current folder."""
         record = str(next(iter(self.shards))) if len(self.shards) == 1 else ""
         return ReportLocation(locate_project(self.record, self.shards), record)
 
@@ -130,7 +132,7 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
 
 
 def _path_from(root: str | None, path: Path) -> str:
-    """Return a path as it is typed in the root of the project; the whole path if it is not known where that is."""
+    """Return a path as it is typed in the project's root folder; if `root` is None, return the whole path."""
     if root is None:
         return str(path.absolute())
     return folder_seen_from(Path(root).absolute(), path.absolute()) or "." if root else str(path)

@@ -85,7 +85,9 @@ def print_json(report: Mapping[str, Any]) -> None:
 
 
 def print_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: bool = False) -> None:
-    """Print lines. Without a terminal, those that need no wrapping go straight to the file, which is much faster."""
+    """Print lines. If the output is no terminal, lines that need no wrapping are written to the file directly, which is
+    much faster.
+    """
     if screen.is_terminal:
         for line in lines:
             screen.print(line, soft_wrap=soft_wrap)
@@ -101,7 +103,7 @@ def _wrap_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: 
 
 
 def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
-    """Write the pieces of a text to a file, many at once, without holding all of them in memory."""
+    """Write the pieces of a text to a file, many at once, but without holding all of them in memory."""
     iterator = iter(pieces)
     while some := list(islice(iterator, _LINES_WRITTEN_AT_ONCE)):
         file.write("".join(some))
@@ -153,7 +155,9 @@ def wrap_text(text: str, style: str, *, width: int, max_lines: int | None, conso
 
 
 def _shorten_to_width(text: str, cells: int) -> str:
-    """Return a text on one line; if it is long, only a beginning, which is still wider than `cells` columns."""
+    """Return a text on one line. If it is long, return only its beginning, which is still wider than `cells`
+    columns.
+    """
     characters = max(4 * cells, 1)
     while characters < len(text):
         beginning = " ".join(text[:characters].split())

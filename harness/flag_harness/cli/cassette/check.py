@@ -38,7 +38,7 @@ _COMMIT_HASH_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """A file at present, or its content `data` in a commit."""
+    """A version of a file: the file as it is now or, if `data` is given, its content in a commit."""
 
     path: str
     data: bytes = b""
@@ -50,10 +50,10 @@ class _FileVersion:
 
 @dataclass(frozen=True, slots=True)
 class _FileCheckResult:
-    """The findings in one version of a file, or the reason why a cassette could not be read.
+    """The findings in one version of a file, and why the file could not be read if it is a broken cassette.
 
     `key_findings` are texts that look like an API key; `declared_findings` are values that the project's filters or
-    detectors find.
+    detectors of personal data find.
     """
 
     version: _FileVersion
@@ -102,7 +102,9 @@ def _run_check(arguments: argparse.Namespace) -> int:
 
 
 def _current_file_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
-    """Yield the files under the paths. Skip a missing path if `deleted_too` is true; else raise `HarnessError`."""
+    """Yield the files under the paths. A missing path raises `HarnessError`, but is skipped if `deleted_too` is
+    true.
+    """
     for path in paths:
         if not path.exists() and not deleted_too:
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
@@ -120,7 +122,9 @@ def _unreadable_file_error(path: str, error: OSError | ValueError) -> HarnessErr
 
 
 def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:
-    """Search a version of a file for keys and, if it is a cassette, for values that the filters name."""
+    """Search a version of a file for API keys and, if it is a cassette, for values that the project's filters or
+    detectors find.
+    """
     try:
         envelope, interactions = _decode_file_version(version)
         declared = [*_find_unfiltered_values(interactions, filters)]
@@ -145,7 +149,7 @@ def _decode_file_version(version: _FileVersion) -> tuple[Envelope, list[Interact
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[SecretFinding]:
-    """Yield a finding for each interaction that a filter would change or in which a detector finds data."""
+    """Yield a finding for each interaction that a filter would change, or in which a detector finds personal data."""
     tables = (
         ("[tool.flag-harness.filters] names", replace(filters, detectors=())),
         ("[tool.flag-harness.privacy] masks", Filters(detectors=filters.detectors)),

@@ -65,14 +65,16 @@ def _run_diff(arguments: argparse.Namespace) -> int:
 
 
 def _count_while_yielding_pairs(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator[InteractionPair]:
-    """Yield the pairs unchanged, and count in `counts` how many differ and how many do not."""
+    """Yield the pairs unchanged. Count in `counts[True]` how many differ, and in `counts[False]` how many are equal."""
     for pair in pairs:
         counts[pair.is_different] += 1
         yield pair
 
 
 def _report_lines(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> Iterator["Text"]:
-    """Yield the lines for each pair that differs, and then a total. The pairs are counted in `counts`."""
+    """Yield the lines for each pair that differs, and then a line with the totals. The pairs are also counted in
+    `counts`.
+    """
     for pair in _count_while_yielding_pairs(pairs, counts):
         if pair.is_different:
             yield from _pair_lines(pair)

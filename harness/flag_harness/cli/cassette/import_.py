@@ -66,7 +66,7 @@ class _ImportSettings:
     targets: OutputFiles
 
     def import_and_filter(self, data: bytes) -> ImportedCassette:
-        """Read another tool's cassette, and remove the values that the project's filters name."""
+        """Read another tool's cassette, and remove the values that the project's filters find."""
         found = import_cassette(
             data, match_on=self.match_on, every_path=self.imports_every_path, keep=self.kept_headers
         )
@@ -158,9 +158,9 @@ def _import_sources(arguments: argparse.Namespace) -> Iterator[_ImportSource]:
 
 
 def _target_for_pytest_recording_file(path: Path) -> Path | None:
-    """Return the target for a cassette of pytest-recording, `DIR/cassettes/MODULE/TEST.yaml`.
+    """Return the path of the cassette for a file of pytest-recording, `DIR/cassettes/MODULE/TEST.yaml`.
 
-    This is the path at which its test looks for a cassette. Return None for any other file, or if `DIR/MODULE.py` does
+    It is the path at which the test looks for its cassette. Return None for any other file, or if `DIR/MODULE.py` does
     not exist or is outside the current directory.
     """
     module = Path(os.path.abspath(path)).parent

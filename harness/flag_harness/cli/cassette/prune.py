@@ -36,9 +36,9 @@ _RUN_SUITE_ADVICE = "run the whole suite first: pytest"
 
 @dataclass(frozen=True, slots=True)
 class _LastRun:
-    """The notes of the last pytest run: which cassettes its tests use, and when it finished (Unix time).
+    """What pytest's last run left in its cache: which cassettes its tests use, and when it finished (Unix time).
 
-    `partial_reason` says why the run was not complete; it is empty if the run was.
+    `partial_reason` says why not all tests ran, or is empty.
     """
 
     partial_reason: str

@@ -125,7 +125,9 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
 
 
 def _forget_misses(source: Path, root: Path, rows: Sequence[dict[str, Any]], cassettes: set[str]) -> None:
-    """Remove the misses of rewritten cassettes from the file, and keep the time of its run."""
+    """Remove the misses (requests without a recording) of rewritten cassettes from the file `source`. Keep the time of
+    its run.
+    """
     document = {"root": str(root), "misses": [row for row in rows if row["cassette"] not in cassettes]}
     end = source.stat().st_mtime
     write_atomically(source, json.dumps(document).encode())
@@ -133,9 +135,10 @@ def _forget_misses(source: Path, root: Path, rows: Sequence[dict[str, Any]], cas
 
 
 def _age_of_run_lines(source: Path, root: Path, rows: Sequence[dict[str, Any]], now: datetime) -> Iterator[str]:
-    """Yield when the run ended whose misses are used, and which Python files of the project are newer.
+    """Yield lines that say when the run with the misses ended, and which Python files of the project have changed
+    since.
 
-    Tests that did not run then have their misses from an earlier run.
+    Misses of tests that did not run then are from an earlier run.
     """
     end = source.stat().st_mtime
     minutes = max(0, int(now.timestamp() - end) // 60)
@@ -154,7 +157,9 @@ def _is_selected_by_paths(path: Path, paths: Sequence[Path]) -> bool:
 
 
 def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
-    """Return a plan for each cassette that can be rebased, and a message for each that cannot."""
+    """Return a plan for each cassette that can be rebased (rewritten with the new requests), and a message for each
+    that cannot.
+    """
     by_cassette: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
         by_cassette.setdefault(row["cassette"], []).append(row)
@@ -200,7 +205,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
 
 
 def _digest_of_new_requests(plans: Sequence[RebasePlan]) -> str:
-    """Return a hash of all requests as they will be after the rebase."""
+    """Return a hash of all requests as they will be after the rebase, to check that a dry run has shown them."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
         digest.update(repr((str(plan.path), [one.request for one in plan.new.interactions])).encode())

@@ -106,7 +106,7 @@ def _provenance_text(envelope: Envelope) -> str:
 
 
 def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
-    """Yield the heading of one step of the conversation: its number, model and parameters.
+    """Yield the lines of the heading of one step of the conversation: its number, model and parameters.
 
     Parameters that do not fit on the line follow on separate lines.
     """
@@ -187,7 +187,7 @@ def _token_time_and_cost_texts(step: ConversationStep) -> list[str]:
 
 
 def _wrap_texts(parts: Sequence[str], width: int) -> Iterator[str]:
-    """Yield the parts joined to lines of at most `width` columns; no part is split."""
+    """Yield lines of at most `width` columns with as many of the parts as fit on each. No part is split."""
     line = parts[0]
     for part in parts[1:]:
         if len(line) + len(_PART_SEPARATOR) + len(part) > width:

@@ -47,7 +47,7 @@ _UNKNOWN_MARK = "-"
 class _CassetteSummary:
     """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown.
 
-    `folder` holds the files that the cassette shares with other cassettes; None if it shares none.
+    `folder` is the folder of the files that the cassette shares with other cassettes, or None if it shares none.
     """
 
     path: str

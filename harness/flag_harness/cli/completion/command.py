@@ -20,7 +20,7 @@ It needs the extra `completion`: pip install 'flag-harness[completion]'"""
 def add_completion_command(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", main_parser: argparse.ArgumentParser
 ) -> None:
-    """Add the command `completion`, which completes what `main_parser` reads, to the parser."""
+    """Add the command `completion` to the parser. Its script completes the commands and options of `main_parser`."""
     parser = subparsers.add_parser(
         "completion",
         help="print a script that completes commands and options in your shell",

@@ -37,9 +37,9 @@ Exit code: 0; 1 if the first test fails; 2 if a file cannot be written, or a pac
 pyproject.toml."""
 _EXAMPLE_FILE = "agent.py"
 _MAX_LISTED_AGENTS = 3
-"""How many agents are tried."""
+"""The most agents whose first test is tried."""
 _MAX_LISTED_FUNCTIONS = 5
-"""How many functions are named that init cannot call."""
+"""The most functions that are named if `init` cannot call them."""
 
 
 def add_init_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -82,14 +82,19 @@ def _run_init(arguments: argparse.Namespace) -> int:
 
 
 def _needs_first_test(repository: Repository) -> bool:
-    """Return whether a project with settings lacks flags or a test of them, and init can write what is missing."""
+    """Return whether a project with settings lacks declared flags or a test with `flag_matrix`, and `init` can write
+    these.
+    """
     if repository.has_flag_table:
         return bool(repository.declared and repository.agents) and not repository.has_matrix_tests
     return repository.settings is not None and repository.settings[1].name == PYPROJECT
 
 
 def _read_package_or_root(root: Path) -> Repository:
-    """Read the package of a monorepo in which the command runs, if `root`, above it, does not configure the harness."""
+    """Read the repository at `root` or, in a monorepo, the package in which the command runs.
+
+    The package is read if it has a pyproject.toml and `root`, a folder above it, does not configure the harness.
+    """
     folders = [folder for folder in (Path.cwd(), *Path.cwd().parents) if root in folder.parents]
     package = next((folder for folder in folders if (folder / PYPROJECT).is_file()), None)
     if package is None or read_settings_table(root / PYPROJECT) is not None:
@@ -98,7 +103,9 @@ def _read_package_or_root(root: Path) -> Repository:
 
 
 def _refuse_flags_of_packages(repository: Repository) -> None:
-    """Raise `InitError` if the agent, or without one all flags, are in folders that have their own pyproject.toml."""
+    """Raise `InitError` if the agent is in a folder below that has its own pyproject.toml, or all flags are if there is
+    no agent.
+    """
     paths = [one.path for one in repository.agents[:1]] or [
         flag.location.rpartition(":")[0] for flag in repository.flags
     ]
@@ -109,13 +116,17 @@ def _refuse_flags_of_packages(repository: Repository) -> None:
 
 
 def _find_package_of_file(root: Path, path: str) -> str:
-    """Return the nearest folder below `root` that has a pyproject.toml and holds a file, or an empty string."""
+    """Return the nearest folder below `root` that contains the file `path` and has a pyproject.toml, or an empty
+    string.
+    """
     folders = Path(path).parents[:-1]
     return next((one.as_posix() for one in folders if (root / one / "pyproject.toml").is_file()), "")
 
 
 def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> int:
-    """Write the files of a plan, run the test, and return the exit code; or print the files if it `is_dry_run`."""
+    """Write the files of a plan, run the first test, and return the exit code. If `is_dry_run`, only print the
+    files.
+    """
     if existing := conflicting_files(plan, repository.root):
         raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
     if is_dry_run:
@@ -135,7 +146,8 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
 
 
 def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
-    """Write, record and play the first test of the most likely agent. If it cannot be called, try the next ones.
+    """Write, record and play the first test of the most likely agent. If that agent sends no request, try the next
+    ones.
 
     Return the exit code.
     """
@@ -157,7 +169,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
 
 
 def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPlan]:
-    """Yield the plan of the most likely agent, and those of the next ones, as far as their tests can be run."""
+    """Yield the plan for the most likely agent, and then plans for the next ones whose test can be run."""
     yield plan
     for agent in repository.agents[1:_MAX_LISTED_AGENTS]:
         choice = make_init_plan(replace(repository, agents=(agent,)))
@@ -167,12 +179,12 @@ def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPla
 
 
 def _note_lines(plan: InitPlan, repository: Repository) -> list[str]:
-    """Return what to know about the files of a plan."""
+    """Return lines with what the user should know about the files of a plan."""
     return [*_outer_root_lines(repository), *_conftest_lines(plan)]
 
 
 def _outer_root_lines(repository: Repository) -> Iterator[str]:
-    """Yield what `[tool.pytest.ini_options]` in a package of a monorepo changes."""
+    """Yield lines that say what `[tool.pytest.ini_options]` in a package of a monorepo changes."""
     if (outer := repository.outer_root) is not None:
         yield "[tool.pytest.ini_options] in pyproject.toml makes this folder the root of its runs, in place of"
         yield f"{outer}. Copy the settings of pytest there that its tests need."
@@ -220,7 +232,7 @@ def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
 
 
 def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:
-    """Yield why there is no test, and what to do next."""
+    """Yield lines that say why there is no first test, and what to do next."""
     if not plan.test_sketch:
         yield from _missing_agent_lines(repository)
         return
@@ -237,7 +249,7 @@ def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]
 
 
 def _missing_agent_lines(repository: Repository) -> Iterator[str]:
-    """Yield what to do in a repository in which no function calls the API."""
+    """Yield lines that say what to do in a repository in which no function calls the API."""
     yield "No function that takes a prompt alone calls messages.create, messages.stream or messages.tool_runner."
     yield "So there is no test yet. Go on with one of these:"
     if not (repository.root / _EXAMPLE_FILE).exists():

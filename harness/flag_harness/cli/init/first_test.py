@@ -13,7 +13,7 @@ from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.terminal import show_progress
 
 _PLACEHOLDER_MODEL = "claude-haiku-4-5"
-"""What the agent asks in its first test, if a variable has to name a model."""
+"""The model that a variable names in the first test, if the agent needs one."""
 _ERROR_NAME_PATTERN = re.compile(r"[\w.]*(Error|Exception|Exit|Miss\w*)\b")
 _SENT_REQUESTS_PATTERN = re.compile(r"; requests: [1-9]")
 _UNKNOWN_KEYWORD_PATTERN = re.compile(r"Messages\.\w+\(\) got an unexpected keyword argument '(\w+)'")
@@ -26,7 +26,9 @@ _UNREACHABLE_HOST_PATTERN = re.compile(r"tried to reach ([\w.-]+\w)")
 _UNKNOWN_OPTIONS_PATTERN = re.compile(r"error: unrecognized arguments: (.+)")
 _MISSING_MODULE_PATTERN = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _FAILED_ASSERTION_TEXTS = tuple(f"assert '{text}' in " for text in (FIRST_TEST_ANSWER, FIRST_TEST_PROMPT))
-"""What pytest prints if the agent returns or sends something else than the first test expects."""
+"""What pytest prints if an assertion of the first test fails: the agent returns another answer, or sends another
+prompt.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +95,12 @@ def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedPr
 
 
 def _fails_on_expectations_only(output: str) -> bool:
-    """Return whether the first test fails under every combination, because of what it expects."""
+    """Return whether the first test fails under every combination, and only because of its own assertions."""
     return any(text in output for text in _FAILED_ASSERTION_TEXTS) and not re.search(r"\d passed", output)
 
 
 def _failure_lines(plan: InitPlan, output: str, options: Sequence[str]) -> Iterator[str]:
-    """Yield what to do about a first test that fails."""
+    """Yield lines that say what to do about a first test that fails."""
     command = f"pytest {' '.join([*options, plan.test_path])}"
     if missing := _MISSING_MODULE_PATTERN.search(output):
         yield f"The project needs {missing[1]}, which is not installed beside pytest. Install the project with what it"

@@ -8,10 +8,10 @@ from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.scenario.text import format_toml_value
 
 FIRST_TEST_PROMPT, FIRST_TEST_ANSWER = "Hello.", "How can I help?"
-"""What the first test asks, and what the simulated model answers."""
+"""The prompt that the first test sends, and the answer of the simulated model."""
 SCENARIO_NAME = "hello"
 MAX_FLAGS_OF_FULL_MATRIX = 6
-"""With more flags, and so more than 64 combinations, the first test runs a covering array."""
+"""The most flags for which the first test runs all combinations. With more flags, it runs a covering array."""
 _SCENARIO_HEAD = "# what the simulated model answers; docs/scenarios.md of the harness has all keys"
 _SCENARIO_TURN = f"""[[turn]]
 thinking = "A greeting."            # sent before the text, if the request asks for thinking
@@ -21,7 +21,10 @@ _PROMPT_ASSERTION = f'assert "{FIRST_TEST_PROMPT}" in str(cassette.bodies)  # wh
 
 
 def scenario_text(agent: FoundAgent) -> str:
-    """Return the text of the scenario that answers the first test of an agent, also in the forms that it asks for."""
+    """Return the text of the scenario that answers the first test of an agent.
+
+    If the agent asks for answers in the form of a class, the scenario has a turn for each such class.
+    """
     turns = [
         f'''[[turn]]                            # the answer in the form of a class
 when = {{ tool = "{tool}" }}
@@ -40,10 +43,11 @@ def first_test_text(
     flag_count: int,
     is_weak: bool = False,
 ) -> str:
-    """Return the text of the first test, whose path is `test`. A weak one passes whatever the agent returns or prints.
+    """Return the text of the first test, which will be the file `test`.
 
-    It runs under the combinations of the project's flags, if there are any. `fixtures_in_test` set the flags if they
-    cannot be in a `conftest.py`.
+    The test runs under the combinations of the project's flags, if there are any. `fixtures_in_test` are fixtures that
+    set the flags, if they cannot be in a `conftest.py`. If `is_weak` is true, the test passes whatever the agent
+    returns or prints.
     """
     fixtures = ["cassette", *(["flag_options"] if agent.options else [])]
     if agent.kind in ("program", "node"):
@@ -96,12 +100,12 @@ def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[li
 
 
 def _join_arguments(agent: FoundAgent) -> str:
-    """Return the arguments of a command line as code, with those of the combination."""
+    """Return the arguments of a command line as code, including the options of the combination's flags."""
     return ", ".join([*([agent.call] if agent.call else []), *(["*flag_options"] if agent.options else [])])
 
 
 def _imports_of_agent(agent: FoundAgent) -> list[str]:
-    """Return the lines that import the agent, with what the test needs to call it."""
+    """Return the lines that import the agent, and what else the test needs to call the agent."""
     imports = ["import asyncio", ""] if agent.kind.startswith("async") else []
     third_party = ["import anthropic"] if agent.needs_client else []
     if agent.module.replace(".", "_").isidentifier():

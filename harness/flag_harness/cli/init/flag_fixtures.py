@@ -1,4 +1,6 @@
-"""The fixtures that give tests their flags: those of LaunchDarkly, of options, and those that are read at import."""
+"""The fixtures that set flags which are not read from the environment: those of LaunchDarkly, options, and values read
+at import.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +34,10 @@ def flag_options(flags):
 
 @dataclass(frozen=True, slots=True)
 class FlagFixtures:
-    """The fixtures of a project's flags, as lines of code.
+    """The fixtures that set a project's flags, as lines of code.
 
     Attributes:
-        imports: the imports that they need, with pytest.
+        imports: the imports that the fixtures need, with that of pytest.
         code: the fixtures and their tables.
         names: the names of the fixtures.
     """
@@ -55,7 +57,7 @@ class FlagFixtures:
 
 
 NO_FIXTURES = FlagFixtures((), (), ())
-"""The fixtures of a project all of whose flags are read from the environment when the code runs."""
+"""The fixtures of a project that needs none, because all its flags are read from the environment when the code runs."""
 
 
 def make_flag_fixtures(
@@ -64,10 +66,10 @@ def make_flag_fixtures(
     targets: Mapping[str, Sequence[FlagTarget]],
     folder: str,
 ) -> FlagFixtures:
-    """Return the fixtures for those of `flags` that are not read from the environment when the code runs.
+    """Return the fixtures that set those of `flags` that are not read from the environment when the code runs.
 
-    The fixtures replace the `client_functions`, as they would make a LaunchDarkly client without the test data.
-    `targets` are the attributes of flags that are read at import, by variable; `folder` is on `sys.path`.
+    The fixtures replace the `client_functions`, which would make a LaunchDarkly client without the test's flag values.
+    `targets` are the attributes that hold flags which are read at import, by variable. `folder` is on `sys.path`.
     """
     services = [flag for flag in flags if flag.source == "set"]
     options = [flag for flag in flags if flag.source == "option"]
@@ -85,7 +87,9 @@ def make_flag_fixtures(
 
 
 def _option_table(options: Sequence[DetectedFlag]) -> list[str]:
-    """Return the lines that say which option gives a flag which value."""
+    """Return the lines of a table in the test: a flag and its value, and the command-line option that gives the flag
+    this value.
+    """
     texts = [
         f'    ("{flag.name}", {is_on}): "{option}",'
         for flag in options
@@ -101,7 +105,10 @@ def _setter_lines(
     attributes: Sequence[tuple[DetectedFlag, FlagTarget]],
     folder: str,
 ) -> list[str]:
-    """Return the fixture `harness_set_flags`."""
+    """Return the lines of the fixture `harness_set_flags`.
+
+    `has_services` is true if LaunchDarkly has flags. `attributes` are the flags that are set as attributes.
+    """
     if not (has_services or attributes):
         return [
             "def harness_set_flags():",
@@ -124,7 +131,7 @@ def _setter_lines(
 
 
 def _module_name(path: str, folder: str) -> str:
-    """Return the dotted name of the module in a file, with `folder` on `sys.path`."""
+    """Return the dotted name under which the module in the file `path` can be imported, with `folder` on `sys.path`."""
     file = PurePosixPath(path.removesuffix(".py").removesuffix("/__init__"))
     return ".".join((file if folder == "." else file.relative_to(folder)).parts)
 

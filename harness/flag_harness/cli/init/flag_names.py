@@ -10,14 +10,14 @@ _FEATURE_PREFIX = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
 """The prefix of a name such as `myapp_feature_x`."""
 _MIN_FLAGS_WITH_PREFIX = 2
 _RESERVED_FLAG_NAMES = ("off", "all", "none")
-"""Names that mean something else in ids and options."""
+"""Names that no flag can have, because they mean something else in ids and options."""
 
 
 def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[DetectedFlag, ...]:
     """Return flags in the order in which the code reads them, each once and with a short name.
 
-    `paths` has the files of the project in order. A prefix that all flags of a source share, such as `MYAPP_`, is no
-    part of a name. A flag whose short name is taken gets its whole key.
+    `paths` has the files of the project in order. A prefix that all flags of one source have, such as `MYAPP_`, is left
+    out of the names. If two flags would get the same short name, the later one is named by its whole key.
     """
     by_key: dict[tuple[str, str], DetectedFlag] = {}
     for flag in sorted(flags, key=lambda one: position_of_place(one.location, paths)):
@@ -51,6 +51,9 @@ def _shared_prefix(keys: Iterable[str]) -> str:
 
 
 def _short_name(key: str, prefix: str) -> str:
-    """Return a short name for a flag, or its usual one if too little would be left."""
+    """Return a short name for a flag: its key without `prefix` and without words such as `feature_`.
+
+    If what remains is no valid name, keep these.
+    """
     name = short_flag_name(_FEATURE_PREFIX.sub("", full_flag_name(key).removeprefix(prefix)))
     return name if re.match(r"[a-z]", name) and name not in _RESERVED_FLAG_NAMES else short_flag_name(key)

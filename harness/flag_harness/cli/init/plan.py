@@ -55,7 +55,10 @@ class InitPlan:
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
-    """Return the files to write for a repository: if it declares flags already, a first test and its scenario."""
+    """Return the files to write for a repository: its configuration, and a first test with its scenario.
+
+    If the repository declares flags already, that part of the configuration is left out.
+    """
     agent = repository.agents[0] if repository.agents else None
     sketched = repository.uncallable_functions[0].agent if agent is None and repository.uncallable_functions else None
     subject = agent or sketched
@@ -97,7 +100,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
-    """Return the text to add to pyproject.toml, or an empty string if it has all settings."""
+    """Return the text to add to pyproject.toml, or an empty string if no setting is missing."""
     lines = []
     if repository.vcr_plugin and repository.settings is None:
         marks = "true" if repository.vcr_plugin == "pytest-recording" else f'"{repository.vcr_plugin}"'
@@ -115,7 +118,7 @@ def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str
 
 
 def _flag_table_lines(repository: Repository) -> list[str]:
-    """Return the table of flags, with the reads that are unclear as comments."""
+    """Return the lines of the table of flags. Reads of flags whose names are unknown are in it as comments."""
     lines = ["[tool.flag-harness.flags]"]
     flags = repository.tested_flags
     lines += [f"{flag.name} = {flag.toml_declaration}".ljust(60) + f" # {flag.location}" for flag in flags]
@@ -129,9 +132,10 @@ def _flag_table_lines(repository: Repository) -> list[str]:
 
 
 def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
-    """Return the folder to add to `pythonpath`, or an empty string if that is not needed or not possible.
+    """Return the folder to add to pytest's `pythonpath`, or an empty string.
 
-    A folder such as `my-agent` is not added: the test is in it. If pytest is configured already, nothing is added.
+    A folder such as `my-agent` is not added, because the test itself is in it. If pytest is configured already, nothing
+    is added.
     """
     if "pytest" in repository.pyproject.get("tool", {}) or any(
         (repository.root / one).exists() for one in _PYTEST_SETTINGS_FILES

@@ -44,7 +44,7 @@ class Repository:
 
     Attributes:
         flags: the flags, by name, in the order in which they are read.
-        dynamic_reads: the reads of flags whose names are made when the code runs.
+        dynamic_reads: the reads of flags whose names are only known when the code runs.
         agents: the agents that a test can call, the most likely first.
         uncallable_functions: the functions that call the API and need arguments that cannot be guessed.
         vcr_plugin: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
@@ -73,9 +73,10 @@ class Repository:
 
     @property
     def tested_flags(self) -> tuple[DetectedFlag, ...]:
-        """The flags that the code reads, and those that are options of the most likely agent.
+        """The flags that the code reads, and the flags that are options of the most likely agent.
 
-        Those that are read at import have the source `attribute`, unless the agent is a program, which reads them anew.
+        Flags that are read at import have the source `attribute`. If the agent is a program, they keep their own
+        source, since each run of the program reads them anew.
         """
         subjects = [*self.agents[:1], *(one.agent for one in self.uncallable_functions[:1])]
         names = {flag.name for flag in self.flags}
@@ -102,7 +103,7 @@ class Repository:
 
     @property
     def declared(self) -> frozenset[str]:
-        """The names of the flags that the settings declare, with their variables and keys; empty without settings."""
+        """The names, variables and keys of the flags that the settings declare; an empty set without settings."""
         table = self.settings[0].get("flags", {}) if self.settings else {}
         sources = [one if isinstance(one, dict) else {"env": one} for one in table.values()]
         return frozenset([*table, *(str(text) for one in sources for key, text in one.items() if key in SOURCE_KINDS)])
@@ -114,7 +115,7 @@ class Repository:
 
     @property
     def undeclared_flags(self) -> tuple[DetectedFlag, ...]:
-        """The flags that the settings do not declare, with names that are not taken."""
+        """The flags that the settings do not declare, under names that no declared flag has."""
         declared = self.declared
         return tuple(
             replace(flag, name=full_flag_name(flag.key)) if flag.name in declared else flag
@@ -187,9 +188,9 @@ def _name_client_functions(
 
 
 def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[DynamicFlagRead]]:
-    """Return the flags that all modules read, and their reads of flags whose names are not known.
+    """Return the flags that all modules read, and the reads of flags whose names are unknown.
 
-    If a class of settings declares flags, no read of an attribute is unclear: it reads one of them.
+    If a class of settings declares flags, reads of attributes are not among the latter, since they read such flags.
     """
     inline_constants(trees)
     helpers = {name: helper for tree in trees.values() for name, helper in find_flag_reading_functions(tree).items()}
@@ -245,7 +246,9 @@ def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:
 
 
 def _find_vcr_plugin(root: Path, pyproject: dict[str, Any]) -> str:
-    """Return the plugin whose `vcr` marks the tests use: pytest-vcr if only that is named, else pytest-recording."""
+    """Return the plugin whose `vcr` marks the tests use: pytest-vcr if the project names only that one, else
+    pytest-recording.
+    """
     words = json.dumps(pyproject, default=str)
     for name in ("requirements.txt", "requirements-dev.txt", "setup.py", "setup.cfg", "tox.ini"):
         path = root / name

@@ -11,7 +11,7 @@ from flag_harness.config.root import PYPROJECT
 from flag_harness.source_files import read_code_files
 
 _MAX_LISTED_READS = 5
-"""How many reads of unknown flags are shown."""
+"""The most reads of unknown flags that are listed."""
 
 
 def repository_lines(repository: Repository) -> Iterator[str]:
@@ -31,7 +31,7 @@ def repository_lines(repository: Repository) -> Iterator[str]:
 
 
 def _unclear_read_lines(repository: Repository) -> Iterator[str]:
-    """Yield the reads of flags whose names are not known, except those that a declared flag may be read by."""
+    """Yield lines about reads of flags whose names are unknown, except reads that may belong to a declared flag."""
     unclear = [one for one in repository.dynamic_reads if not any(map(one.may_read, repository.declared))]
     if unclear:
         yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
@@ -52,7 +52,9 @@ def already_configured_lines(repository: Repository, source: Path) -> Iterator[s
 
 
 def undeclared_flag_lines(repository: Repository) -> Iterator[str]:
-    """Yield the flags that the settings do not declare, and the declared ones whose variables no code reads."""
+    """Yield lines about flags that the settings do not declare, and about declared flags whose variables no code
+    reads.
+    """
     assert repository.settings is not None
     missing, source = repository.undeclared_flags, repository.settings[1]
     if missing and source.name == PYPROJECT:

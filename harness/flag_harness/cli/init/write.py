@@ -1,4 +1,4 @@
-"""Write the files that `flag-harness init` proposes, and take them back."""
+"""Write the files that `flag-harness init` proposes, and remove them again if the test cannot be run."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ class WrittenPlan:
 
     Attributes:
         created_files: the paths of the files that did not exist.
-        pyproject_before: the content of pyproject.toml before; None if it did not exist.
+        pyproject_before: the earlier content of pyproject.toml, or None if it did not exist.
         report_lines: what was written, for the terminal.
     """
 
@@ -26,7 +26,7 @@ class WrittenPlan:
     report_lines: tuple[str, ...]
 
     def remove_written_files(self) -> None:
-        """Remove the files, and the folders that are empty without them; restore pyproject.toml."""
+        """Remove the files that were created, and folders that are empty then. Restore the earlier pyproject.toml."""
         _remove_files(self.created_files, self.root)
         if self.pyproject_before is not None:
             write_atomically(self.root / PYPROJECT, self.pyproject_before)

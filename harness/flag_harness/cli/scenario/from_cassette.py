@@ -26,16 +26,20 @@ from flag_harness.wording import count_with_noun
 
 _MESSAGES_PATH = "/v1/messages"
 _COPIED_ERROR_HEADER = "retry-after"
-"""The header of an error that turns copy; the simulator adds the others."""
+"""The only header that is copied from a recorded error to its turn. The simulator adds the others."""
 _MAX_QUOTED_LENGTH = 200
 """The longest text that a condition quotes as a whole, in characters."""
 _MAX_COMPARED_REQUESTS = 1000
-"""If there are more requests than this, each turn states the number of its request, to save time."""
+"""The most requests that are compared to find simple conditions. With more, each turn only states the number of its
+request.
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """A recorded request, as a scenario's conditions see it, and a turn without conditions that answers it."""
+    """A recorded request, as the conditions of turns see it, and a turn that gives the recorded answer. The turn has no
+    conditions yet.
+    """
 
     request_view: RequestView
     turn: ScenarioTurn
@@ -175,7 +179,7 @@ def _remove_turn_conditions(turn: ScenarioTurn) -> ScenarioTurn:
 
 
 def _shell_commands(turn: ScenarioTurn) -> Iterator[str]:
-    """Yield the shell commands that an answer calls for."""
+    """Yield the shell commands that the tool calls in an answer run."""
     for call in (block.call for block in turn.content if block.call):
         if call.name == "bash" and isinstance(command := (call.input or {}).get("command"), str):
             yield command
@@ -206,7 +210,9 @@ def _make_full_conditions(view: RequestView) -> TurnConditions:
 def _add_conditions_to_turns(
     answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]
 ) -> list[ScenarioTurn]:
-    """Return a turn for each answer under its conditions. Add `nth` if the same conditions have several answers."""
+    """Return a turn for each answer, with its conditions. If several answers have the same conditions, they also get
+    `nth`.
+    """
     counts: Counter[bytes] = Counter()
     numbers: dict[bytes, dict[bytes, list[int]]] = {}
     turns: dict[tuple[bytes, bytes], ScenarioTurn] = {}

@@ -20,7 +20,9 @@ if stop.recv(1, socket.MSG_PEEK):
     if not poll.poll(float(sys.argv[2]) * 1000):
         os.kill(int(sys.argv[1]), signal.SIGKILL)
 """
-"""A program that waits until its stdin says that a signal has come, and kills the process if it outlives the signal."""
+"""The source of a program that waits until its stdin says that a signal has come, and then kills the parent process if
+that does not end in time.
+"""
 
 
 @contextmanager
@@ -51,7 +53,10 @@ def _start_watchdog(reader: socket.socket) -> subprocess.Popen[bytes]:
 def _end_watchdog(
     watchdog: subprocess.Popen[bytes] | None, reader: socket.socket, writer: socket.socket, threads: int
 ) -> None:
-    """End the watchdog, unless more than so many threads run: one of them may hold up the end of the process."""
+    """End the watchdog, the process that kills this one if it does not end soon after a signal.
+
+    If more than `threads` threads are running, leave it alone, since one of them may keep the process from ending.
+    """
     if threading.active_count() > threads:
         writer.detach()
         return

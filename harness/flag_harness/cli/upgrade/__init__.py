@@ -1,4 +1,4 @@
-"""The command `flag-harness upgrade`, which writes files of older releases as the installed one would."""
+"""The command `flag-harness upgrade`, which rewrites files of older releases in the form of the installed release."""
 
 from flag_harness.cli.upgrade.command import add_upgrade_command
 

@@ -42,7 +42,9 @@ class _UpgradePlan:
 
     @property
     def files(self) -> dict[Path, bytes]:
-        """The files in the order in which they are written: a file never refers to one that does not exist yet."""
+        """The files in the order in which they are written, so that no file ever refers to one that does not
+        exist yet.
+        """
         return {**self.shared, **self.cassettes, **self.settings}
 
 
@@ -87,7 +89,9 @@ def _run_upgrade(arguments: argparse.Namespace) -> int:
 
 
 def _add_settings_to_plan(plan: _UpgradePlan, pyproject: Path) -> str:
-    """Add the settings to the plan if they have old names, and return the setting `recordings`."""
+    """If the settings have old names, add the file with the new names to the plan. Return the value of the setting
+    `recordings`.
+    """
     if not pyproject.is_file():
         return read_config(pyproject).recordings
     try:

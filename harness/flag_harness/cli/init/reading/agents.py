@@ -26,13 +26,15 @@ from flag_harness.cli.init.reading.side_folders import side_folder_penalty
 _TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}
 )
-"""Decorators that leave a function to be called as it is defined."""
+"""Decorators that do not change how a function is called."""
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _MAIN_NAMES = ("main", "cli")
 _ARGV_NAMES = ("argv", "args", "arguments")
 _EXIT_FUNCTION_NAMES = ("exit", "quit", "SystemExit")
 _EXTRA_RANK_OF_FLAG_OPTIONS = 12
-"""How much likelier a program with flags among its options is tested: only through it do these flags matter."""
+"""How much more likely a program is tested if its options are flags, since these flags have an effect only through the
+program.
+"""
 
 
 def find_agents(
@@ -79,7 +81,11 @@ def find_agents(
 def _find_programs(
     path: str, main: _Function | None, arguments: str | None, options: tuple[DetectedFlag, ...], *, is_started: bool
 ) -> Iterator[FoundAgent | UncallableFunction]:
-    """Yield a module's `main`, if a test can call it, and its program, if it `is_started` by its path."""
+    """Yield the function `main` of a module, if a test can call it, and the module as a program.
+
+    The program is only yielded if `is_started` is true: the module is run by its path. `arguments` are the arguments
+    that give it a prompt, or None if they are unknown.
+    """
     if main is not None and (agent := _make_main(main.name, main, arguments, options, path)) is not None:
         yield agent
     if is_started and arguments is not None:
@@ -88,12 +94,15 @@ def _find_programs(
 
 
 def find_callers(tree: ast.Module, runs: Collection[ast.AST] = ()) -> set[str]:
-    """Return the names of the functions and classes of a module that call the API, perhaps by one of `runs`."""
+    """Return the names of the functions and classes of a module that call the API.
+
+    `runs` are expressions that call the API through an agent of a framework.
+    """
     return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)), runs)}
 
 
 def _find_calling_functions(functions: dict[str, _Function], runs: Collection[ast.AST]) -> set[str]:
-    """Return the functions that call the API, directly or through each other."""
+    """Return the names of the functions that call the API, directly, through one of `runs`, or through each other."""
     calling = {name for name, node in functions.items() if any(_is_call(one, runs) for one in ast.walk(node))}
     while more := {
         name
@@ -134,9 +143,9 @@ def _takes_argv(node: _Function) -> bool:
 def _make_main(
     name: str, node: _Function, arguments: str | None, options: tuple[DetectedFlag, ...], path: str
 ) -> FoundAgent | UncallableFunction | None:
-    """Return a `main` as an agent that is called in the process of the test, or None if it has to be started.
+    """Return a `main` as an agent that the test calls in its own process, or None if it must be started as a program.
 
-    That is so if it exits, or reads `sys.argv` and has no options to test.
+    It must be started if it exits the process, or reads `sys.argv` and has no options to test.
     """
     takes_argv = _takes_argv(node)
     exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXIT_FUNCTION_NAMES for one in ast.walk(node))
@@ -154,7 +163,11 @@ def _make_main(
 def _make_agent(
     name: str, node: _Function, tree: ast.Module, path: str, is_entry: bool
 ) -> FoundAgent | UncallableFunction:
-    """Return a function as an agent that a test can call, or with the arguments that cannot be guessed."""
+    """Return a function as an agent that a test can call or, if its arguments cannot be guessed, as an
+    `UncallableFunction`.
+
+    `is_entry` is true if no other function of its module calls it.
+    """
     owner, _, method = name.rpartition(".")
     class_node = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == owner), None)
     decorators = {decorator_name(one) for one in node.decorator_list}
@@ -187,7 +200,10 @@ def _make_agent(
 
 
 def _guess_constructor_arguments(owner: ast.ClassDef | None, *, is_prompted_later: bool) -> CallArguments:
-    """Return the arguments to make an object of a class with; none for a class that defines no constructor."""
+    """Return the arguments with which a test makes an object of the class; none if the class defines no constructor.
+
+    `is_prompted_later` is true if the prompt is passed to a method instead.
+    """
     if owner is None:
         return CallArguments("", False, 0, ())
     constructor = next((one for one in owner.body if getattr(one, "name", "") == "__init__"), None)
@@ -223,7 +239,7 @@ def _is_definition(node: ast.AST) -> bool:
 
 
 def _calls_api(node: ast.AST, calling: Collection[str], runs: Collection[ast.AST]) -> bool:
-    """Return whether the code of a node calls the API, or a function in `calling`."""
+    """Return whether the code of a node calls the API, calls a function in `calling`, or contains one of `runs`."""
     return any(
         _is_call(one, runs) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node)
     )

@@ -9,12 +9,12 @@ from flag_harness.analysis.code.inert_reasons import decorator_name
 from flag_harness.cli.init.reading.programs import PROMPT_NAME_PATTERN
 
 UNKNOWN_ARGUMENT = "..."
-"""Stands for an argument that cannot be guessed, in a test that a person completes."""
+"""The text that stands for an argument that cannot be guessed, in a test that a person must complete."""
 _API_METHODS = ("create", "stream", "tool_runner", "parse")
 PROMPT_ARGUMENT = '"Hello."'
 _MESSAGES_ARGUMENT = '[{"role": "user", "content": "Hello."}]'
 _MAX_UNTYPED_PARAMETERS = 2
-"""A function with more parameters without a known type takes something else than prompts."""
+"""The most parameters of unknown type with which a function may still take a prompt."""
 _MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
 _CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
 _NON_PROMPT_NAME_PATTERN = re.compile(
@@ -22,9 +22,9 @@ _NON_PROMPT_NAME_PATTERN = re.compile(
     r"|interaction|item|logger|member|node|options|params|payload|registry|repository|request|response|session|settings"
     r"|state|store|tool(_use)?s?|update|user|ws|websocket)$"
 )
-"""Parameters without a type that are no prompts."""
+"""Matches the names of parameters without a type that hold no prompt."""
 _NON_PROMPT_TEXT_NAME_PATTERN = re.compile(r"(^|_)(path|file|filename|folder|dir|directory|url|id)$")
-"""Names of text parameters that are no prompts."""
+"""Matches the names of text parameters that hold no prompt."""
 _ARGUMENT_BY_TYPE = {"bool": "False", "int": "3", "float": "1.0"}
 
 
@@ -47,10 +47,11 @@ class CallArguments:
 def guess_call_arguments(
     parameters: ast.arguments, clients: Collection[str], *, skip_first: bool, is_prompted_later: bool = False
 ) -> CallArguments:
-    """Return the arguments to call a function with. `clients` are the parameters that are used as a client of the API.
+    """Return the arguments with which a test calls a function. `clients` are the parameters that are used as a client
+    of the API.
 
-    If more than two parameters may be prompts, none of them can be guessed. The likeliest one is the prompt, unless a
-    later call gets it.
+    The likeliest text parameter gets the prompt, unless `is_prompted_later` is true: then a later call gets it. If more
+    than two parameters may be prompts, none of them can be guessed. `skip_first` leaves out `self` or `cls`.
     """
     positional = [*parameters.posonlyargs, *parameters.args][1 if skip_first else 0 :]
     required = positional[: len(positional) - len(parameters.defaults)] if parameters.defaults else positional
@@ -79,9 +80,11 @@ def guess_call_arguments(
 def _distinct_arguments(
     guesses: Mapping[str, str | None], prompts: Sequence[str], is_prompted_later: bool
 ) -> dict[str, str]:
-    """Return a different text for each parameter in `prompts` but the likeliest, so that a test notices swapped ones.
+    """Return a text for each parameter in `prompts` but the likeliest, which gets the prompt. All texts are different,
+    so that a test notices swapped arguments.
 
-    A list of messages is likelier than a parameter that has no name of a prompt; so is a later call.
+    The likeliest is a parameter named like a prompt, else a list of messages, else the first. If `is_prompted_later`,
+    there is none.
     """
     lists = [name for name, text in guesses.items() if text == _MESSAGES_ARGUMENT]
     named = sorted(filter(PROMPT_NAME_PATTERN.search, prompts), key=lambda name: "system" in name)
@@ -110,12 +113,12 @@ def _guess_argument(parameter: ast.arg) -> str | None:
 
 
 def _is_list_without_messages(annotation: str, name: str) -> bool:
-    """Return whether a list holds something else than messages, such as paths."""
+    """Return whether a parameter is a list of something other than messages, such as paths."""
     return bool(re.search(r"\[(str|Path|int|Tool\w*)\]", annotation)) or "tool" in name
 
 
 def _is_list_of_project_values(annotation: str) -> bool:
-    """Return whether a list holds objects of a class that are no messages, such as `list[SkillDomain]`."""
+    """Return whether a parameter is a list of objects of the project's own class, such as `list[SkillDomain]`."""
     inner = re.search(r"\[(?:[a-z_]+\.)*([A-Z]\w*)", annotation)
     return inner is not None and not re.search(r"Message|Dict|Any|Mapping|Path|Tool|Union|Optional", inner[1])
 
@@ -133,7 +136,8 @@ def dataclass_parameters(node: ast.ClassDef) -> ast.arguments | None:
 def find_client_parameters(node: ast.AST, owner: ast.ClassDef | None) -> frozenset[str]:
     """Return the names that a function uses as a client of the API: those before `.messages.create`.
 
-    For a method these are also the parameters and fields that become the attribute which its class uses as a client.
+    For a method, these are also the constructor's parameters and the fields that become the client attribute of its
+    class.
     """
     scope = owner or node
     used = {ast.unparse(client) for one in ast.walk(scope) if (client := client_of_api_call(one)) is not None}
@@ -148,7 +152,9 @@ def find_client_parameters(node: ast.AST, owner: ast.ClassDef | None) -> frozens
 
 
 def client_of_api_call(node: ast.AST) -> ast.expr | None:
-    """Return the client of `client.messages.create` or the like, called or given to another function; else None."""
+    """Return the client in an expression such as `client.messages.create`, which may be called or passed on; None for
+    others.
+    """
     if not isinstance(node, ast.Attribute) or node.attr not in _API_METHODS:
         return None
     owner = node.value

@@ -35,7 +35,7 @@ class _Parameter:
 
 
 def find_command(tree: ast.Module) -> _Function | None:
-    """Return the only function that click or typer makes a command of, or None."""
+    """Return the function that click or typer makes a command of, or None if there is none or more than one."""
     run = {
         getattr(node.args[0], "id", "")
         for node in ast.walk(tree)
@@ -53,7 +53,7 @@ def find_command(tree: ast.Module) -> _Function | None:
 
 
 def command_arguments(command: _Function) -> str | None:
-    """Return the arguments that give a command a prompt, as code; None if it requires others."""
+    """Return the arguments that give a command a prompt, as code, or None if the command requires other arguments."""
     words: list[str] = []
     for one in _parameters(command):
         is_prompt = one.is_text and bool(PROMPT_NAME_PATTERN.search(one.name))
@@ -79,7 +79,9 @@ def _longest_option(parameter: _Parameter) -> str:
 
 
 def _parameters(command: _Function) -> Iterator[_Parameter]:
-    """Yield the options and arguments of a command: those of decorators of click, else the parameters for typer."""
+    """Yield the options and arguments of a command: those of click's decorators or, for typer, the function's
+    parameters.
+    """
     calls = [one for one in command.decorator_list if called_function_name(one) in ("option", "argument")]
     if calls:
         yield from (_parse_decorator(one) for one in calls if isinstance(one, ast.Call))

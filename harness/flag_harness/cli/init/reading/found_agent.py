@@ -18,7 +18,7 @@ class FoundAgent:
         kind: `plain`, `async`, `generator`, `async generator`, `main`, `async main`, `program` or `node`. A `main` is a
             function that reads the arguments of a command line.
         needs_client: True if `call` uses a variable `client`.
-        line: the line of the definition.
+        line: the line of the definition in the file.
         likelihood_rank: how likely it is the function that users call; the agent with the highest rank is tested.
         has_answer: False for a function that returns nothing.
         folder: the folder that must be on `sys.path` to import the module, relative to the repository.

@@ -10,16 +10,18 @@ from flag_harness.cli.init.reading.side_folders import side_folder_penalty
 
 _MESSAGES_ARGUMENT = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
 _THREAD_ARGUMENT = ', {"configurable": {"thread_id": "1"}}'
-"""Names the conversation, for an agent that keeps its messages."""
+"""The argument that names the conversation, for an agent that keeps the messages of each conversation."""
 _MAKERS_OF_LANGCHAIN_AGENTS = ("create_agent", "create_react_agent", "create_deep_agent")
 _RANK_OF_MODULE_AGENT = 3
-"""An agent that a module keeps is less likely what users call than a function that runs it."""
+"""The rank of an agent that is a variable of a module. A function that runs such an agent is more likely what users
+call.
+"""
 
 
 def find_module_agents(
     tree: ast.Module, path: str, module: FrameworkModule, classes: Mapping[str, ast.ClassDef]
 ) -> Iterator[FoundAgent | UncallableFunction]:
-    """Yield the agents that are variables of a module, with how a test could run them.
+    """Yield the agents that are variables of a module, each with the call with which a test could run it.
 
     `classes` has the project's classes by name.
     """
@@ -43,9 +45,10 @@ def find_module_agents(
 def _run_arguments(
     maker: ast.Call, value: ast.expr, classes: Mapping[str, ast.ClassDef]
 ) -> tuple[str, str, str] | None:
-    """Return the method that runs an agent, its arguments as code, and what of them is unknown.
+    """Return the name of the method that runs an agent, its arguments as code, and which of them are unknown.
 
-    Return None for what is no agent yet, such as a model, or a graph that is not compiled.
+    Return None if `value` is no agent yet, such as a model, or a graph that is not compiled. `maker` is the call that
+    made it.
     """
     name = maker_name(maker)
     keywords = {word.arg: word.value for call in (maker, value) for word in getattr(call, "keywords", ())}

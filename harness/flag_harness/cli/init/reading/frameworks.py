@@ -14,7 +14,7 @@ _AGENT_MAKER_NAMES = frozenset(
         *("create_deep_agent", "create_tool_calling_agent", "StateGraph"),
     }
 )
-"""The functions and classes that make an agent, or a model that is called."""
+"""The functions and classes that make an agent, or a model that can be called."""
 _RUN_METHOD_NAMES = frozenset(
     {
         *("run", "run_sync", "run_stream", "run_stream_sync", "run_stream_events", "iter"),  # pydantic-ai
@@ -28,7 +28,7 @@ _OTHER_PROVIDER_NAME_PATTERN = re.compile(
     r"openai|gpt|gemini|google|groq|mistral|ollama|cohere|deepseek|bedrock|vertex", re.IGNORECASE
 )
 _MAX_IMPORT_PASSES = 3
-"""Through how many modules, variables and functions an agent is followed."""
+"""How many times names of agents are looked up again, to follow an agent through modules, variables and functions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class FrameworkModule:
 
     Attributes:
         run_expressions: the expressions that run an agent, such as `agent.run_sync`.
-        maker_calls: the calls that make an agent, by the names of the variables, attributes and functions that give it.
+        maker_calls: the calls that make an agent, by the names of the variables, attributes and functions through which
+            the module gets the agent.
     """
 
     run_expressions: frozenset[ast.AST] = frozenset()
@@ -45,11 +46,14 @@ class FrameworkModule:
 
 
 NO_FRAMEWORK = FrameworkModule()
-"""What a module does that has no agents of a framework."""
+"""The value for a module that uses no agent of a framework."""
 
 
 def read_frameworks(trees: Mapping[str, ast.Module]) -> dict[str, FrameworkModule]:
-    """Return what the modules that make or run agents do with them, by path. Agents of other models are left out."""
+    """Return what each module does that makes or runs agents of a framework, by path.
+
+    Agents of models that are not Anthropic's are left out.
+    """
     imports = {path: dict(_imported_names(tree)) for path, tree in trees.items()}
     if not any(_FRAMEWORK_MODULE_PATTERN.match(name) for names in imports.values() for name in names.values()):
         return {}
@@ -70,7 +74,7 @@ def read_frameworks(trees: Mapping[str, ast.Module]) -> dict[str, FrameworkModul
 
 
 def maker_name(call: ast.Call) -> str:
-    """Return the name of what a call makes an agent with, such as `Agent` of `Agent[int](...)`."""
+    """Return the name of the function or class that a call uses, such as `Agent` for `Agent[int](...)`."""
     function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
@@ -89,7 +93,11 @@ def _last_name_part(name: str) -> str:
 
 
 def _find_makers(tree: ast.Module, imports: Mapping[str, str], known: Mapping[str, ast.Call]) -> dict[str, ast.Call]:
-    """Return the calls that make agents, by the names that a module has for the agents. `known` has some of them."""
+    """Return the calls that make agents, by the names of the variables and functions in which the module has these
+    agents.
+
+    `known` are the calls that were found before; they are part of the result.
+    """
     makers = dict(known)
     for node in ast.walk(tree):
         if isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
@@ -108,7 +116,9 @@ def _find_makers(tree: ast.Module, imports: Mapping[str, str], known: Mapping[st
 
 
 def _find_maker(node: ast.AST, imports: Mapping[str, str], makers: Mapping[str, ast.Call]) -> ast.Call | None:
-    """Return the call that made the agent which an expression gives, wraps or contains; None if it has no agent."""
+    """Return the call that made the agent to which an expression refers, or that it wraps or contains; None without an
+    agent.
+    """
     if isinstance(node, ast.Call):
         if _is_maker(node, imports):
             return node
@@ -123,7 +133,7 @@ def _find_maker(node: ast.AST, imports: Mapping[str, str], makers: Mapping[str, 
 
 
 def _is_maker(call: ast.Call, imports: Mapping[str, str]) -> bool:
-    """Return whether a call makes an agent or a model of a framework, perhaps one of Anthropic."""
+    """Return whether a call makes an agent or a model of a framework, with a model that may be Anthropic's."""
     first = next((one.id for one in ast.walk(call.func) if isinstance(one, ast.Name)), "")
     full = imports.get(first, "")
     name = _last_name_part(full) if isinstance(call.func, ast.Name) else maker_name(call)
@@ -148,14 +158,14 @@ def _find_runs(tree: ast.Module, imports: Mapping[str, str], makers: Mapping[str
 
 
 def _names_other_model(call: ast.Call) -> bool:
-    """Return whether the model that a call names is not of Anthropic."""
+    """Return whether a call names a model that is not Anthropic's."""
     models = [*call.args[:1], *(one.value for one in call.keywords if one.arg in _MODEL_KEYWORDS)]
     text = " ".join(map(ast.unparse, models))
     return bool(_OTHER_PROVIDER_NAME_PATTERN.search(text)) and not _ANTHROPIC_NAME_PATTERN.search(text)
 
 
 def _names_anthropic(tree: ast.Module) -> bool:
-    """Return whether a module names Anthropic or one of its models, outside comments and docstrings."""
+    """Return whether a module mentions Anthropic or one of its models, outside of comments and docstrings."""
     return any(_ANTHROPIC_NAME_PATTERN.search(text) for _, text in string_constants(tree)) or any(
         _ANTHROPIC_NAME_PATTERN.search(f"{name} {full}") for name, full in _imported_names(tree)
     )

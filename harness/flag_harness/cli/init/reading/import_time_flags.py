@@ -15,7 +15,7 @@ _DEFERRED_CODE_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast
 
 @dataclass(frozen=True, slots=True)
 class FlagTarget:
-    """An attribute that holds the value of a flag after the import.
+    """An attribute that holds the value of a flag once its module is imported.
 
     Attributes:
         path: the file of the module.
@@ -31,10 +31,10 @@ class FlagTarget:
 def find_flag_targets(
     flags: Sequence[DetectedFlag], trees: Mapping[str, ast.Module]
 ) -> dict[str, tuple[FlagTarget, ...]]:
-    """Return the attributes that hold the flags which are read at import, by their variables.
+    """Return the attributes that hold the values of flags which are read at import, by the flags' variables.
 
-    A variable is left out if some code reads it later, or if nobody can say where a value is kept. `flags` has each
-    read of a flag, and `trees` the parsed modules, by path.
+    A variable is left out if some code reads it later, or if it is unknown where one of its reads is stored. `flags`
+    has each read of a flag, and `trees` the parsed modules, by path.
     """
     found: dict[str, list[tuple[FlagTarget, ...]]] = {}
     for flag in flags:
@@ -49,7 +49,9 @@ def find_flag_targets(
 
 
 def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
-    """Yield the attributes that hold what a line of a module reads while it is imported."""
+    """Yield the attributes in which the value is stored that line `line` of a module reads while the module is
+    imported.
+    """
     for node in _module_statements(trees[path]):
         if not _contains_line(node, line):
             continue
@@ -75,7 +77,9 @@ def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
 def _targets_in_class(
     node: ast.ClassDef, path: str, line: int, trees: Mapping[str, ast.Module]
 ) -> Iterator[FlagTarget]:
-    """Yield the attributes for a read in a class: on the class, or on the objects of it that modules make."""
+    """Yield the attributes that store what a line in a class reads: on the class, or on objects of the class that
+    modules make.
+    """
     field = next((one.name for one in settings_fields(node) if one.line == line), "")
     if not field and "dataclass" in {decorator_name(one) for one in node.decorator_list}:
         return
@@ -88,7 +92,9 @@ def _targets_in_class(
 
 
 def _attribute_of_read(node: ast.AST, line: int) -> str:
-    """Return the attribute to which a function assigns what it reads in a line, or the keyword that gets it."""
+    """Return the attribute of `self` to which a function assigns the value that a line reads, or the keyword to which
+    it passes the value.
+    """
     for one in ast.walk(node):
         if isinstance(one, ast.Assign) and _contains_line(one, line):
             if getattr(getattr(one.targets[0], "value", None), "id", "") == "self":
@@ -99,9 +105,9 @@ def _attribute_of_read(node: ast.AST, line: int) -> str:
 
 
 def _objects_made_by(maker: str, trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """Yield the path of a module and an expression in it, for each object that a class or function makes once.
+    """Yield (path of a module, expression in the module) for each object that the class or function `maker` makes once.
 
-    That is a variable of the module, or what a cached function returns.
+    The expression is a variable of the module, or a call of a cached function that returns the object.
     """
     for path, tree in trees.items():
         for node in _module_statements(tree):
@@ -120,7 +126,7 @@ def _is_call_of_maker(node: ast.expr | None, maker: str) -> bool:
 
 
 def _imported_copies(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
-    """Yield the names of a constant in the modules that import it from its own."""
+    """Yield the copies of a constant in the modules that import it by name from the module `path`."""
     stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
     for other, tree in trees.items():
         for node in _module_statements(tree):
@@ -129,13 +135,15 @@ def _imported_copies(path: str, name: str, trees: Mapping[str, ast.Module]) -> I
 
 
 def _assigned_name(node: ast.stmt) -> str:
-    """Return the only variable that a statement assigns, or an empty string."""
+    """Return the name of the variable that a statement assigns, or an empty string if it assigns none or several."""
     targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
     return str(getattr(targets[0], "id", "")) if len(targets) == 1 else ""
 
 
 def _is_flag_unchanged(value: ast.expr | None) -> bool:
-    """Return whether a value that a flag goes into is that flag, and no object or text that is made with it."""
+    """Return whether an expression that reads a flag has the flag itself as value, and not an object or a text made
+    from it.
+    """
     parts = list(ast.walk(value)) if value is not None else []
     choices = [branch for one in parts if isinstance(one, ast.IfExp) for branch in (one.body, one.orelse)]
     makes_object = any(isinstance(one, ast.Call) and called_function_name(one)[:1].isupper() for one in parts)

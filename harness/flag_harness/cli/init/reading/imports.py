@@ -30,7 +30,7 @@ class ImportLocation:
     Attributes:
         folder: the folder that must be on `sys.path`, relative to the repository; `..` if the repository is a package.
         module: the name to import the module by.
-        missing_modules: the first parts of the names that it imports and that cannot be found, sorted.
+        missing_modules: the top-level modules that it imports and that cannot be found, sorted.
     """
 
     folder: str
@@ -39,7 +39,9 @@ class ImportLocation:
 
 
 def read_imports(tree: ast.Module) -> ModuleImports:
-    """Return what a module imports while it is imported, without optional imports and those for types."""
+    """Return what a module imports while it is imported. Imports that may fail and imports for type checkers are left
+    out.
+    """
     names: list[str] = []
     relatives: list[tuple[int, str]] = []
     for node in _imports_at_module_level(tree):
@@ -72,7 +74,9 @@ def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImpo
 
 
 def _conventional_folder(file: PurePosixPath) -> str:
-    """Return `src`, the root, or the deepest folder above which a name is not an identifier."""
+    """Return the folder from which a file is usually imported: `src`, the root, or the deepest folder whose name is no
+    identifier.
+    """
     if file.parts[0] == "src":
         return "src"
     folders = file.parent.parts
@@ -93,7 +97,9 @@ def _module_name(parts: tuple[str, ...]) -> str:
 
 
 def _missing_modules(path: str, folder: str, modules: Mapping[str, ModuleImports]) -> set[str]:
-    """Return the first parts of the names that cannot be found if a module is imported from a folder."""
+    """Return the top-level modules that cannot be found if the module `path` is imported with `folder` on
+    `sys.path`.
+    """
     missing: set[str] = set()
     seen: set[str] = set()
     paths = [path, *_package_files(path, folder, modules)]
@@ -129,7 +135,7 @@ def _files_run_by_import(folder: str, name: str, modules: Mapping[str, ModuleImp
 
 
 def _is_namespace_package(folder: str, name: str, modules: Mapping[str, ModuleImports]) -> bool:
-    """Return whether the first part of a name is a folder of Python files without an `__init__.py`."""
+    """Return whether the top-level name of `name` is a folder with Python files but without an `__init__.py`."""
     prefix = PurePosixPath("" if folder == ".." else folder, name.partition(".")[0]).as_posix() + "/"
     return any(path.startswith(prefix) for path in modules)
 
@@ -144,7 +150,9 @@ def _is_installed(name: str) -> bool:
 
 
 def _imports_at_module_level(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run with a module, without those that may fail or are for type checkers."""
+    """Yield the imports that run when a module is imported, except those that may fail or are only for type
+    checkers.
+    """
     for child in ast.iter_child_nodes(node):
         if isinstance(child, (ast.Import, ast.ImportFrom)):
             yield child
@@ -153,7 +161,7 @@ def _imports_at_module_level(node: ast.AST) -> Iterator[ast.Import | ast.ImportF
 
 
 def _has_optional_imports(node: ast.stmt) -> bool:
-    """Return whether imports below a statement may fail, or are not run if the module is imported."""
+    """Return whether the imports inside a statement may fail, or do not run when the module is imported."""
     if isinstance(node, ast.If):
         return any(word in ast.dump(node.test) for word in ("TYPE_CHECKING", "__main__"))
     handled = [handler.type for handler in node.handlers] if isinstance(node, ast.Try) else []

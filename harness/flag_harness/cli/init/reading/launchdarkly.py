@@ -7,13 +7,13 @@ from flag_harness.analysis.code.python_flags import called_function_name
 from flag_harness.cli.init.reading.arguments import client_of_api_call
 
 _CLIENT_MAKER_NAMES = frozenset({"set_config", "LDClient"})
-"""The functions that make a client, or have it made."""
+"""The functions that make a LaunchDarkly client, or configure one that is then made."""
 
 
 def find_client_functions(trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
-    """Yield the path of a module and the name in it, for each function that makes and returns a client.
+    """Yield (path of a module, name in the module) for each function that makes and returns a LaunchDarkly client.
 
-    A function that a module imports is yielded for that module too: there, a test has to replace it as well.
+    A function is also yielded for each module that imports it, because a test has to replace it there as well.
     """
     names = {
         (path, node.name)
@@ -31,7 +31,7 @@ def find_client_functions(trees: Mapping[str, ast.Module]) -> Iterator[tuple[str
 
 
 def _is_client_function(node: ast.FunctionDef) -> bool:
-    """Return whether a function without parameters makes a client, and returns that and nothing else."""
+    """Return whether a function without parameters does nothing but make a LaunchDarkly client and return it."""
     if node.args.args or node.args.kwonlyargs:
         return False
     parts = list(ast.walk(node))

@@ -13,13 +13,14 @@ NON_FLAG_OPTION_PATTERN = re.compile(
     r"^(verbose|debug|quiet|silent|version|help|dry_run|force|yes|interactive|repl|chat|json|raw|colou?r|no_colou?r|log\w*"
     r"|list\w*|test|watch|serve|save\w*|overwrite|print\w*|show\w*|profile)$"
 )
-"""Options that say how a program runs or what it prints."""
+"""Matches the names of options that only say how a program runs or what it prints."""
 
 
 def program_arguments(tree: ast.Module) -> str | None:
-    """Return the arguments that give a program a prompt, as code; None if it requires others, or has subcommands.
+    """Return the arguments that give a program a prompt, as code.
 
-    A program without `add_argument` gets the prompt as its only argument.
+    Return None if it requires other arguments, or has subcommands. A program without `add_argument` gets the prompt as
+    its only argument.
     """
     words: list[str] = []
     optional = ""
@@ -46,9 +47,9 @@ def program_arguments(tree: ast.Module) -> str | None:
 def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
     """Return a flag for each option of a program that switches something on or off, in order.
 
-    Their `on` and `off` are the options with which a program gets these values, or None if it needs no option for that.
-    Two options with one destination are one flag. Options that exclude each other are flags that do;
-    one of them that is on by default is left out.
+    `on` and `off` of a flag are the options that give it these values, or None if no option is needed. Two options with
+    the same destination are one flag. Options that exclude each other become flags that exclude each other; the one
+    that is on by default is left out.
     """
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     groups = set(_exclusive_groups(tree))
@@ -82,7 +83,7 @@ def _exclusive_groups(tree: ast.Module) -> Iterator[str]:
 
 
 def _parse_option(call: ast.Call, path: str) -> DetectedFlag | None:
-    """Return the flag of an option that takes no value, or None."""
+    """Return the flag for an option that takes no value, or None for any other call."""
     words = {word.arg: word.value for word in call.keywords}
     kind = ast.unparse(words["action"]).rpartition(".")[2].strip("'") if "action" in words else ""
     names = [str(one.value) for one in call.args if isinstance(one, ast.Constant)]

@@ -1,4 +1,4 @@
-"""Tell the folders that hold the product from those that hold something else."""
+"""Tell the folders that contain the product from those with something else, such as examples."""
 
 import re
 
@@ -7,10 +7,12 @@ _SIDE_FOLDER_PATTERN = re.compile(
     r"|boilerplates?|scaffold(s|ing)?|archived?|legacy|deprecated|old|docs?|scripts?|benchmarks?|evals?|tests?"
     r"|experiments?)([-_./]|$)"
 )
-"""Folders and files that hold something else than the product, if the repository has more."""
+"""Matches folders and files that usually hold something other than the product."""
 _SIDE_FOLDER_PENALTY = 10
 
 
 def side_folder_penalty(path: str) -> int:
-    """Return how much less likely an agent in this file is the product."""
+    """Return by how much to lower the rank of an agent in this file, because the file is probably not part of the
+    product.
+    """
     return _SIDE_FOLDER_PENALTY if _SIDE_FOLDER_PATTERN.search(path.rpartition(".")[0].lower()) else 0

@@ -1,4 +1,4 @@
-"""Answers in the form of a class of the project, as a pydantic-ai agent or a LangChain model can ask for them."""
+"""Find answers in the form of a class of the project, which a pydantic-ai agent or a LangChain model can ask for."""
 
 import ast
 from collections.abc import Iterator, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 from flag_harness.cli.init.reading.frameworks import maker_name
 
 _MAX_CLASS_NESTING = 4
-"""How deep a class may nest others, so that one which contains itself has an end."""
+"""How deep classes inside classes are followed. The limit is for a class that contains itself."""
 _LIST_TYPE_NAMES = ("list", "List", "Sequence", "set", "tuple")
 _MAPPING_TYPE_NAMES = ("dict", "Dict", "Mapping")
 _SAMPLE_NUMBER_BY_TYPE: dict[str, Any] = {"int": 1, "float": 1.0, "bool": False, "Decimal": 1.0}
@@ -22,10 +22,10 @@ _SAMPLE_TEXT_BY_TYPE = {
 def find_structured_answers(
     makers: Mapping[str, ast.Call], tree: ast.Module, classes: Mapping[str, ast.ClassDef], text: str
 ) -> dict[str, dict[str, Any]]:
-    """Return the tools by which a module has the model answer in the form of a class, each with a sample input.
+    """Return the tools with which a module lets the model answer in the form of a class, each with a sample input.
 
-    `makers` are the calls that make its agents, `classes` has the project's classes by name, and `text` is the value of
-    the first text of an answer.
+    `makers` are the calls that make its agents, `classes` has the project's classes by name, and `text` becomes the
+    value of the first text in an answer.
     """
     forms = dict(_forms_by_tool(makers, tree))
     return {
@@ -36,7 +36,7 @@ def find_structured_answers(
 
 
 def _forms_by_tool(makers: Mapping[str, ast.Call], tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the tools by which the model answers, each with the name of the class."""
+    """Yield the name of each tool with which the model answers, and the name of the class that it fills."""
     for maker in makers.values():
         for word in maker.keywords:
             if maker_name(maker) == "Agent" and word.arg in ("output_type", "result_type"):
@@ -50,7 +50,10 @@ def _forms_by_tool(makers: Mapping[str, ast.Call], tree: ast.Module) -> Iterator
 def _sample_object(
     node: ast.ClassDef, classes: Mapping[str, ast.ClassDef], texts: list[str], depth: int = 0
 ) -> dict[str, Any]:
-    """Return values for the fields that a class requires. The first text is taken from `texts`."""
+    """Return values for the fields that a class requires. The first text field gets the text in `texts`.
+
+    `depth` counts how many classes contain this one.
+    """
     found: dict[str, Any] = {}
     for base in node.bases:
         if (parent := classes.get(ast.unparse(base))) is not None and depth < _MAX_CLASS_NESTING:
@@ -71,7 +74,7 @@ def _is_required(value: ast.expr | None) -> bool:
 
 
 def _sample_value(node: ast.expr, classes: Mapping[str, ast.ClassDef], texts: list[str], depth: int) -> Any:
-    """Return a value of a type."""
+    """Return a sample value for the type in the annotation `node`."""
     if isinstance(node, ast.BinOp):
         return _sample_value(node.left, classes, texts, depth)
     kind = ast.unparse(node.value if isinstance(node, ast.Subscript) else node).rpartition(".")[2]
@@ -93,7 +96,7 @@ def _sample_value(node: ast.expr, classes: Mapping[str, ast.ClassDef], texts: li
 
 
 def _first_member(node: ast.ClassDef) -> Any:
-    """Return the value of the first member of an enumeration, or None if a class is none."""
+    """Return the value of the first member of an enumeration, or None if the class is no enumeration."""
     is_enumeration = any("Enum" in ast.unparse(base) for base in node.bases)
     values = [one.value for one in node.body if isinstance(one, ast.Assign)] if is_enumeration else []
     return next((one.value for one in values if isinstance(one, ast.Constant)), None)
