@@ -22,8 +22,8 @@ class GateFiles(msgspec.Struct, frozen=True):
         opened: the paths of the files that the run opened in `TEST`, or None in records of earlier versions. What
             subprocesses open is not known, nor what a conftest.py opens while it is loaded.
         opened_in_prod: the paths of the files that the run opened in `PROD`.
-        changed: the paths of the files that were added, changed or removed during the run, and of those for which
-            Python had the bytecode of another source.
+        changed: the paths of the files that were added, changed or removed during the run, and of those whose
+            cached bytecode was compiled from another source.
         policy: the digest of the gate's policy when the run began.
     """
 
@@ -47,7 +47,7 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         seconds: how long the run took; 0 if it was killed before its end.
         commit: the commit that git has checked out, or an empty string.
         is_dirty: True if tracked files differ from that commit.
-        options: the options of the command line that concern the harness, without secrets.
+        options: the options of this package that the command line had, without secrets.
         root_options: the options `-c` and `--rootdir`, if the run had them, with paths relative to pytest's root.
         folder: the path of pytest's root in its git repository; empty if it is the top of the repository, or in none.
         left_out_by: the option in effect that left out whole files of tests, such as `--lf`, or empty.

@@ -93,7 +93,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         case: the node id of the test.
         combination: the id of the combination, such as `streaming+prompt_cache`.
         outcome: how pytest counts the test; `inconclusive` is used by `--harness-verify`.
-        phase: the phase that decided the outcome.
+        phase: the phase of the test (setup, call or teardown) that decided the outcome.
         requests: the requests in the order in which they were sent, retries included.
         errors: the number of requests that did not get a complete answer with status 200.
         usage: the tokens of all answers that state their usage.
@@ -116,17 +116,17 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         cache: what the prompt cache did, or None if no request of the test has a cache mark.
         strata: the groups of tests that the test belongs to, by its marks `harness_stratum`.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
-        refusals: how many requests were refused before they were sent, as by `--harness-max-cost`. Such a run says
-            nothing about the agent. It is 0 in records of earlier versions.
-        provider_failures: how many runs before this one the provider of the live API broke, so that they were repeated.
+        refusals: the number of requests that were refused before they were sent, as by `--harness-max-cost`. If it is
+            not 0, the run says nothing about the agent. It is 0 in records of earlier versions.
+        provider_failures: the number of runs that were repeated because the provider of the live API failed.
         duration: the real seconds that the decisive phase of the test took.
-        misses: the requests that the test's cassette does not hold, each with the paths at which it differs from the
+        misses: the requests that the test's cassette has no answer to, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
         api_refusals: the messages with which the API would refuse such requests, as far as the simulator knows. Only a
             change of the code helps then, not a recording. It is empty in records of earlier versions.
         dropped_betas: betas that a refused request had and the requests to the same path after it did not.
-        scenario: the name of the scenario with which the simulator can answer the test, or empty; also in records of
-            earlier versions.
+        scenario: the name of the scenario with which the simulator can answer the test, or empty. It is always empty
+            in records of earlier versions.
         inputs: the SHA-256 of the cassette that was played, or of the scenario by which the simulator answered, by path
             relative to pytest's root directory. It is empty in records of earlier versions, and in pytest's cache.
         sweep: the result of a sweep over faults; None in the rows of ordinary tests. Rows of sweeps have no requests.
