@@ -34,14 +34,14 @@ _OVER_BUDGET_TEXT = "over its budget of"
 
 @dataclass(frozen=True, slots=True)
 class CauseLine:
-    """Which tests fail when, why, and the command that shows it.
+    """What the first screen shows about one cause of failures: which tests fail, under which flags, and why.
 
     Attributes:
-        text: `test_refund fails when streaming is on`.
-        reasons: why, in one line for each different reason; with the tests, if there are several reasons.
-        command: runs the smallest failing combination of a test again.
+        text: a sentence such as `test_refund fails when streaming is on`.
+        reasons: one line for each different reason, with the tests if there are several reasons.
+        command: the command that runs the smallest failing combination of a test again.
         shown_test: the name of that test.
-        locate_command: if the cause is a guess, the command that finds out which flags it is; else empty.
+        locate_command: the command that finds out which flags are the cause, if this is not certain; else empty.
     """
 
     text: str

@@ -22,17 +22,17 @@ class RunDiff:
     """The differences between two runs.
 
     Attributes:
-        header_changes: what the headers say: other commits, packages or flags, one line each.
-        outcomes: the tests whose outcome changed, and the new misses.
+        header_changes: one line for each difference between the headers: other commits, packages or flags.
+        outcomes: the tests whose outcome changed, and the requests that have lost their recorded answers.
         changed_requests: the tests whose requests changed.
-        path_changes: what changed in the bodies of requests, by path, over all tests.
+        path_changes: what changed in the bodies of requests, by JSON path, over all tests.
         pair_count: the number of rows whose figures are compared.
         uncompared_row_count: the number of rows that both runs have and whose figures cannot be compared.
-        figures: the figures of both runs.
-        effects: the effects of flags that differ between the runs: each as it was, and as it is.
-        violations: the thresholds that are exceeded, one line each.
-        figures_in_no_row: the figures that have a threshold, and that no compared row has.
-        problems: why a record is incomplete, one line each.
+        figures: how the figures (time, tokens, cost) changed.
+        effects: pairs of a flag's effect in the first and in the second run, if the two differ.
+        violations: one line for each threshold that is exceeded.
+        figures_in_no_row: the figures that have a threshold but that no compared row has.
+        problems: one line for each reason why a record is incomplete.
     """
 
     header_changes: tuple[str, ...]

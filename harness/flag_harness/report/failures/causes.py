@@ -47,21 +47,21 @@ _PINNING_OPTIONS = ("--harness-flags", "--harness-baseline")
 
 @dataclass(frozen=True, slots=True)
 class FailureCause:
-    """One condition under which tests fail that ran under several combinations. A test may have several causes.
+    """A condition on flags under which tests fail. Only tests that ran under several combinations have one.
 
     Attributes:
-        text: `fails when streaming is on and prompt_cache is off`.
-        tests: the tests that fail so, without their combination.
-        command: runs the failing combination again that differs least from the defaults, if possible one in which no
-            other cause of the test holds.
-        ran: how many combinations of the first test ran.
-        allowed: how many combinations its flags allow. The cause is certain only if all of them ran.
-        others: other conjunctions of flags that explain these failures of the first test as well, if it is not certain.
+        text: the condition in words, such as `fails when streaming is on and prompt_cache is off`.
+        tests: the tests that fail under it, without their combination. A test may have several causes.
+        command: the command that runs one failing combination again: if possible one to which no other cause of the
+            test applies, and of these the one that differs least from the defaults.
+        ran: the number of combinations under which the first of `tests` ran.
+        allowed: the number of combinations that its flags allow. The cause is certain only if all of them ran.
+        others: other conditions that explain these failures of the first test as well; empty if the cause is certain.
         case: the node id of the run that `command` repeats.
         reason: why that run failed, shortened by `shorten_failure_reason`.
-        reasons: why the tests failed: a pair of a reason and the tests that failed for it, for each different reason.
-        has_flaky: True if a combination both passed and failed; such combinations are left out.
-        literals: the flag values of `text`; empty if the tests always fail.
+        reasons: for each different reason, a pair of the reason and the tests that failed for it.
+        has_flaky: True if a combination both passed and failed. Such combinations were left out.
+        literals: the condition as values of flags; empty if the tests always fail.
     """
 
     text: str

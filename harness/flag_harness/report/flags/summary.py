@@ -19,17 +19,17 @@ MAX_LISTED_REQUEST_CHANGES = 4
 
 @dataclass(frozen=True, slots=True)
 class FlagSummary:
-    """The main findings on a flag.
+    """The main findings about one change of a flag.
 
     Attributes:
         setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`.
         flag: the name of the flag.
-        causes_with_flag: the causes of failures that need the changed flag.
-        causes_without_flag: the causes of failures that need the flag at its default.
-        support: the tests on which it stands that the flag breaks nothing else.
+        causes_with_flag: the causes of failures that occur only with the change.
+        causes_without_flag: the causes of failures that occur only without the change.
+        support: the number of tests that show that the flag breaks nothing else.
         request_changes: what the flag changes in requests; empty if that is nothing, or unknown.
         is_inert: whether the flag changed no request of the run.
-        figures: what the flag costs or saves, in a few words, and which pairs of runs say so.
+        figures: what the flag costs or saves, in a few words, and which pairs of runs show this.
     """
 
     setting: str
