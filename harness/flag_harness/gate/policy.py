@@ -38,20 +38,21 @@ class _PolicyTable(msgspec.Struct):
 
 
 class GatePolicy(msgspec.Struct, frozen=True, kw_only=True):
-    """What the evidence and the approval must show.
+    """What the evidence (run records) and the approval must show before files may go to PROD.
 
     Attributes:
-        tests: patterns of node ids. Each must match a test, and all that match must have passed.
-        combinations: a selection such as `full` or `2`, or ids. Each of the tests must have passed under each of them.
+        tests: patterns of node ids. Each must match a test, and all tests that match must have passed.
+        combinations: a selection such as `full` or `2`, or ids of combinations. Each of the tests must have passed
+            under each of them.
         upstream: `live`, or `simulator` if simulated answers are enough.
-        rebased: True if rebased recordings are enough.
+        rebased: True if recordings whose requests were rewritten later (rebased) are enough.
         imported: patterns of the declared files that the run must have imported.
-        max_age: how old the evidence may be, or None.
-        max_recording_age: how old a recording may be that a test played, or None.
+        max_age: how old the evidence may be, or None if its age does not matter.
+        max_recording_age: how old a recording that a test played may be, or None if its age does not matter.
         verdicts: the flags that need the verdict PASS; `all` means every declared flag.
         budget: the limits for one run of a test, by the names of `[tool.flag-harness.budget]`.
-        sweep: the file with the faults that the agent survived before, or empty.
-        log_errors: how many errors the tests may log, or None if any number.
+        sweep: the file that lists the faults that the agent survived before, or empty if no sweep is needed.
+        log_errors: how many errors the tests may log, or None if the number does not matter.
         committed: True if the tests, scenarios, recordings and settings of the evidence must be committed to git.
         other_person: True if the approval must come from somebody who did not write the change.
         signed: True if the commit of the approval must have a signature that git verifies.
