@@ -103,9 +103,10 @@ def _json_strings(value: Any, name: str = "") -> Iterator[str]:
 
 
 def find_growing_texts(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the path and value of each string of an event that may continue one of the event before.
+    """Yield `(path, text)` for each string in an event that may be the next part of a text that earlier events began.
 
-    Other APIs and gateways stream so: `choices[].delta.content`, `candidates[].content.parts[].text`.
+    The streams of other APIs and gateways consist of such events: `choices[].delta.content`,
+    `candidates[].content.parts[].text`.
     """
     if isinstance(value, dict):
         for key, member in value.items():

@@ -36,7 +36,7 @@ _API_WORD_MEMBERS = ("type", "role", "stop_reason")
 GROWING_MEMBERS = frozenset(
     ("arguments", "completion", "content", "delta", "reasoning_content", "response", "text", "thinking")
 )
-"""The JSON members in which the events of other APIs carry the next part of a text."""
+"""The JSON members in which the events of other APIs have the next part of a text."""
 
 _JSON_TOKEN_PATTERN = re.compile(
     r'[ \t\r\n]*+(?:(?P<mark>[{}\[\],:])|"(?P<string>(?>[^"\\]+|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*+)'
@@ -273,7 +273,9 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
 
 
 def _name_in_delta(part: BodyPart) -> str:
-    """Return the name of the member of a delta that a string is, or an empty string if it is none."""
+    """Return the name of the delta's member whose value is this string, or an empty string if the part is no such
+    value.
+    """
     name = part.path.removeprefix("delta.")
     is_member = part.encoding == "string" and name != part.path and name.isidentifier() and not part.is_fixed
     return name if is_member else ""

@@ -78,8 +78,8 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
 _FIRST_CHARACTERS_IN_LATIN_1 = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
 _FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
 _FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh", "PK\x03\x04")
-"""The last three constants are the characters with which compressed data begins in a text: if its bytes were decoded as
-Latin-1, if they were decoded as UTF-8, and in both cases.
+"""The three constants above have the characters with which compressed data begins in a text, if its bytes were decoded
+as Latin-1, as UTF-8, or as either.
 """
 _ZIP = b"PK\x03\x04"
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
@@ -147,7 +147,7 @@ def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]
 
 
 def _length_of_zip_header(data: bytes, start: int) -> int:
-    """Return the length of the header before a file of a zip archive, whose data begins behind it."""
+    """Return the length of the header at `start` in a zip archive, after which the data of a file begins."""
     return 30 + sum(int.from_bytes(data[start + at : start + at + 2], "little") for at in (26, 28))
 
 

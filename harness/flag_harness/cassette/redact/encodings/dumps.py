@@ -52,12 +52,14 @@ _QUOTED_STRING_PATTERN = re.compile(_QUOTED_STRING_PATTERN_TEXT)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
 _LINE_BREAK_PATTERN_TEXT = r"(?:[ \t]*\|)?\r?\n[ \t>#+*|]{0,12}"
-"""The end of a line and the sign of a quote, a comment, a difference or a table before the next one."""
+"""A pattern for the end of a line, and for a sign of a quote, comment, difference or table before the next line."""
 _LINE_BREAK_PATTERN = re.compile(_LINE_BREAK_PATTERN_TEXT)
 _CONTINUATION_LINES_PATTERN = re.compile(rf"(?:{_LINE_BREAK_PATTERN_TEXT}[A-Za-z0-9_+/=.-]{{4,}}+)++")
 _LIST_OF_CHARACTERS_PATTERN = re.compile(r"""(?:(["'])[!-~]\1\s*,\s*){15,}+["'][!-~]["']""")
 _LIST_OF_CODES_PATTERN = re.compile(r"chr\([0-9]{2,3}\)(?:\s*[+.&,]\s*chr\([0-9]{2,3}\)){15,}+", re.IGNORECASE)
-"""At least 16 characters, as a list or as a sum of calls."""
+"""The last two patterns match at least 16 single characters: in a list of strings, and as calls of `chr` that are
+joined.
+"""
 _LETTER_AND_DIGIT_PATTERN = re.compile(r"(?=.*[0-9]).*[A-Za-z]", re.DOTALL)
 _MIN_BROKEN_WORD_LENGTH, _MAX_BROKEN_WORD_LENGTH = 16, 400
 """The shortest and the longest word in characters that is joined from several lines.
@@ -137,7 +139,9 @@ def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def character_list_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the lists of single characters in a text, and the sums of calls of `chr`, joined."""
+    """Yield the lists of single characters in a text, and the joined calls of `chr`, each as the string
+    that it makes.
+    """
     if "', '" in text or '", "' in text or '","' in text:
         for match in _LIST_OF_CHARACTERS_PATTERN.finditer(text):
             joined = "".join(quoted[1] for quoted in re.findall(r"""["'].["']""", match[0]))
@@ -161,7 +165,7 @@ def _encode_decimals(text: str) -> str:
 
 
 def _word_end_before(text: str, position: int) -> int:
-    """Return where the word ends with which the line ends; `position` is that of the line end."""
+    """Return the position at which the last word of a line ends. `position` is the end of the line."""
     before = text[max(0, position - 8) : position]
     cut = before.removesuffix("\r")
     return position - len(before) + len(cut.removesuffix("|").rstrip(" \t") if cut.endswith("|") else cut)

@@ -25,7 +25,9 @@ _LOOK_ALIKES = {
     **dict.fromkeys("\u2010\u2011\uff0d", "-"),
     **{chr(ord(letter) + 0xFEE0): letter for letter in f"{string.ascii_letters}{string.digits}_"},
 }
-"""Full-width characters and hyphens, as in text that was copied from a PDF, and what they stand for."""
+"""Full-width characters and unusual hyphens, as in text that was copied from a PDF, and the usual
+characters for them.
+"""
 _LOOK_ALIKES_CLASS = r"\u2010\u2011\uff0d\uff10-\uff19\uff21-\uff3a\uff3f\uff41-\uff5a"
 _LOOK_ALIKES_PATTERN = re.compile(f"[{_LOOK_ALIKES_CLASS}]")
 _ESCAPE_SIGNS = rf"\x1b\x9b%\0=\\&<`^{_INVISIBLE_CHARACTERS}{_LOOK_ALIKES_CLASS}"
