@@ -98,3 +98,14 @@ def test_very_many_requests_are_paired_by_index() -> None:
     few, more = [_request({"n": 1})] * 600, [_request({"n": 1})] * 601
     pairs = align_requests(few, more)
     assert (601, (None, more[0])) == (len(pairs), pairs[-1])
+
+
+def test_a_text_that_each_request_repeats_is_kept_once() -> None:
+    """A conversation of a hundred requests takes the memory of its last one."""
+    text = "the same words " * 100
+    requests = ({"messages": [{"role": "user", "content": text.encode().decode()}]} for _ in range(2))
+    first, second = (
+        one.body["messages"][0]["content"][0]["text"] for one in simplify_requests(map(_request, requests), [[], []])
+    )
+    assert text == first
+    assert first is second

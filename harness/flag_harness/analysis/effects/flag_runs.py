@@ -3,7 +3,7 @@ flag changes.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -23,7 +23,7 @@ from flag_harness.wording import count_with_noun
 
 _COMPARED_HEADER_PREFIX = "anthropic-"
 _DIGITS_TO_LETTERS = str.maketrans("0123456789", "ghijklmnop")
-_MAX_COMPARED_TEXT = 1_000_000
+_MAX_COMPARED_TEXT = 100_000
 """The longest text of a recorded request in characters that is compared as a whole. Longer texts are cut."""
 
 
@@ -32,13 +32,15 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
 
     Host names are removed, and so are texts that the API wrote, such as earlier answers.
     """
-    requests: list[SentRequest] = []
     answers: list[Sequence[Any]] = []
-    for request, response in exchanges:
-        headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
-        requests.append(SentRequest(request.method, request.path, headers, decode_comparable_body(request.body)))
-        answers.append(parse_response(decompress_response(response)).blocks)
-    return tuple(simplify_requests(requests, answers))
+
+    def sent_requests() -> Iterator[SentRequest]:  # one by one, because a conversation repeats its texts
+        for request, response in exchanges:
+            headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
+            yield SentRequest(request.method, request.path, headers, decode_comparable_body(request.body))
+            answers.append(parse_response(decompress_response(response)).blocks)
+
+    return tuple(simplify_requests(sent_requests(), answers))
 
 
 def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> FlagEffectAttribution:

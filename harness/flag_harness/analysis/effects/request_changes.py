@@ -3,7 +3,7 @@
 Texts that repeat earlier answers, and ids that the API generated, do not count as differences.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from typing import Any
@@ -53,7 +53,7 @@ class RequestDifference:
     after: Any
 
 
-def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
+def simplify_requests(requests: Iterable[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
     """Return the requests without texts that the API wrote, so that only what the agent wrote is compared.
 
     `answers[i]` has the content blocks of the answer to `requests[i]`; it is empty if they are unknown. An assistant
@@ -61,15 +61,14 @@ def simplify_requests(requests: Sequence[SentRequest], answers: Sequence[Sequenc
     order of appearance.
     """
     numbers: dict[str, str] = {}
-    return [
-        SentRequest(
-            one.method,
-            one.path,
-            one.headers,
-            _number_ids(_replace_repeated_answers(_expand_texts_to_blocks(one.body), answers[:index]), numbers),
-        )
-        for index, one in enumerate(requests)
-    ]
+    texts: dict[str, str] = {}
+    identities: list[list[tuple[str, str]]] = []
+    simplified = []
+    for index, one in enumerate(requests):
+        identities += ([*map(_block_identity, answer)] for answer in answers[len(identities) : index])
+        body = _replace_repeated_answers(_expand_texts_to_blocks(one.body), identities)
+        simplified.append(SentRequest(one.method, one.path, one.headers, _number_ids(body, numbers, texts)))
+    return simplified
 
 
 def list_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
@@ -140,12 +139,14 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
         return (
             words if all(words == _format_changed_words(*pair) for pair in others) else (VARIOUS_VALUES, VARIOUS_VALUES)
         )
-    before = {format_value_in_one_line(change.before) for change in changes}
-    after = {format_value_in_one_line(change.after) for change in changes}
-    return (
-        before.pop() if len(before) == 1 else VARIOUS_VALUES,
-        after.pop() if len(after) == 1 else VARIOUS_VALUES,
-    )
+    return _summarize_side([change.before for change in changes]), _summarize_side([change.after for change in changes])
+
+
+def _summarize_side(values: Sequence[Any]) -> str:
+    """Return the text of all values, or `various` if they are not the same."""
+    text = format_value_in_one_line(values[0])
+    is_same = all(value == values[0] or format_value_in_one_line(value) == text for value in values)
+    return text if is_same else VARIOUS_VALUES
 
 
 def _is_long_text_change(change: RequestDifference) -> bool:
@@ -242,15 +243,18 @@ def _expand_texts_to_blocks(body: Any) -> Any:
     return blocks
 
 
-def _replace_repeated_answers(body: Any, answers: Sequence[Sequence[Any]]) -> Any:
-    """Return a request body in which a short mark replaces each message that repeats an earlier answer."""
+def _replace_repeated_answers(body: Any, answers: Sequence[list[tuple[str, str]]]) -> Any:
+    """Return a request body in which a short mark replaces each message that repeats an earlier answer.
+
+    `answers` has the identities of the blocks of each earlier answer.
+    """
     messages = body.get("messages") if isinstance(body, Mapping) else None
     if not isinstance(messages, list):
         return body
     return {**body, "messages": [_replace_repeated_answer(message, answers) for message in messages]}
 
 
-def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> Any:
+def _replace_repeated_answer(message: Any, answers: Sequence[list[tuple[str, str]]]) -> Any:
     """Return a short mark in place of an assistant message that repeats an earlier answer; return other messages
     unchanged.
 
@@ -262,8 +266,7 @@ def _replace_repeated_answer(message: Any, answers: Sequence[Sequence[Any]]) -> 
     if not isinstance(blocks, list) or not all(isinstance(block, Mapping) for block in blocks):
         return message
     own = [*map(_block_identity, blocks)]
-    for answer in reversed(answers):
-        keys = [*map(_block_identity, answer)]
+    for keys in reversed(answers):
         if own == keys or (own and own == [key for key in keys if key in own]):
             left_out = sorted({key[0] for key in keys if key not in own})
             marks = [{"cache_control": block["cache_control"]} for block in blocks if "cache_control" in block]
@@ -280,15 +283,19 @@ def _block_identity(block: Any) -> tuple[str, str]:
     return (str(block.get("type")), repr(said))
 
 
-def _number_ids(value: Any, numbers: dict[str, str]) -> Any:
+def _number_ids(value: Any, numbers: dict[str, str], texts: dict[str, str]) -> Any:
     """Return a value in which each id of the API is replaced by its number.
 
-    `numbers` has these by id; new ids are added.
+    `numbers` has these by id; new ids are added. `texts` has the result for each text so far, because each request of a
+    conversation repeats those of the requests before it.
     """
     if isinstance(value, str):
-        return API_ID_PATTERN.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
+        if (known := texts.get(value)) is None:
+            known = API_ID_PATTERN.sub(lambda match: numbers.setdefault(match[0], f"<id {len(numbers) + 1}>"), value)
+            texts[value] = known
+        return known
     if isinstance(value, Mapping):
-        return {key: _number_ids(item, numbers) for key, item in value.items()}
+        return {key: _number_ids(item, numbers, texts) for key, item in value.items()}
     if isinstance(value, list):
-        return [_number_ids(item, numbers) for item in value]
+        return [_number_ids(item, numbers, texts) for item in value]
     return value
