@@ -144,22 +144,8 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     If several shards ran a test, its rows are numbered as repetitions. Raise `RecordError` if there is no record, if
     two are the same, or if the shards ran different code (another commit, package version or flags).
     """
-    if not records:
-        raise RecordError("there are no records to merge; name at least one file")
-    for number, record in enumerate(records, start=1):
-        if record.rows and record in records[: number - 1]:
-            names = f"{_record_name(records, records.index(record))} and {_record_name(records, number - 1)}"
-            raise RecordError(f"{names} are the same run; name the record of each shard once")
+    _refuse_records_of_different_runs(records)
     first = records[0].header
-    for index, record in enumerate(records[1:], start=1):
-        for name in ("commit", "package", "sdk", "flags"):
-            ours, theirs = getattr(first, name), getattr(record.header, name)
-            if ours != theirs:
-                names = f"{_record_name(records, 0)} and {_record_name(records, index)}"
-                raise RecordError(
-                    f"{names} are not shards of one run: {name} is {ours!r:.200} and {theirs!r:.200}; "
-                    "name the records of one run"
-                )
     files = {path: digest for record in records for path, digest in record.header.files.items()}
     header = msgspec.structs.replace(
         first,
@@ -182,6 +168,25 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     missing = _missing_shards_text([record.header.shard for record in records])
     problems = [*(record.problem for record in records), missing]
     return RunRecord(header, rows, "\n".join(filter(None, problems)))
+
+
+def _refuse_records_of_different_runs(records: Sequence[RunRecord]) -> None:
+    """Raise `RecordError` if there is no record, if two are the same, or if they are not shards of one run."""
+    if not records:
+        raise RecordError("there are no records to merge; name at least one file")
+    for number, record in enumerate(records, start=1):
+        if record.rows and record in records[: number - 1]:
+            names = f"{_record_name(records, records.index(record))} and {_record_name(records, number - 1)}"
+            raise RecordError(f"{names} are the same run; name the record of each shard once")
+    for index, record in enumerate(records[1:], start=1):
+        for name in ("commit", "package", "sdk", "flags"):
+            ours, theirs = getattr(records[0].header, name), getattr(record.header, name)
+            if ours != theirs:
+                names = f"{_record_name(records, 0)} and {_record_name(records, index)}"
+                raise RecordError(
+                    f"{names} are not shards of one run: {name} is {ours!r:.200} and {theirs!r:.200}; "
+                    "name the records of one run"
+                )
 
 
 def _record_name(records: Sequence[RunRecord], index: int) -> str:

@@ -136,9 +136,8 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
         texts = dict.fromkeys((change.before, change.after) for change in changes)
         first, *others = texts
         words = _format_changed_words(*first)
-        return (
-            words if all(words == _format_changed_words(*pair) for pair in others) else (VARIOUS_VALUES, VARIOUS_VALUES)
-        )
+        is_same = all(words == _format_changed_words(*pair) for pair in others)
+        return words if is_same else (VARIOUS_VALUES, VARIOUS_VALUES)
     return _summarize_side([change.before for change in changes]), _summarize_side([change.after for change in changes])
 
 
