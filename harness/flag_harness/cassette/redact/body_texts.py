@@ -164,10 +164,7 @@ class _PathTracker:
         return len(self._steps)
 
     def read_token(self, token: re.Match[str]) -> BodyPart | None:
-        """Read the next token of the JSON document.
-
-        Return the string, key or number that it is, or None for punctuation.
-        """
+        """Read the next token of the JSON; return the string, key or number that it is, or None for punctuation."""
         kind = token.lastgroup if token.lastgroup != "close" else "string"
         if kind == "mark":
             self._read_punctuation(token["mark"])
