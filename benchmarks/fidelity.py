@@ -66,7 +66,7 @@ def document(rows: Sequence[Row], lines: Sequence[Comparison], *, with_rows: boo
             yield from (f"  - {row}" for row in names if with_rows)
     yield from _token_section(rows)
     yield "\n## Rules\n\n| rule | source of the message | since |\n|---|---|---|"
-    yield from (f"| {rule.name} | {rule.provenance} | {rule.since} |" for rule in RULES)
+    yield from (f"| {rule.name} | {rule.provenance} | {rule.source_date} |" for rule in RULES)
 
 
 def _exception_note(rule: str) -> str:

@@ -329,7 +329,7 @@ def _cache_differences(
         if status == 200:
             same = _cache_activity(answer["usage"]) == _cache_activity(usage)
             yield row, "" if same else _cache_difference_reason(row, before, prefix, marked, warm=warm)
-        marked |= {segment.hash: segment.tokens for segment in prefix if segment.mark}
+        marked |= {segment.hash: segment.tokens for segment in prefix if segment.cache_mark}
 
 
 def _cache_difference_reason(

@@ -60,8 +60,12 @@ def test_equal_requests_stand_side_by_side() -> None:
     answer = _plain({})
     first = _interactions(({"a": 1}, answer), ({"a": 2}, answer))
     second = _interactions(({"a": 1}, answer), ({"b": 1}, answer), ({"a": 2}, answer))
-    assert [(0, 0), (None, 1), (1, 2)] == [(pair.before, pair.after) for pair in compare_interactions(first, second)]
-    assert [(0, 0), (1, None), (2, 1)] == [(pair.before, pair.after) for pair in compare_interactions(second, first)]
+    assert [(0, 0), (None, 1), (1, 2)] == [
+        (pair.first_index, pair.second_index) for pair in compare_interactions(first, second)
+    ]
+    assert [(0, 0), (1, None), (2, 1)] == [
+        (pair.first_index, pair.second_index) for pair in compare_interactions(second, first)
+    ]
     assert [False, True, False] == [pair.is_different for pair in compare_interactions(first, second)]
 
 
@@ -89,8 +93,8 @@ def test_many_equal_requests_are_paired_in_order() -> None:
     requests: list[tuple[Any, Response]] = [({"a": 1}, _plain({}))] * 800
     first, second = _interactions(*requests), _interactions(({"b": 1}, _plain({})), *requests)
     pairs = list(compare_interactions(first, second))
-    assert [(None, 0)] == [(pair.before, pair.after) for pair in pairs if pair.is_different]
-    assert (0, 1) == (pairs[1].before, pairs[1].after)
+    assert [(None, 0)] == [(pair.first_index, pair.second_index) for pair in pairs if pair.is_different]
+    assert (0, 1) == (pairs[1].first_index, pairs[1].second_index)
 
 
 def test_large_bodies_are_compared_as_a_whole() -> None:

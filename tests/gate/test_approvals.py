@@ -40,7 +40,7 @@ def test_nothing_is_approved_if_a_rule_does_not_pass(project: Project) -> None:
     printed = project.run("approve", "run.jsonl", "--name", "Ann", "--reason", "urgent", code=1)
     assert "not approved:" in printed
     assert "fail       required tests" in printed
-    assert not project.gate.approvals.exists()
+    assert not project.gate.approvals_folder.exists()
 
 
 def test_nobody_approves_without_a_name_and_a_reason(project: Project) -> None:
@@ -193,7 +193,7 @@ def test_an_approval_that_is_not_committed_is_not_shown(repository: Project) -> 
     """Its name could be anybody's; so could an edit after the commit."""
     assert "not shown: other person:" in repository.run("promote", code=1)
     repository.commit("approvals", person="ann")
-    (path,) = repository.gate.approvals.iterdir()
+    (path,) = repository.gate.approvals_folder.iterdir()
     _edit_approval(path, reason="another")
     assert "is not committed; commit it" in repository.run("promote", code=1)
 
@@ -207,12 +207,12 @@ def test_the_author_cannot_approve(repository: Project) -> None:
 
 def test_the_author_is_told_at_once(repository: Project) -> None:
     """And no file is written; without PROD at hand, only the promotion knows what changed."""
-    before = [*repository.gate.approvals.iterdir()]
+    before = [*repository.gate.approvals_folder.iterdir()]
     repository.git("config", "user.name", "Bo")
     repository.git("config", "user.email", "BO@example.com")
     words = repository.run("approve", "run.jsonl", "--reason", "mine", code=1)
     assert "git is configured for bo@example.com, who wrote the change" in words
-    assert before == [*repository.gate.approvals.iterdir()]
+    assert before == [*repository.gate.approvals_folder.iterdir()]
     repository.git("config", "user.email", "ann@example.com")
     assert "approves 3 files" in repository.run("approve", "run.jsonl", "--reason", "hers")
     repository.git("config", "user.email", "bo@example.com")
@@ -223,7 +223,7 @@ def test_the_author_is_told_at_once(repository: Project) -> None:
 def test_status_says_which_approvals_do_not_count(repository: Project) -> None:
     """Those that are not committed, the author's own, and those whose evidence is gone."""
     assert "nobody has approved these files" in repository.run("status")
-    (file,) = repository.gate.approvals.iterdir()
+    (file,) = repository.gate.approvals_folder.iterdir()
     path = file.relative_to(repository.root)
     assert f"does not count: {path}: {path} is not committed; commit it" in repository.run("status")
     repository.commit("approvals", person="bo")
@@ -292,7 +292,7 @@ def test_whoever_removed_a_file_or_made_it_executable_cannot_approve(project: Pr
     project.run("approve", project.record(), "--name", "Ann", "--reason", "y")
     project.commit("test", person="eve")
     for person in ("bo", "eve"):
-        (newest, *_) = sorted(project.gate.approvals.iterdir(), reverse=True)
+        (newest, *_) = sorted(project.gate.approvals_folder.iterdir(), reverse=True)
         newest.write_text(f"{newest.read_text(encoding='utf-8')}\n", encoding="utf-8")
         project.commit("approvals", person=person)
         assert f"{person}@example.com wrote the change" in project.run("promote", code=1)

@@ -94,7 +94,7 @@ def test_an_approval_from_the_future_covers_nothing(project: Project, time: str)
 def test_an_edit_that_git_does_not_look_at_is_no_commit(repository: Project) -> None:
     """Ann committed another approval than the one that is there, and git was told to assume that it is the same."""
     repository.commit("approvals", person="ann")
-    (path,) = repository.gate.approvals.iterdir()
+    (path,) = repository.gate.approvals_folder.iterdir()
     repository.git("update-index", "--assume-unchanged", str(path))
     assert "promotion 1 would change" in repository.run("promote", "--dry-run")
     path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8"))), encoding="utf-8")

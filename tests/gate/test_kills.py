@@ -97,9 +97,9 @@ def _check_recovery(project: Project, arguments: list[str], folders: dict[str, P
     trees = {name: tree_hash(folder) for name, folder in folders.items()}
     is_interrupted = (project.root / "prod.gate" / "journal.json").exists()
     assert is_interrupted == ("was interrupted" in project.run("status", code=int(is_interrupted))), point
-    project.gate.approvals.rename(project.root / "hidden")  # so that the next promotion does nothing but recover
+    project.gate.approvals_folder.rename(project.root / "hidden")  # so that the next promotion does nothing but recover
     words = _run_any(project, "promote")
-    (project.root / "hidden").rename(project.gate.approvals)
+    (project.root / "hidden").rename(project.gate.approvals_folder)
     ending = next((one for one in ("undone", "finished") if f"is {one}: PROD has the" in words), "")
     assert is_interrupted == bool(ending), point
     assert project.tree() in trees.values(), point

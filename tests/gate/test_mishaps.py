@@ -101,7 +101,7 @@ def test_folders_and_files_that_cannot_be_read_are_named(project: Project) -> No
     """A missing TEST, an approval that is a folder, settings that are not text, evidence that is none."""
     assert "nowhere: is not a folder" in project.run("check", "run.jsonl", "--source", "nowhere", code=2)
     assert "missing.jsonl: cannot be read" in project.run("check", "missing.jsonl", code=2)
-    (project.gate.approvals / "x.json").mkdir(parents=True)
+    (project.gate.approvals_folder / "x.json").mkdir(parents=True)
     project.write("test/prompts/support.md", "two")
     assert "x.json: is not an approval: is not a regular file; remove it" in project.run("promote", "--dry-run", code=2)
     (project.root / "gate.toml").write_bytes(b"\xff")

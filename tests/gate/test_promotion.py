@@ -175,7 +175,7 @@ def test_what_was_rolled_back_is_promoted_only_with_a_new_approval(project: Proj
     words = project.run("promote", code=1)
     assert "is older than rollback 2, which withdrew these files; if they may go to PROD again: flag-harness" in words
     assert "one" == _prompt(project)
-    (old,) = project.gate.approvals.iterdir()
+    (old,) = project.gate.approvals_folder.iterdir()
     name = old.relative_to(project.root)
     assert f"does not count: {name}: {name} is older than rollback 2" in project.run("status")
     copy = json.loads(old.read_text(encoding="utf-8")) | {"reason": "a copy under another name"}

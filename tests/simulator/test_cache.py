@@ -150,9 +150,9 @@ def test_automatic_marks_pass_over_thinking() -> None:
     thinking = {"type": "thinking", "thinking": "hm", "signature": "s"}
     content = [{"type": "text", "text": "x"}, thinking]
     body = {"messages": [QUESTION, {"role": "assistant", "content": content}], "cache_control": {"type": "ephemeral"}}
-    assert [None, "5m", None] == [segment.mark for segment in prompt_segments(body, "m")]
+    assert [None, "5m", None] == [segment.cache_mark for segment in prompt_segments(body, "m")]
     only = {"messages": [{"role": "assistant", "content": [thinking]}], "cache_control": {"type": "ephemeral"}}
-    assert [None] == [segment.mark for segment in prompt_segments(only, "m")]
+    assert [None] == [segment.cache_mark for segment in prompt_segments(only, "m")]
 
 
 def answered(*texts: str, marked: int | None = None, by: str = "toolu_1") -> dict[str, Any]:

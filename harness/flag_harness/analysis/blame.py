@@ -158,7 +158,7 @@ class _FailureExplainer:
 
     def __init__(self, space: FlagSpace) -> None:
         self._encoding = FlagEncoding(space)
-        self._explained: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
+        self._explanations: dict[tuple[frozenset[int], frozenset[int]], tuple[tuple[Conjunction, ...], bool]] = {}
 
     def explain_test_failures(self, runs: Iterable[RowOutcome]) -> FailureExplanation:
         """Return the explanation of one test's failures. It is cached for tests with equal outcomes."""
@@ -168,11 +168,11 @@ class _FailureExplainer:
         fail_bits = frozenset(map(self._encoding.encode_row, failing))
         pass_bits = frozenset(map(self._encoding.encode_row, passing))
         key = fail_bits, pass_bits
-        if key not in self._explained:
+        if key not in self._explanations:
             chosen, smallest = self._find_conjunctions(sorted(fail_bits), sorted(pass_bits))
             chosen.sort(key=lambda excluded: (self._encoding.count_literals(excluded), excluded))
-            self._explained[key] = tuple(map(self._encoding.make_conjunction, chosen)), smallest
-        conjunctions, smallest = self._explained[key]
+            self._explanations[key] = tuple(map(self._encoding.make_conjunction, chosen)), smallest
+        conjunctions, smallest = self._explanations[key]
         return FailureExplanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:

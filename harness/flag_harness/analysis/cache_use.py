@@ -61,7 +61,7 @@ class _RequestWithPromptSegments:
     @property
     def segments_with_cache_mark(self) -> list[PromptSegment]:
         """The blocks that have a cache mark."""
-        return [segment for segment in self.segments if segment.mark]
+        return [segment for segment in self.segments if segment.cache_mark]
 
     @property
     def token_counts(self) -> InputUsage:

@@ -35,13 +35,13 @@ If there are more, equal requests are paired in order, to save time.
 class InteractionPair:
     """Two matching interactions of two cassettes, and how they differ.
 
-    `before` and `after` are their indices in the first and the second cassette; None if that cassette has no matching
-    interaction. `request` and `answer` are the differences. In each, `recorded_value` is the value in the first
-    cassette and `sent_value` that in the second.
+    `first_index` and `second_index` are their indices in the first and the second cassette; None if that cassette has
+    no matching interaction. `request` and `answer` are the differences. In each, `recorded_value` is the value in the
+    first cassette and `sent_value` that in the second.
     """
 
-    before: int | None
-    after: int | None
+    first_index: int | None
+    second_index: int | None
     method: str
     path: str
     request: tuple[Difference, ...] = ()
@@ -50,7 +50,7 @@ class InteractionPair:
     @property
     def is_different(self) -> bool:
         """Whether the interactions differ, or one of the two cassettes has no matching interaction."""
-        return None in (self.before, self.after) or bool(self.request or self.answer)
+        return None in (self.first_index, self.second_index) or bool(self.request or self.answer)
 
 
 def compare_interactions(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[InteractionPair]:

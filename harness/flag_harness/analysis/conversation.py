@@ -100,13 +100,13 @@ def cost_at_list_price(model: str, usage: Usage | None) -> float | None:
     return None if usage is None else models.load_model_table().find(model).cost(usage)
 
 
-def describe_answer_ending(last: object) -> str:
+def describe_answer_ending(last_piece: object) -> str:
     """Return how an answer ended, given its last piece: `end`, `abandoned` (the client stopped reading), or how it was
     cut.
     """
-    if isinstance(last, Cut):
-        return last.kind
-    return "abandoned" if isinstance(last, End) and last.is_abandoned else "end"
+    if isinstance(last_piece, Cut):
+        return last_piece.kind
+    return "abandoned" if isinstance(last_piece, End) and last_piece.is_abandoned else "end"
 
 
 def _build_conversation_step(

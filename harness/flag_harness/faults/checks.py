@@ -12,13 +12,13 @@ def argument_error(argument: str, value: object, rule: str) -> FaultError:
     return FaultError(f"{argument}={value!r}: must be {rule}")
 
 
-def require_whole_number(argument: str, value: object, least: int = 1) -> int:
-    """Return `value` if it is a whole number (not a bool) of at least `least`; raise `FaultError` otherwise.
+def require_whole_number(argument: str, value: object, minimum: int = 1) -> int:
+    """Return `value` if it is a whole number (not a bool) of at least `minimum`; raise `FaultError` otherwise.
 
     `argument` is the name for the message.
     """
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise argument_error(argument, value, f"a whole number from {least} up")
+    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
+        raise argument_error(argument, value, f"a whole number from {minimum} up")
     return value
 
 

@@ -162,7 +162,7 @@ _ARGUMENT_PARSERS: dict[str, Callable[[Any], Any]] = {
     "every": lambda value: checks.require_whole_number("every", value),
     "until": lambda value: checks.require_whole_number("until", value),
     "probability": _require_probability,
-    "seed": lambda value: checks.require_whole_number("seed", value, least=0),
+    "seed": lambda value: checks.require_whole_number("seed", value, minimum=0),
     "path": _parse_paths,
     "when": _require_function,
     "combination": _parse_combinations,

@@ -70,7 +70,7 @@ def write_approval_file(candidate: ReleaseCandidate, name: str, reason: str) -> 
         evidence={_path_in_project(one.path, gate.root): one.digest for one in candidate.evidence},
         manifest=candidate.files,
     )
-    path = gate.approvals / f"{time:%Y%m%d-%H%M%S-%f}-{files[:8]}.json"
+    path = gate.approvals_folder / f"{time:%Y%m%d-%H%M%S-%f}-{files[:8]}.json"
     data = msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n"
     try:
         write_atomically(path, data)
@@ -93,7 +93,7 @@ def approvals_of_files(
     If there is none, raise `GateRefusalError`. Its message says which files the nearest approval covers, and which
     command to type; `evidence` are the run records for that command.
     """
-    folder = gate.approvals
+    folder = gate.approvals_folder
     every, digest = load_approvals(folder), manifest_digest(files)
     if found := [one for one in every if one.approval.files == digest]:
         return found

@@ -44,8 +44,8 @@ class GateSettings:
         files: the patterns of the files that are copied between `TEST` and `PROD`.
         test: the folder `TEST`, or None if neither the environment nor the settings name it.
         prod: the folder `PROD`, or None if neither names it.
-        state: the folder with the history and the lock, or None for the default, a folder next to `PROD`.
-        approvals: the folder of approvals, which should be committed to git.
+        state_folder: the folder with the history and the lock, or None for the default, a folder next to `PROD`.
+        approvals_folder: the folder of approvals, which should be committed to git.
         policy: what the evidence must show.
         policy_digest: the SHA-256 of everything that decides: the policy, the patterns, the flags and the sweep's
             baseline.
@@ -56,8 +56,8 @@ class GateSettings:
     files: tuple[str, ...]
     test: Path | None
     prod: Path | None
-    state: Path | None
-    approvals: Path
+    state_folder: Path | None
+    approvals_folder: Path
     policy: GatePolicy
     policy_digest: str
     flags: tuple[Flag, ...]
@@ -109,8 +109,8 @@ def _parse_gate(
         files=parsed.files,
         test=_folder_path(root, environ.get(TEST_VARIABLE) or parsed.test),
         prod=_folder_path(root, environ.get(PROD_VARIABLE) or parsed.prod),
-        state=_folder_path(root, parsed.state),
-        approvals=root / parsed.approvals,
+        state_folder=_folder_path(root, parsed.state),
+        approvals_folder=root / parsed.approvals,
         policy=policy,
         policy_digest=_policy_digest(parsed, root / policy.sweep if policy.sweep else None, flags),
         flags=flags,

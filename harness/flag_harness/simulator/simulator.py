@@ -125,7 +125,7 @@ class Simulator:
             return self._answer_batch_or_file_request(checked, random, request_id)
         if isinstance(checked, RefusedRequest):
             return self._error_response(checked, request, request_id)
-        if isinstance(checked, ModelListRequest) or checked.counting:
+        if isinstance(checked, ModelListRequest) or checked.only_counts_tokens:
             value = models.answer_model_request(checked)
             return responses.json_response(
                 value, responses.OTHER_RESPONSE_SECONDS, self._response_headers(request, request_id)
@@ -189,7 +189,7 @@ class Simulator:
         exceeded = self._rate_limiter.charge_input(model, uncached, now)
         limits = self._rate_limiter.rate_limit_headers(model, now)
         if exceeded is not None:
-            retry_headers = (("retry-after", str(exceeded.seconds)), *limits)
+            retry_headers = (("retry-after", str(exceeded.wait_seconds)), *limits)
             return self._error_response(
                 responses.rate_limit_refusal(exceeded, self._organization, model), request, request_id, retry_headers
             )
@@ -242,7 +242,7 @@ class Simulator:
             random,
             self.signatures,
             profile,
-            omitted=omitted,
+            omits_thinking_text=omitted,
             must_think=request.thinking == "enabled",
             prior=position_after_blocks(continued),
         )
@@ -259,7 +259,7 @@ class Simulator:
             blocks=blocks,
             stop_reason=content.stop_reason,
             stop_sequence=content.stop_sequence,
-            input=self._update_cache(request, prefix),
+            input_usage=self._update_cache(request, prefix),
             output_tokens=output_tokens if output_tokens is not None else estimate_output_tokens(blocks),
             thinking_tokens=estimate_thinking_tokens(blocks) if states_thinking else None,
             timing=turn.timing or self._settings.timing,

@@ -14,7 +14,7 @@ class TrafficLog:
 
     def __init__(self, now: Callable[[], float] = lambda: 0.0) -> None:
         self._entries: list[tuple[Request, list[Piece]]] = []
-        self._times: list[float] = []
+        self._request_times: list[float] = []
         self._now = now
         self._lock = threading.Lock()
 
@@ -22,7 +22,7 @@ class TrafficLog:
         pieces: list[Piece] = []
         with self._lock:
             self._entries.append((request, pieces))
-            self._times.append(self._now())
+            self._request_times.append(self._now())
 
         def log_piece(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
@@ -42,7 +42,7 @@ class TrafficLog:
     def request_times(self) -> tuple[float, ...]:
         """The time at which each request was sent, in seconds on the log's clock; all are 0 if the log has no clock."""
         with self._lock:
-            return tuple(self._times)
+            return tuple(self._request_times)
 
     def entries_from(self, start: int = 0) -> list[tuple[Request, list[Piece]]]:
         """Return the requests from index `start` on, each with the pieces of its response so far."""

@@ -36,8 +36,8 @@ def test_each_turn_names_its_requests_before_and_after_a_restart(open_chat: Call
     assert exchange is not None
     assert [] == [line for line in exchange.request.splitlines() if "api-key" in line.lower()]
     assert "Linux" in exchange.request
-    assert "HTTP 200" in exchange.head
-    assert "event: message_stop" in exchange.body
+    assert "HTTP 200" in exchange.response_head
+    assert "event: message_stop" in exchange.response_body
     assert exchange.ending.startswith("complete, after ")
 
 
@@ -54,7 +54,7 @@ def test_a_file_holds_what_had_arrived(tmp_path: Path) -> None:
     killed = ExchangeFiles(tmp_path / "requests").load(1)
     assert broken is not None
     assert killed is not None
-    assert ("é", "é") == (broken.body, killed.body)
+    assert ("é", "é") == (broken.response_body, killed.response_body)
     assert "the connection broke: reset, after 0.400 s" == broken.ending
     assert "not read to its end, after 0.300 s" == killed.ending
     assert "1970-01-01 00:00:01.500+00:00" == broken.sent_at

@@ -134,8 +134,8 @@ def test_only_the_first_answer_to_a_call_counts() -> None:
         tool = ToolWithApproval(function_tool("add", "Add.", {"type": "object"}, lambda: 4), gate)
         running = asyncio.ensure_future(tool.run({}))
         await asyncio.sleep(0)
-        assert gate.pending
-        assert "add" == gate.pending.name
+        assert gate.pending_call
+        assert "add" == gate.pending_call.name
         gate.answer(allow=True)
         gate.answer(allow=False)
         return await running

@@ -147,7 +147,7 @@ def test_a_tool_call_waits_for_permission(open_page: OpenPage, allow: bool, expe
     gate = _page_chat().gate
 
     def answer() -> None:
-        while gate.pending is None:
+        while gate.pending_call is None:
             time.sleep(0.02)
         time.sleep(0.5)  # the page shows the buttons meanwhile
         gate.answer(allow=allow)

@@ -112,8 +112,8 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
         pairs += comparison.pair_counts
         left_out += comparison.left_out
         for effect in comparison.find_flag_effects():
-            changed[effect.flag] += effect.changed_pair_count
-            found.setdefault((effect.flag, effect.value, effect.path, effect.condition), []).append(effect)
+            changed[effect.flag_index] += effect.changed_pair_count
+            found.setdefault((effect.flag_index, effect.value_index, effect.path, effect.condition), []).append(effect)
     effects = tuple(_merge_effects(space, group) for group in found.values())
     names = [flag.name for flag in space.flags]
     return FlagEffectAttribution(
@@ -189,12 +189,12 @@ def is_same_or_inner_path(general: str, path: str) -> bool:
 def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEffect:
     """Return one effect for the equal effects that a flag has in several tests."""
     first = group[0]
-    flag = space.flags[first.flag]
+    flag = space.flags[first.flag_index]
     is_boolean = all(isinstance(value, bool) for value in flag.values)
     return FlagEffect(
         flag=flag.name,
-        value=flag.values[first.value],
-        setting=f"{flag.name}={flag.labels[first.value]}" if not is_boolean else flag.name,
+        value=flag.values[first.value_index],
+        setting=f"{flag.name}={flag.labels[first.value_index]}" if not is_boolean else flag.name,
         path=first.path,
         before=first.before if len({one.before for one in group}) == 1 else VARIOUS_VALUES,
         after=first.after if len({one.after for one in group}) == 1 else VARIOUS_VALUES,

@@ -51,8 +51,8 @@ class EffectInOneTest:
         paths: the JSON paths that changed.
     """
 
-    flag: int
-    value: int
+    flag_index: int
+    value_index: int
     path: str
     before: str
     after: str
@@ -67,19 +67,19 @@ class EffectInOneTest:
 class _RunPair:
     """Two runs of a test that differ only in one flag, or in which flag of a group is on.
 
-    `flag` is its index. In `base`, the row (values of all flags) of one run, the flag or group has its default; `row`
-    is that of the other run. `changes` has the differences between their requests, by JSON path.
+    `flag_index` is its index. In `base_row`, the row (values of all flags) of one run, the flag or group has its
+    default; `changed_row` is that of the other run. `changes` has the differences between their requests, by JSON path.
     """
 
-    flag: int
-    base: Row
-    row: Row
+    flag_index: int
+    base_row: Row
+    changed_row: Row
     changes: Mapping[str, tuple[RequestDifference, ...]]
 
     @property
     def flag_value_index(self) -> int:
         """The index of the value that the flag has in `row`."""
-        return self.row[self.flag]
+        return self.changed_row[self.flag_index]
 
 
 def flag_group_indices(space: FlagSpace) -> dict[int, set[int]]:
@@ -114,7 +114,7 @@ class PairedRuns:
         self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
         self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
         pairs = list(self._pair_runs({row: ids[0] for row, ids in by_row.items()}))
-        self.pair_counts = Counter(pair.flag for pair in pairs)
+        self.pair_counts = Counter(pair.flag_index for pair in pairs)
         self.volatile: set[str] = set()
         self._random_paths: dict[str, bool] = {}
         self._recurrences = Counter(
@@ -129,7 +129,7 @@ class PairedRuns:
         """Yield the effects of flags on this test. Changes at several paths that always come together are one."""
         groups: dict[tuple[int, int], list[_RunPair]] = {}
         for pair in self._all_pairs:
-            groups.setdefault((pair.flag, pair.flag_value_index), []).append(pair)
+            groups.setdefault((pair.flag_index, pair.flag_value_index), []).append(pair)
         for (flag, value), pairs in groups.items():
             paths = sorted({path for pair in pairs for path in pair.changes})
             for name, members in _group_paths_into_effects(paths, pairs):
@@ -156,7 +156,7 @@ class PairedRuns:
 
         `members` are the paths of the effect. The text is empty if all pairs show it.
         """
-        runs = [(pair.base, members.isdisjoint(pair.changes)) for pair in pairs]
+        runs = [(pair.base_row, members.isdisjoint(pair.changes)) for pair in pairs]
         if not any(unchanged for _, unchanged in runs):
             return ""
         explanation = explain_failures(self._space, runs)
@@ -236,7 +236,7 @@ class PairedRuns:
                 kept[path] = real
             else:
                 self.volatile.add(path)
-        return _RunPair(pair.flag, pair.base, pair.row, kept)
+        return _RunPair(pair.flag_index, pair.base_row, pair.changed_row, kept)
 
     def _is_volatile(self, change: RequestDifference, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
         """Return whether a change is not due to the flag: the value varies between any two runs."""
@@ -257,12 +257,12 @@ class PairedRuns:
         for pair in pairs:
             for change in pair.changes.get(path, ()):
                 if not differs_only_in_volatile_words(change):
-                    values[pair.base], values[pair.row] = (
+                    values[pair.base_row], values[pair.changed_row] = (
                         repr(mask_volatile_words(change.before)),
                         repr(mask_volatile_words(change.after)),
                     )
-                    flags.add(pair.flag)
-        rows = {row for pair in pairs for row in (pair.base, pair.row)}
+                    flags.add(pair.flag_index)
+        rows = {row for pair in pairs for row in (pair.base_row, pair.changed_row)}
         return len(flags) >= max(3, len(self._space.flags)) and len({*values.values()}) > len(rows) / 2
 
 
@@ -283,7 +283,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 def _key_of_equal_changes(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
     """Return a key that equal changes have in common: the flag, its value, the path, and the old and the new value."""
-    return pair.flag, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
+    return pair.flag_index, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
 
 
 def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:

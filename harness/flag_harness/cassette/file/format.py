@@ -240,12 +240,12 @@ def _encode_response_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.is_abandoned else "end"
 
 
-def decode_interaction(number: int, only: list[bytes], store: ReferencedFileReader) -> Interaction:
-    """Decode the stored interaction with the index `number`, and remove it from the list `only` to free its memory.
+def decode_interaction(number: int, row_in_list: list[bytes], store: ReferencedFileReader) -> Interaction:
+    """Decode the stored interaction with the index `number`, and remove it from `row_in_list` to free its memory.
 
     `store` reads separate files. Raise `ValueError` if the interaction is invalid.
     """
-    raw = only.pop()
+    raw = row_in_list.pop()
     try:
         if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
             raw = store.read_file_content(name)

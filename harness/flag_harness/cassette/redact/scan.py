@@ -130,10 +130,10 @@ def _unsearchable_error_lines(path: Path, found: list[SecretFinding]) -> Iterato
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 
-def finding_lines(found: list[SecretFinding]) -> Iterator[str]:
+def finding_lines(findings: list[SecretFinding]) -> Iterator[str]:
     """Yield a line for each of the first findings, and a last line that counts the others, if there are any."""
-    yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
-    if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
+    yield from (f"  {one}" for one in findings[:MAX_LISTED_FINDINGS])
+    if (omitted := len(findings) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
 
 

@@ -85,13 +85,13 @@ def _report_lines(pairs: Iterable[InteractionPair], counts: Counter[bool]) -> It
 
 def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
     request = f"{pair.method} {pair.path}"
-    if pair.after is None:
-        yield make_styled_text(f"- {pair.before} {request}: only in the first", "bold red")
-    elif pair.before is None:
-        yield make_styled_text(f"+ {pair.after} {request}: only in the second", "bold green")
+    if pair.second_index is None:
+        yield make_styled_text(f"- {pair.first_index} {request}: only in the first", "bold red")
+    elif pair.first_index is None:
+        yield make_styled_text(f"+ {pair.second_index} {request}: only in the second", "bold green")
     else:
-        moved = f" (there {pair.after})" if pair.after != pair.before else ""
-        yield make_styled_text(f"~ {pair.before}{moved} {request}", "bold yellow")
+        moved = f" (there {pair.second_index})" if pair.second_index != pair.first_index else ""
+        yield make_styled_text(f"~ {pair.first_index}{moved} {request}", "bold yellow")
         for side, found in (("request", pair.request), ("answer", pair.answer)):
             for difference in found:
                 yield join_styled_texts(make_styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
@@ -108,8 +108,8 @@ def _difference_texts(difference: Difference) -> Iterator["Text"]:
 
 def _pair_to_json(pair: InteractionPair) -> dict[str, Any]:
     return {
-        "before": pair.before,
-        "after": pair.after,
+        "before": pair.first_index,
+        "after": pair.second_index,
         "method": pair.method,
         "path": pair.path,
         "request": [difference_to_json(one) for one in pair.request],

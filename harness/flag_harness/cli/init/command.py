@@ -158,13 +158,13 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
         if (failure := record_test(choice, repository.root)) is None:
             return play_test(choice, repository.root)
         if failure.has_sent_requests:
-            print_at_once(failure.lines)
+            print_at_once(failure.advice_lines)
             return 1
         failures.append(failure)
         written.remove_written_files()
         print_at_once([f"  It sent no request: {failure.reason}"])
     write_plan(plan, repository.root)
-    print_at_once(failures[0].lines)
+    print_at_once(failures[0].advice_lines)
     return 1
 
 

@@ -38,12 +38,12 @@ class FirstTestFailure:
     Attributes:
         reason: the error in one line.
         has_sent_requests: True if the agent sent a request before it failed.
-        lines: the output of pytest, and what to do next.
+        advice_lines: the output of pytest, and what to do next.
     """
 
     reason: str
     has_sent_requests: bool
-    lines: tuple[str, ...]
+    advice_lines: tuple[str, ...]
 
 
 def record_test(plan: InitPlan, root: Path) -> FirstTestFailure | None:
@@ -56,7 +56,7 @@ def play_test(plan: InitPlan, root: Path) -> int:
     """Play the first test from its cassettes, say what to do next, and return the exit code."""
     failure, output = _run_first_test(plan, root, "Playing it, offline", ())
     if failure is not None:
-        print_at_once(failure.lines)
+        print_at_once(failure.advice_lines)
         return 1
     inert = [line for line in output.splitlines() if ": changed no request in " in line]
     print_at_once([f"  {line}" for line in inert])

@@ -236,7 +236,7 @@ def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: ob
     if retry_after is not None:
         found.append(("retry-after", _retry_after_text(retry_after)))
     if retry_after_ms is not None:
-        found.append(("retry-after-ms", str(checks.require_whole_number("retry_after_ms", retry_after_ms, least=0))))
+        found.append(("retry-after-ms", str(checks.require_whole_number("retry_after_ms", retry_after_ms, minimum=0))))
     return tuple(found)
 
 

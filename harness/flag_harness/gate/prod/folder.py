@@ -72,12 +72,14 @@ def open_production_folder(gate: GateSettings, folder: Path, others: Iterable[Pa
         raise GateError(
             f"{folder}: there is no such folder; create it, or set PROD_ENV or `prod` in the gate's settings"
         )
-    if gate.state and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
-        raise GateError(f"{gate.state}: holds the history of {gate.prod}, not of {folder}; leave out the argument PROD")
-    state = gate.state or folder.resolve().with_name(f"{folder.resolve().name}.gate")
-    for other in (*others, state, gate.approvals):
+    if gate.state_folder and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
+        raise GateError(
+            f"{gate.state_folder}: holds the history of {gate.prod}, not of {folder}; leave out the argument PROD"
+        )
+    state = gate.state_folder or folder.resolve().with_name(f"{folder.resolve().name}.gate")
+    for other in (*others, state, gate.approvals_folder):
         one, two = folder.resolve(), other.resolve()
-        if one == two or one in two.parents or (two in one.parents and other is not gate.approvals):
+        if one == two or one in two.parents or (two in one.parents and other is not gate.approvals_folder):
             raise GateError(
                 f"{folder} and {other} must be separate folders, because only PROD's own files may change it"
             )

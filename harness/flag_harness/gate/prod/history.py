@@ -78,8 +78,8 @@ class ProductionHistory:
         self.folder = folder
 
     @contextlib.contextmanager
-    def hold_lock(self, who: str) -> Iterator[str]:
-        """Hold the lock of PROD inside the context. `who` is stored as the holder.
+    def hold_lock(self, lock_holder: str) -> Iterator[str]:
+        """Hold the lock of PROD inside the context. `lock_holder` is stored as the holder.
 
         Yield the last holder if its process was killed while it held the lock, else an empty string. Raise
         `GateRefusalError`, which names the holder, if another process has the lock.
@@ -103,7 +103,7 @@ class ProductionHistory:
                 ) from None
             killed = _read_lock_holder(descriptor)
             os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, f"process {os.getpid()} ({who})".encode(), 0)
+            os.pwrite(descriptor, f"process {os.getpid()} ({lock_holder})".encode(), 0)
             try:
                 self._remove_part_files()
                 yield killed

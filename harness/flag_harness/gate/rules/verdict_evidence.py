@@ -39,16 +39,16 @@ class RejudgedFlagChange:
         return frozenset(node_id_of_all_combinations(row.case, row.combination) for row in self.rows)
 
 
-def judge_record_again(one: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:
+def judge_record_again(evidence_record: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:
     """Yield a new judgment, from the record's rows, of each flag change on which the record's header has a verdict.
 
     Unknown flags are left out. The error rates hold over all flags of the header together, as they did in the run.
     """
-    changes = list(dict.fromkeys(_changes_with_verdicts(one.record.header.verdicts, flags)))
-    table = EvidenceTable(row for row in one.record.rows if row.sweep is None)
+    changes = list(dict.fromkeys(_changes_with_verdicts(evidence_record.record.header.verdicts, flags)))
+    table = EvidenceTable(row for row in evidence_record.record.rows if row.sweep is None)
     verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     for change, verdict in zip(changes, verdicts, strict=True):
-        yield RejudgedFlagChange(one, change, verdict, tuple(table.rows_of_change(change)))
+        yield RejudgedFlagChange(evidence_record, change, verdict, tuple(table.rows_of_change(change)))
 
 
 def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:

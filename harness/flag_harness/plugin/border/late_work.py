@@ -18,23 +18,23 @@ A worker of pytest-xdist sends what it has no report for under the same names, a
 """
 
 
-def make_late_request_message(owner: str, what: str, sender: str) -> str:
+def make_late_request_message(owner: str, attempt: str, sender: str) -> str:
     """Return the message for a request that was refused because its test or fixture had ended.
 
-    `owner` names the test or fixture, `what` the request, and `sender` the thread or task that sent it.
+    `owner` names the test or fixture, `attempt` the request, and `sender` the thread or task that sent it.
     """
     return (
-        f"{what} was refused: {sender} sent it after {owner}, which started it, had ended.\n"
+        f"{attempt} was refused: {sender} sent it after {owner}, which started it, had ended.\n"
         "Let the test wait for it: join the thread, await the task, or shut the pool down. If it works for many tests, "
         "start it in a fixture of a wider scope."
     )
 
 
-def make_running_work_message(owner: str, left: Sequence[SubmittedWork]) -> str:
-    """Return the line that names the threads, tasks and jobs in `left`, which the test or fixture `owner` left
-    running.
+def make_running_work_message(owner: str, remaining_work: Sequence[SubmittedWork]) -> str:
+    """Return the line that names the threads, tasks and jobs in `remaining_work`, which the test or fixture `owner`
+    left running.
     """
-    return f"{owner} was recorded, and left running: {', '.join(work.description for work in left)}"
+    return f"{owner} was recorded, and left running: {', '.join(work.description for work in remaining_work)}"
 
 
 class LateWorkMessages:

@@ -41,7 +41,7 @@ def count_workers_of_all_shards(config: pytest.Config) -> int:
     """Return the number of equal shares into which the limit is divided: one for each worker process of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD_KEY]
-    return workers * (shard.count if shard else 1)
+    return workers * (shard.shard_count if shard else 1)
 
 
 class CostLimit:
@@ -51,7 +51,7 @@ class CostLimit:
         from flag_harness.analysis.spending import CostBudget  # imported here: most runs do not need it
 
         self._budget, self._lock = CostBudget(dollars), Lock()
-        self._pending, self._under_way = 0.0, 0
+        self._pending_cost, self._under_way = 0.0, 0
 
     def add_spending(self, dollars: float) -> None:
         """Add dollars that another process has spent."""
@@ -79,7 +79,7 @@ class CostLimit:
                     raise refusals[-1]
                 self._budget.add_cost(expected, None)
                 pending = (highest_possible_cost(request) or 0.0) - (expected or 0.0)
-                self._pending += pending
+                self._pending_cost += pending
                 self._under_way += 1
             return self._make_cost_counter(request, expected or 0.0, pending)
 
@@ -91,9 +91,9 @@ class CostLimit:
         """
         if reason := self._budget.refusal_reason(expected):
             return reason
-        if self._under_way and self._budget.spent + self._pending + (expected or 0.0) > self._budget.limit:
+        if self._under_way and self._budget.spent + self._pending_cost + (expected or 0.0) > self._budget.limit:
             return (
-                f"the {self._under_way} under way may cost ${self._pending:.4f} more, by their max_tokens; "
+                f"the {self._under_way} under way may cost ${self._pending_cost:.4f} more, by their max_tokens; "
                 f"${self._budget.spent:.4f} of ${self._budget.limit:.2f} are spent"
             )
         return ""
@@ -113,7 +113,7 @@ class CostLimit:
             if isinstance(piece, (Cut, End)):
                 actual = cost_of_answer(request, tuple(pieces))
                 with self._lock:
-                    self._pending -= pending
+                    self._pending_cost -= pending
                     self._under_way -= 1
                     if actual is not None:
                         self._budget.add_cost(None, actual - expected)

@@ -45,7 +45,7 @@ class PaidAnswers:
 
     def __init__(self, record: Path, content: str) -> None:
         self._path, self._content = paid_answers_path(record), content
-        self._unused: dict[tuple[str, str], list[Response]] = {}
+        self._unused_answers: dict[tuple[str, str], list[Response]] = {}
         self._lock = threading.Lock()
 
     def load_answers(self, rewrite: bool) -> None:
@@ -64,7 +64,7 @@ class PaidAnswers:
         for line in data.splitlines(keepends=True):
             with suppress(ValueError, RecursionError):
                 case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
-                self._unused.setdefault((case, key), []).append(decode_response(bytes(answer)))
+                self._unused_answers.setdefault((case, key), []).append(decode_response(bytes(answer)))
                 whole.append(line.removesuffix(b"\n") + b"\n")
         if rewrite and data != b"".join(whole):
             from flag_harness.files import write_atomically
@@ -87,7 +87,7 @@ class PaidAnswers:
         def answer_or_store_answer(request: Request) -> Response | Edit:
             key = Interaction(request_to_store(request), ()).match_key.hex()
             with self._lock:
-                known = self._unused.get((plan.case, key))
+                known = self._unused_answers.get((plan.case, key))
                 if known:
                     return known.pop(0)
             recorder = Recorder(keep=plan.kept_headers)

@@ -34,7 +34,7 @@ class CassetteUseTracker:
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self._claimed: set[str] = set()
+        self._claimed_cassettes: set[str] = set()
         self._collected: frozenset[str] = frozenset()
         self._unresolved: set[str] = set()
         self._uses_cassettes = False
@@ -61,7 +61,7 @@ class CassetteUseTracker:
         """Register `path` as the cassette of the test `item`."""
         self._uses_cassettes = True
         self._unresolved.discard(item.nodeid)
-        self._claimed.add(self._relative_path(path))
+        self._claimed_cassettes.add(self._relative_path(path))
 
     def is_test_gone(self, case: str) -> bool:
         """Return True if the test with node id `case` no longer exists: its file is gone, or no longer contains it.
@@ -104,8 +104,8 @@ class CassetteUseTracker:
                 self._unresolved.add(item.nodeid)
             else:
                 paths.append((item.nodeid, self._relative_path(default_cassette_path(item))))
-            self._claimed.update(map(self._relative_path, fixture_cassette_paths(item)))
-        self._claimed.update(path for _, path in paths)
+            self._claimed_cassettes.update(map(self._relative_path, fixture_cassette_paths(item)))
+        self._claimed_cassettes.update(path for _, path in paths)
         for first, second, path in find_duplicate_names(paths):
             message = (
                 f"{first} and {second} would have the same cassette, {path}: give them different names or parameters, "
@@ -145,7 +145,7 @@ class CassetteUseTracker:
         if found is None:
             self._partial_reason = self._partial_reason or "a worker died"
             return
-        self._claimed.update(found["claimed"])
+        self._claimed_cassettes.update(found["claimed"])
         self._replaced.update(found["replaced"])
         self._deselected.update(found["deselected"])
         self._files.update(found["files"])
@@ -165,7 +165,7 @@ class CassetteUseTracker:
         output = getattr(self._config, "workeroutput", None)
         if output is not None:
             output["flag_harness_claims"] = {
-                "claimed": sorted(self._claimed),
+                "claimed": sorted(self._claimed_cassettes),
                 "files": sorted(self._files),
                 "unresolved": sorted(self._unresolved),
                 "partial_reason": self._partial_reason,
@@ -211,8 +211,8 @@ class CassetteUseTracker:
         """
         for path in recordings.rglob("*.repeat*.json"):
             own = self._relative_path(path)
-            if _REPETITION_SUFFIX_PATTERN.sub(".json", own) in self._claimed:
-                self._claimed.add(own)
+            if _REPETITION_SUFFIX_PATTERN.sub(".json", own) in self._claimed_cassettes:
+                self._claimed_cassettes.add(own)
 
     @property
     def _collects_whole_files(self) -> bool:
@@ -227,7 +227,7 @@ class CassetteUseTracker:
         # imported here: a run that uses no cassette does not need it
         from flag_harness.cassette.orphans import CassettesUsedByRun, find_orphan_cassettes
 
-        claims = CassettesUsedByRun(frozenset(self._claimed), frozenset(self._files))
+        claims = CassettesUsedByRun(frozenset(self._claimed_cassettes), frozenset(self._files))
         return map(self._relative_path, find_orphan_cassettes(self._config.rootpath, recordings, claims))
 
     def _relative_path(self, path: Path) -> str:
@@ -240,7 +240,7 @@ class CassetteUseTracker:
                 "partial_reason": self._partial_reason,
                 "finished": datetime.now(UTC).timestamp(),
                 "recordings": self._relative_path(recordings),
-                "claimed": sorted(self._claimed),
+                "claimed": sorted(self._claimed_cassettes),
                 "files": sorted(self._files),
             }
             cache.set(CASSETTE_USE_CACHE_KEY, record)

@@ -21,13 +21,13 @@ _SHARD_OPTION_PATTERN = re.compile(r"(\d+)/(\d+)")
 
 @dataclass(frozen=True, slots=True)
 class TestShard:
-    """One of `count` parts of the tests. `index` is counted from 1."""
+    """One of `shard_count` parts of the tests. `index` is counted from 1."""
 
     index: int
-    count: int
+    shard_count: int
 
     def __str__(self) -> str:
-        return f"{self.index}/{self.count}"
+        return f"{self.index}/{self.shard_count}"
 
 
 def add_shard_options(group: pytest.OptionGroup) -> None:
@@ -81,7 +81,7 @@ class ShardSelector:
 
     def pytest_report_header(self) -> str:
         """Return which part of the tests runs."""
-        return f"shard: {self._shard.index} of {self._shard.count}"
+        return f"shard: {self._shard.index} of {self._shard.shard_count}"
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -89,7 +89,7 @@ class ShardSelector:
         groups: dict[str, list[pytest.Item]] = {}
         for item in items:
             groups.setdefault(_test_name(item), []).append(item)
-        own = set(split_tests(self._test_durations(groups), self._shard.count)[self._shard.index - 1])
+        own = set(split_tests(self._test_durations(groups), self._shard.shard_count)[self._shard.index - 1])
         left_out = [item for name, group in groups.items() if name not in own for item in group]
         self._left_out = len(left_out)
         if left_out:

@@ -72,7 +72,7 @@ class FlagVerdictPlugin:
         self._is_worker = hasattr(config, "workerinput")
         self._all_changes = all_flag_changes(all_flags(config), baseline)
         self._changes = [change for change in self._all_changes if change.flag in command_line.judged_flags]
-        self._open = list(self._changes)
+        self._open_changes = list(self._changes)
         self._round = 0
         self._rows: list[RunRow] = []
         self._evidence, self._judge = EvidenceTable(), SequentialJudge()
@@ -161,14 +161,14 @@ class FlagVerdictPlugin:
     def _stop_decided_flags(self) -> None:
         """Remove the flag changes that are decided from those that need further runs."""
         decided = self._judge.are_flags_decided([*map(self._evidence.evidence_of_change, self._changes)])
-        self._open = [
+        self._open_changes = [
             change
             for change, is_decided in zip(self._changes, decided, strict=True)
-            if not is_decided and change in self._open
+            if not is_decided and change in self._open_changes
         ]
 
     def _is_needed_by_undecided_change(self, combination: "Combination") -> bool:
-        return not self._served[_combination_key(combination)].isdisjoint(self._open)
+        return not self._served[_combination_key(combination)].isdisjoint(self._open_changes)
 
     def _verdict_records(self) -> "Iterator[VerdictRecord]":
         from flag_harness.analysis.verdict.lines import verdict_record

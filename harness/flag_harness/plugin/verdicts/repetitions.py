@@ -51,7 +51,7 @@ class RepetitionMaker:
     """
 
     def __init__(self, count: int | None) -> None:
-        self._count = count
+        self._count_for_all_tests = count
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
@@ -79,8 +79,8 @@ class RepetitionMaker:
 
     def _repetition_count(self, item: pytest.Function) -> int:
         mark = item.get_closest_marker(REPEAT_MARK)
-        if mark is None or self._count is not None:
-            return self._count or 1
+        if mark is None or self._count_for_all_tests is not None:
+            return self._count_for_all_tests or 1
         count = mark.args[0] if len(mark.args) == 1 and not mark.kwargs else None
         if not isinstance(count, int) or not 1 <= count <= _MAX_REPETITIONS:
             raise pytest.Collector.CollectError(

@@ -25,14 +25,14 @@ CURRENT_FOLDER_LOCATION = ReportLocation()
 """The location of a reader who is in pytest's root directory, for a record that has no file."""
 
 
-def locate_project(record: RunRecord, near: Iterable[Path] = ()) -> str | None:
+def locate_project(record: RunRecord, start_folder: Iterable[Path] = ()) -> str | None:
     """Return the root directory of the project that a record is about, as `ReportLocation.root` holds it.
 
     The root is the first folder that has all test files of the record. The current folder is tried first, then the
-    folders above each path in `near`.
+    folders above each path in `start_folder`.
     """
     files = set(test_files(record))
-    above = (folder for path in near for folder in path.absolute().parents)
+    above = (folder for path in start_folder for folder in path.absolute().parents)
     for folder in (Path.cwd(), *above):
         if files and all((folder / file).is_file() for file in files):
             return folder_seen_from(Path.cwd(), folder)

@@ -32,13 +32,13 @@ _SERVER_TOOLS_WITH_COUNTS = ("web_search", "web_fetch")
 class AnswerBlock:
     """One content block of an answer, in the form that it has without streaming.
 
-    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thought` is the thinking text, even
+    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thinking_text` is the thinking text, even
     if the block that is sent leaves it out.
     """
 
     block: Mapping[str, Any]
     partial_json: str | None = None
-    thought: str | None = None
+    thinking_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class AnswerMessage:
     blocks: tuple[AnswerBlock, ...]
     stop_reason: str
     stop_sequence: str | None
-    input: InputUsage
+    input_usage: InputUsage
     output_tokens: int
     thinking_tokens: int | None
     timing: AnswerTiming
@@ -69,9 +69,9 @@ class AnswerMessage:
     def usage_in_message_delta(self) -> dict[str, Any]:
         """Return the `usage` of the event `message_delta`."""
         counts = {
-            "input_tokens": self.input.uncached,
-            "cache_creation_input_tokens": self.input.tokens_written,
-            "cache_read_input_tokens": self.input.read,
+            "input_tokens": self.input_usage.uncached,
+            "cache_creation_input_tokens": self.input_usage.tokens_written,
+            "cache_read_input_tokens": self.input_usage.read,
             "output_tokens": self.output_tokens,
         }
         return convert_delta_usage_to_month({**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile)
@@ -107,12 +107,12 @@ class AnswerMessage:
         `details` are further counts to include.
         """
         usage = {
-            "input_tokens": self.input.uncached,
-            "cache_creation_input_tokens": self.input.tokens_written,
-            "cache_read_input_tokens": self.input.read,
+            "input_tokens": self.input_usage.uncached,
+            "cache_creation_input_tokens": self.input_usage.tokens_written,
+            "cache_read_input_tokens": self.input_usage.read,
             "cache_creation": {
-                "ephemeral_5m_input_tokens": self.input.written_5m,
-                "ephemeral_1h_input_tokens": self.input.written_1h,
+                "ephemeral_5m_input_tokens": self.input_usage.written_5m,
+                "ephemeral_1h_input_tokens": self.input_usage.written_1h,
             },
             "output_tokens": output_tokens,
             **details,
@@ -146,7 +146,7 @@ class BlockBuilder:
     """Builds the content blocks of an answer as the API would send them.
 
     Attributes:
-        omitted: True if thinking blocks are sent without their text.
+        omits_thinking_text: True if thinking blocks are sent without their text.
         must_think: True if the API would refuse tool results for this answer unless the answer begins with thinking.
         prior: if the answer continues an assistant message, the position after it (see `position_after_blocks`).
     """
@@ -154,7 +154,7 @@ class BlockBuilder:
     random: SeededRandom
     signatures: SeededSignatures
     profile: str = LATEST_MONTH
-    omitted: bool = False
+    omits_thinking_text: bool = False
     must_think: bool = False
     prior: str = ""
 
@@ -177,18 +177,22 @@ class BlockBuilder:
         thought = block.thinking
         if thought is not None:
             signature = self.signatures.sign(thought, position)
-            shown = {"type": "thinking", "thinking": "" if self.omitted else thought, "signature": signature}
-            return AnswerBlock(shown, thought=thought)
+            shown = {
+                "type": "thinking",
+                "thinking": "" if self.omits_thinking_text else thought,
+                "signature": signature,
+            }
+            return AnswerBlock(shown, thinking_text=thought)
         thought = block.redacted_thinking
         if thought is not None:
             data = self.signatures.encrypt(thought, position)
-            return AnswerBlock({"type": "redacted_thinking", "data": data}, thought=thought)
+            return AnswerBlock({"type": "redacted_thinking", "data": data}, thinking_text=thought)
         if block.call is not None:
             return self._build_tool_call(block.call, marked=self.must_think and not _is_thinking_block(first))
         if block.raw is not None:
             self.signatures.trust_raw_block(block.raw)
             raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
-            return AnswerBlock(raw, thought=raw["thinking"] if raw["type"] == "thinking" else None)
+            return AnswerBlock(raw, thinking_text=raw["thinking"] if raw["type"] == "thinking" else None)
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
     def _build_tool_call(self, call: ScriptedToolCall, *, marked: bool) -> AnswerBlock:
@@ -213,10 +217,10 @@ def _is_thinking_block(block: ScriptedBlock) -> bool:
 def estimate_output_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
     """Return the estimated number of output tokens of an answer, including its thinking."""
     cut = sum(len(written.partial_json or "") // 3 for written in blocks)
-    shown = answer_tokens(written.block for written in blocks if written.thought is None)
+    shown = answer_tokens(written.block for written in blocks if written.thinking_text is None)
     return shown + cut + estimate_thinking_tokens(blocks)
 
 
 def estimate_thinking_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
     """Return the estimated number of thinking tokens of an answer."""
-    return sum(text_tokens(written.thought) for written in blocks if written.thought is not None)
+    return sum(text_tokens(written.thinking_text) for written in blocks if written.thinking_text is not None)

@@ -53,7 +53,7 @@ class BrokenPrefix:
 @dataclass(frozen=True, slots=True)
 class _StoredPrefix:
     segments: tuple[PromptSegment, ...]
-    expires: float
+    expires_at: float
     number: int
 
 
@@ -65,7 +65,7 @@ class BrokenPrefixDetector:
 
     def __init__(self) -> None:
         self._prefixes: OrderedDict[tuple[str, str, str], _StoredPrefix] = OrderedDict()
-        self._count = 0
+        self._request_count = 0
 
     def find_broken_prefix(
         self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
@@ -74,17 +74,19 @@ class BrokenPrefixDetector:
 
         Also remember the prefix that the request wrote or read. `tenant` identifies the client whose cache it is.
         """
-        marked = [index for index, segment in enumerate(segments) if segment.mark]
+        marked = [index for index, segment in enumerate(segments) if segment.cache_mark]
         broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
         if marked and (counted.read or counted.tokens_written):
             prefix = tuple(segments[: marked[-1] + 1])
-            lifetime = max(SECONDS_BY_CACHE_LIFETIME[mark] for segment in prefix if (mark := segment.mark))
+            lifetime = max(SECONDS_BY_CACHE_LIFETIME[mark] for segment in prefix if (mark := segment.cache_mark))
             for old in prefix:
                 self._prefixes.pop((tenant, model.id, old.hash), None)
-            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(prefix, now + lifetime, self._count)
+            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(
+                prefix, now + lifetime, self._request_count
+            )
             while len(self._prefixes) > MAX_REMEMBERED_PREFIXES:
                 self._prefixes.popitem(last=False)
-        self._count += 1
+        self._request_count += 1
         return broken
 
     def _find_largest_break(
@@ -93,7 +95,7 @@ class BrokenPrefixDetector:
         """Return the cached prefix whose change lost most tokens, or None if no prefix was broken."""
         worst: BrokenPrefix | None = None
         for (owner, name, _), written in self._prefixes.items():
-            if (owner, name) != (tenant, model.id) or written.expires <= now:
+            if (owner, name) != (tenant, model.id) or written.expires_at <= now:
                 continue
             lost = min(written.segments[-1].tokens, segments[-1].tokens if segments else 0) - counted.read
             at = _first_difference(written.segments, segments)

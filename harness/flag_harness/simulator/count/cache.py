@@ -30,7 +30,7 @@ class InputUsage:
 
 @dataclass(frozen=True, slots=True)
 class _CacheEntry:
-    expires: float
+    expires_at: float
     lifetime: CacheLifetime
 
 
@@ -63,7 +63,7 @@ class PromptCache:
         written = {"5m": 0, "1h": 0}
         done = read
         for index in marks:
-            lifetime: CacheLifetime = segments[index].mark or "5m"
+            lifetime: CacheLifetime = segments[index].cache_mark or "5m"
             if hit is None or index > hit:
                 written[lifetime] += segments[index].tokens - done
                 done = segments[index].tokens
@@ -85,14 +85,14 @@ class PromptCache:
         for mark in reversed(marks):
             for index in _lookback_indices(segments, mark):
                 entry = self._entries.get(segments[index].hash)
-                if entry is not None and entry.expires > now:
+                if entry is not None and entry.expires_at > now:
                     return index
         return None
 
     def _remove_expired(self, now: float) -> None:
         """Remove expired prefixes. Do so at most once in the shortest lifetime of a prefix, to keep requests fast."""
         if now - self._last_cleanup >= min(SECONDS_BY_CACHE_LIFETIME.values()):
-            self._entries = {key: entry for key, entry in self._entries.items() if entry.expires > now}
+            self._entries = {key: entry for key, entry in self._entries.items() if entry.expires_at > now}
             self._last_cleanup = now
 
     def _store_prefix(self, key: str, lifetime: CacheLifetime, now: float) -> None:
@@ -102,7 +102,7 @@ class PromptCache:
         known = self._entries.get(key)
         if (
             known is not None
-            and known.expires > now
+            and known.expires_at > now
             and SECONDS_BY_CACHE_LIFETIME[known.lifetime] > SECONDS_BY_CACHE_LIFETIME[lifetime]
         ):
             lifetime = known.lifetime
@@ -116,7 +116,7 @@ def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[
     """
     left = MAX_LOOKBACK_BLOCKS
     for index in range(mark, -1, -1):
-        left -= not segments[index].nested
+        left -= not segments[index].is_nested
         if left < 0:
             return
         yield index
@@ -124,4 +124,4 @@ def _lookback_indices(segments: Sequence[PromptSegment], mark: int) -> Iterator[
 
 def _cacheable_mark_indices(segments: Sequence[PromptSegment], min_tokens: int) -> list[int]:
     """Return the indices of the marked segments whose prefix is long enough to be cached."""
-    return [index for index, segment in enumerate(segments) if segment.mark and segment.tokens >= min_tokens]
+    return [index for index, segment in enumerate(segments) if segment.cache_mark and segment.tokens >= min_tokens]

@@ -36,17 +36,17 @@ class PromptSegment:
         path: where the block is in the request.
         hash: the hash of the whole prefix that ends with this block.
         tokens: the number of tokens of that prefix.
-        mark: the lifetime of the block's cache mark, or None if it has none.
+        cache_mark: the lifetime of the block's cache mark, or None if it has none.
         text: the canonical JSON of the block.
-        nested: True for a block inside a tool_result. The tool_result itself follows as a segment of its own.
+        is_nested: True for a block inside a tool_result. The tool_result itself follows as a segment of its own.
     """
 
     path: str
     hash: str
     tokens: int
-    mark: CacheLifetime | None = None
+    cache_mark: CacheLifetime | None = None
     text: str = field(default="", repr=False)
-    nested: bool = False
+    is_nested: bool = False
 
 
 def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tuple[PromptSegment, ...]:
@@ -66,8 +66,8 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
         markable = markable if nested or block["type"] in UNCACHEABLE_BLOCK_TYPES else len(built)
         built.append(PromptSegment(path, chain, tokens, _mark_lifetime(block), text, nested))
     automatic = _mark_lifetime(body)
-    if automatic is not None and markable is not None and built[markable].mark is None:
-        built[markable] = replace(built[markable], mark=automatic)
+    if automatic is not None and markable is not None and built[markable].cache_mark is None:
+        built[markable] = replace(built[markable], cache_mark=automatic)
     return tuple(built)
 
 

@@ -28,19 +28,21 @@ _ROUNDING_TOLERANCE = 1e-9
 class _RateLimitBucket:
     """The requests or tokens that a rate limit still allows. They are refilled steadily."""
 
-    size: int
-    left: float
-    filled: float
+    capacity: int
+    remaining: float
+    filled_at: float
 
     def refill(self, now: float) -> "_RateLimitBucket":
         """Add the amount that has become available since the last refill, and return the bucket."""
-        self.left = min(float(self.size), self.left + (now - self.filled) * self.size / _SECONDS_PER_MINUTE)
-        self.filled = now
+        self.remaining = min(
+            float(self.capacity), self.remaining + (now - self.filled_at) * self.capacity / _SECONDS_PER_MINUTE
+        )
+        self.filled_at = now
         return self
 
     def seconds_until(self, wanted: float) -> float:
         """Return the seconds until the bucket holds `wanted`, or until it is full if it can never hold that much."""
-        return max(0.0, (min(wanted, self.size) - self.left) * _SECONDS_PER_MINUTE / self.size)
+        return max(0.0, (min(wanted, self.capacity) - self.remaining) * _SECONDS_PER_MINUTE / self.capacity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,7 @@ class ExceededLimit:
 
     budget: str
     limit: int
-    seconds: int
+    wait_seconds: int
 
 
 class RateLimiter:
@@ -60,7 +62,7 @@ class RateLimiter:
     """
 
     def __init__(self, limits: RateLimits | None, start: float) -> None:
-        self._limits, self._start = limits, start
+        self._limits, self._start_time = limits, start
         self._buckets: dict[str, dict[str, _RateLimitBucket]] = {}
 
     def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
@@ -76,36 +78,38 @@ class RateLimiter:
         )
         for kind, need in needs.items():
             bucket = buckets[kind]
-            if self._limits is not None and need > bucket.left + _ROUNDING_TOLERANCE:
-                return ExceededLimit(kind.replace("_", " "), bucket.size, max(1, math.ceil(bucket.seconds_until(need))))
+            if self._limits is not None and need > bucket.remaining + _ROUNDING_TOLERANCE:
+                return ExceededLimit(
+                    kind.replace("_", " "), bucket.capacity, max(1, math.ceil(bucket.seconds_until(need)))
+                )
         for kind in ("requests", "input_tokens"):
-            buckets[kind].left -= needs[kind]
+            buckets[kind].remaining -= needs[kind]
         return None
 
     def charge_output(self, model: str, output_tokens: int, now: float) -> None:
         """Count the output tokens of an answer."""
-        self._model_buckets(model, now)["output_tokens"].left -= output_tokens
+        self._model_buckets(model, now)["output_tokens"].remaining -= output_tokens
 
     def rate_limit_headers(self, model: str, now: float) -> Headers:
         """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
         tokens = [buckets[kind] for kind in _LIMIT_NAMES[1:]]
-        both = _RateLimitBucket(sum(one.size for one in tokens), sum(one.left for one in tokens), now)
+        both = _RateLimitBucket(sum(one.capacity for one in tokens), sum(one.remaining for one in tokens), now)
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
 
     def wall_clock_time(self, now: float) -> datetime:
         """Return the date that corresponds to `now`, a time in seconds on the simulator's clock."""
-        return CLOCK_START_DATE + timedelta(seconds=now - self._start)
+        return CLOCK_START_DATE + timedelta(seconds=now - self._start_time)
 
     def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
         """Yield the three headers of one limit, such as `input-tokens`: the limit, what remains of it, and when it is
         full again.
         """
-        left = max(0, int(bucket.left + _ROUNDING_TOLERANCE))
+        left = max(0, int(bucket.remaining + _ROUNDING_TOLERANCE))
         rounded = left if name == "requests" else left // _MIN_LIMIT_SHOWN_ROUNDED * _MIN_LIMIT_SHOWN_ROUNDED
-        reset = self.wall_clock_time(now + bucket.seconds_until(bucket.size))
-        yield f"anthropic-ratelimit-{name}-limit", str(bucket.size)
+        reset = self.wall_clock_time(now + bucket.seconds_until(bucket.capacity))
+        yield f"anthropic-ratelimit-{name}-limit", str(bucket.capacity)
         yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
         yield f"anthropic-ratelimit-{name}-reset", reset.isoformat(timespec="seconds").replace("+00:00", "Z")
 

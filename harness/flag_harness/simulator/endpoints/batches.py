@@ -52,17 +52,17 @@ class MessageBatch:
     id: str
     request: Request
     entries: list[dict[str, Any]]
-    created: datetime
-    retrievals: int = 0
-    canceled: datetime | None = None
-    ended: datetime | None = None
+    created_at: datetime
+    retrieval_count: int = 0
+    canceled_at: datetime | None = None
+    ended_at: datetime | None = None
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def to_batch_object(self) -> dict[str, Any]:
         """Return the batch object that the API returns, with the state and the counts of its requests."""
         counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _REQUEST_OUTCOMES}
-        waiting = 0 if self.ended else len(self.entries)
-        state = "ended" if self.ended else "canceling" if self.canceled else "in_progress"
+        waiting = 0 if self.ended_at else len(self.entries)
+        state = "ended" if self.ended_at else "canceling" if self.canceled_at else "in_progress"
         host = urlsplit(self.request.url)
         address = f"{host.scheme}://{host.netloc}" if host.netloc else "https://api.anthropic.com"
         return {
@@ -70,12 +70,12 @@ class MessageBatch:
             "type": "message_batch",
             "processing_status": state,
             "request_counts": {"processing": waiting, **counts},
-            "ended_at": _format_time(self.ended),
-            "created_at": _format_time(self.created),
-            "expires_at": _format_time(self.created + _BATCH_LIFETIME),
+            "ended_at": _format_time(self.ended_at),
+            "created_at": _format_time(self.created_at),
+            "expires_at": _format_time(self.created_at + _BATCH_LIFETIME),
             "archived_at": None,
-            "cancel_initiated_at": _format_time(self.canceled),
-            "results_url": f"{address}{BATCHES_PATH}/{self.id}/results" if self.ended else None,
+            "cancel_initiated_at": _format_time(self.canceled_at),
+            "results_url": f"{address}{BATCHES_PATH}/{self.id}/results" if self.ended_at else None,
         }
 
 
@@ -107,7 +107,7 @@ class BatchStore:
         if action == "results":
             return self._results_file(batch)
         if action == "cancel":
-            batch.canceled = batch.canceled or (None if batch.ended else now)
+            batch.canceled_at = batch.canceled_at or (None if batch.ended_at else now)
         elif incoming.request.method == "DELETE":
             return self._delete_batch(batch)
         else:
@@ -117,7 +117,7 @@ class BatchStore:
     def _create_batch(self, incoming: IncomingRequest, now: datetime, new_id: str) -> dict[str, Any] | RefusedRequest:
         """Create a batch and return its status, or the error if the body is invalid."""
         decoded = incoming.decoded_body
-        words = decoded.problem or ("it is nested too deeply" if decoded.too_deep else None)
+        words = decoded.problem or ("it is nested too deeply" if decoded.is_too_deep else None)
         problem = f"The request body is not valid JSON: {words}" if words else shape_problem(decoded.value, BatchBody)
         if problem is None:
             names = [entry["custom_id"] for entry in decoded.value["requests"]]
@@ -142,18 +142,18 @@ class BatchStore:
         """Count a retrieval of a batch's status. At the second one, or if the batch is canceled, end it by answering
         its requests.
         """
-        batch.retrievals += 1
-        if batch.ended or (batch.retrievals <= _RETRIEVALS_UNTIL_END and not batch.canceled):
+        batch.retrieval_count += 1
+        if batch.ended_at or (batch.retrieval_count <= _RETRIEVALS_UNTIL_END and not batch.canceled_at):
             return
         batch.results = [
             {"custom_id": entry["custom_id"], "result": self._answer_entry(batch, entry["params"])}
             for entry in batch.entries
         ]
-        batch.ended = now
+        batch.ended_at = now
 
     def _answer_entry(self, batch: MessageBatch, params: dict[str, Any]) -> dict[str, Any]:
         """Answer one request of a batch and return its result."""
-        if batch.canceled:
+        if batch.canceled_at:
             return {"type": "canceled"}
         content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
         response = self._answer_one(replace(batch.request, url=BATCHES_PATH.rpartition("/")[0], body=content))
@@ -166,14 +166,14 @@ class BatchStore:
 
     def _results_file(self, batch: MessageBatch) -> tuple[str, bytes] | RefusedRequest:
         """Return the results of a batch as JSON Lines, or an error if it has not ended."""
-        if not batch.ended:
+        if not batch.ended_at:
             words = f"Message Batch {batch.id} has no available results."
             return RefusedRequest("batch", 404, "not_found_error", words)
         return JSON_LINES_CONTENT_TYPE, b"".join(msgspec.json.encode(line) + b"\n" for line in batch.results)
 
     def _delete_batch(self, batch: MessageBatch) -> tuple[str, bytes] | RefusedRequest:
         """Delete a batch, or return an error if it has not ended."""
-        if not batch.ended:
+        if not batch.ended_at:
             words = f"Message Batch {batch.id} is still processing; cancel it and wait for its end before deleting it."
             return RefusedRequest("batch", 400, "invalid_request_error", words)
         del self._batches[batch.id]

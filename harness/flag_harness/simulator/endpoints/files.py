@@ -28,8 +28,8 @@ class UploadedFile:
     filename: str
     mime_type: str
     size: int
-    created: datetime
-    expires: datetime | None = None
+    created_at: datetime
+    expires_at: datetime | None = None
 
     def metadata(self) -> dict[str, Any]:
         """Return the metadata of the file as the API reports it."""
@@ -37,11 +37,11 @@ class UploadedFile:
             "type": "file",
             "id": self.id,
             "size_bytes": self.size,
-            "created_at": _format_time(self.created),
+            "created_at": _format_time(self.created_at),
             "filename": self.filename,
             "mime_type": self.mime_type,
             "downloadable": False,
-            "expires_at": None if self.expires is None else _format_time(self.expires),
+            "expires_at": None if self.expires_at is None else _format_time(self.expires_at),
         }
 
 

@@ -28,7 +28,7 @@ def check_json(incoming: IncomingRequest) -> str | None:
 
 def check_nesting(incoming: IncomingRequest) -> str | None:
     """Refuse a body that is nested too deeply."""
-    if not incoming.decoded_body.too_deep and not _is_nested_too_deeply(incoming.decoded_body.value):
+    if not incoming.decoded_body.is_too_deep and not _is_nested_too_deeply(incoming.decoded_body.value):
         return None
     return f"The request body is not valid JSON: it is nested more than {MAX_BODY_DEPTH} deep"
 
@@ -69,7 +69,7 @@ def check_body_shape(incoming: IncomingRequest) -> str | None:
 class _BodyToCheck:
     """A body as it was sent, decoded, and the shape that it must have."""
 
-    data: bytes
+    body_bytes: bytes
     shape: type[BaseModel]
     value: Any = field(compare=False)
 

@@ -84,7 +84,7 @@ def check_thinking_budget(request: ParsedRequest) -> str | None:
 
     A larger budget is allowed if thinking is interleaved with tool calls.
     """
-    if request.thinking != "enabled" or request.counting or _has_interleaved_thinking(request):
+    if request.thinking != "enabled" or request.only_counts_tokens or _has_interleaved_thinking(request):
         return None
     if request.body["max_tokens"] > request.body["thinking"]["budget_tokens"]:
         return None

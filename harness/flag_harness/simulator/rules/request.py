@@ -85,12 +85,12 @@ class SignatureChecker(Protocol):
 class DecodedBody:
     """A request body decoded from JSON, or the reason why it cannot be decoded.
 
-    `too_deep` is True if the JSON is nested too deeply to be decoded.
+    `is_too_deep` is True if the JSON is nested too deeply to be decoded.
     """
 
     value: Any = None
     problem: str | None = None
-    too_deep: bool = False
+    is_too_deep: bool = False
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ class IncomingRequest:
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return DecodedBody(problem=str(error))
         except RecursionError:
-            return DecodedBody(too_deep=True)
+            return DecodedBody(is_too_deep=True)
 
 
 @dataclass(frozen=True)
@@ -159,18 +159,18 @@ class ParsedRequest:
     """A request whose body has a valid shape. Two requests are equal if all rules must treat them alike.
 
     Attributes:
-        data: the body as JSON.
+        body_bytes: the body as JSON.
         signature_state: the state of `signatures` when the request arrived.
-        counting: True if the request only counts tokens.
+        only_counts_tokens: True if the request only counts tokens.
     """
 
     headers: Headers
-    data: bytes
+    body_bytes: bytes
     body: Mapping[str, Any] = field(compare=False)
     model: Model = field(compare=False)
     signatures: SignatureChecker = field(compare=False)
     signature_state: Hashable
-    counting: bool = False
+    only_counts_tokens: bool = False
 
     @cached_property
     def api_key(self) -> str:
@@ -225,7 +225,7 @@ class HashableBody(Hashable, Protocol):
     """The interface of a hashable value with a body, for `remember_results`."""
 
     @property
-    def data(self) -> bytes:
+    def body_bytes(self) -> bytes:
         """The body as JSON."""
         ...
 
@@ -242,7 +242,7 @@ def remember_results(function: Callable[[BodyType], Result]) -> Callable[[BodyTy
     This pays because a sweep (a test run under many faults) sends equal bodies hundreds of times.
     """
     remembering = lru_cache(maxsize=256)(function)
-    return lambda sent: (remembering if len(sent.data) <= MAX_BYTES_OF_REMEMBERED_BODY else function)(sent)
+    return lambda sent: (remembering if len(sent.body_bytes) <= MAX_BYTES_OF_REMEMBERED_BODY else function)(sent)
 
 
 @remember_results
@@ -278,9 +278,9 @@ class ApiRule(Generic[CheckedRequestType]):
     """
 
     name: str
-    check: Callable[[CheckedRequestType], str | None]
+    find_error: Callable[[CheckedRequestType], str | None]
     provenance: Provenance
-    since: str
+    source_date: str
     status: int = 400
     type: str = "invalid_request_error"
 

@@ -141,7 +141,7 @@ CheckedRequestType = TypeVar("CheckedRequestType")
 def find_refusal(request: CheckedRequestType, rules: Iterable[ApiRule[CheckedRequestType]]) -> RefusedRequest | None:
     """Return the error for the first rule that the request breaks, or None if it breaks none."""
     for rule in rules:
-        words = rule.check(request)
+        words = rule.find_error(request)
         if words is not None:
             return RefusedRequest(rule.name, rule.status, rule.type, words)
     return None

@@ -56,9 +56,9 @@ class ChildProcessGuard:
     """
 
     def __init__(self, check: Callable[..., None], open_hosts: tuple[str, ...]) -> None:
-        self._check, self._no_proxy = check, ",".join(open_hosts)
+        self._check_host, self._no_proxy = check, ",".join(open_hosts)
         self._pid = os.getpid()
-        self._undo = ExitStack()
+        self._exit_stack = ExitStack()
         self._lock = threading.Lock()
         self._has_started = False
         self._has_patched_spawn = False
@@ -71,11 +71,11 @@ class ChildProcessGuard:
     @contextmanager
     def open(self) -> Iterator[None]:
         """Guard the child processes that are started inside the context."""
-        with self._undo:
+        with self._exit_stack:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
-            self._undo.enter_context(popen)
+            self._exit_stack.enter_context(popen)
             for name in filter(partial(hasattr, os), _OS_FUNCTIONS_WITH_ENV_ARGUMENT):
-                self._undo.enter_context(replace_attribute(os, name, self._guard_program(getattr(os, name))))
+                self._exit_stack.enter_context(replace_attribute(os, name, self._guard_program(getattr(os, name))))
             for module in (*_LIBCURL_MODULES, *_MULTIPROCESSING_SPAWN_MODULES):
                 if module in sys.modules:
                     self.guard_import(module)
@@ -107,9 +107,9 @@ class ChildProcessGuard:
                 self._has_started = True
                 checks = host_checking_proxy().checks
                 checks.append(self._check_host_for_child)
-                self._undo.callback(checks.remove, self._check_host_for_child)
+                self._exit_stack.callback(checks.remove, self._check_host_for_child)
                 for name in variables:
-                    self._undo.callback(_restore_variable, name)
+                    self._exit_stack.callback(_restore_variable, name)
             for name, value in variables.items():
                 os.putenv(name, value)
 
@@ -117,7 +117,7 @@ class ChildProcessGuard:
         """Raise an error if the proxy must not reach a host. Its message says that a child process or a C library wants
         to.
         """
-        self._check(host, *(port or (None,)), IN_CHILD_PROCESS_TEXT)
+        self._check_host(host, *(port or (None,)), IN_CHILD_PROCESS_TEXT)
 
     def _proxy_variables(self) -> Mapping[str, str]:
         """Return the environment variables that make HTTP clients use the proxy."""
@@ -164,7 +164,7 @@ class ChildProcessGuard:
             from multiprocessing import spawn
 
             patched = replace_attribute(spawn, "get_preparation_data", self._guard_spawn(spawn.get_preparation_data))
-            self._undo.enter_context(patched)
+            self._exit_stack.enter_context(patched)
 
     def _guard_spawn(self, original: Any) -> Any:
         """Return the function that prepares data for a spawned child, changed so that the data contain a

@@ -43,13 +43,13 @@ def release_loop(loop: Any, clock: SharedClock) -> None:
 
 @dataclass(eq=False, slots=True)
 class _VirtualLoopTime:
-    """The `time` function of an event loop: `base` plus the time of `clock`, or real time if `clock` is None."""
+    """The `time` function of an event loop: `offset` plus the time of `clock`, or real time if `clock` is None."""
 
     clock: SharedClock | None
-    base: float
+    offset: float
 
     def __call__(self) -> float:
-        return self.base + (real_perf_counter() if self.clock is None else self.clock.now())
+        return self.offset + (real_perf_counter() if self.clock is None else self.clock.now())
 
 
 class _VirtualSelect:

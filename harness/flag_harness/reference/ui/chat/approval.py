@@ -31,27 +31,27 @@ class ApprovalGate:
 
     def __init__(self, *, is_on: bool) -> None:
         self.is_on = is_on
-        self.pending: PendingCall | None = None
+        self.pending_call: PendingCall | None = None
 
     async def wait_for_answer(self, name: str, arguments: Mapping[str, Any]) -> None:
         """Return once the call may run. Raise `CallDeniedError` if the user denies it."""
         if not self.is_on:
             return
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self.pending = PendingCall(name, arguments, answer)
+        self.pending_call = PendingCall(name, arguments, answer)
         try:
             if not await answer:
                 raise CallDeniedError(f"The user did not allow this call of {name}. Ask what to do instead.")
         finally:
-            self.pending = None
+            self.pending_call = None
 
     def answer(self, *, allow: bool) -> None:
         """Allow or deny the call that waits, from any thread. Do nothing if none waits.
 
         No call waits from then on, even if the thread of the chat has not noticed the answer yet.
         """
-        if (pending := self.pending) is not None:
-            self.pending = None
+        if (pending := self.pending_call) is not None:
+            self.pending_call = None
             pending.answer.get_loop().call_soon_threadsafe(_set_answer, pending.answer, allow)
 
 

@@ -31,22 +31,24 @@ class RawExchange:
     Attributes:
         sent_at: when the request was sent, in UTC.
         request: method and URL, headers, and the body as it was sent.
-        head: status and headers; empty if no response has arrived.
-        body: the body of the response, as far as it arrived.
+        response_head: status and headers; empty if no response has arrived.
+        response_body: the body of the response, as far as it arrived.
         ending: how the response ended, and after how many seconds.
     """
 
     sent_at: str
     request: str
-    head: str
-    body: str
+    response_head: str
+    response_body: str
     ending: str
 
     @property
     def text(self) -> str:
         """The whole exchange."""
         return "\n\n".join(
-            part for part in (self.sent_at, self.request, self.head, self.body, f"[{self.ending}]") if part
+            part
+            for part in (self.sent_at, self.request, self.response_head, self.response_body, f"[{self.ending}]")
+            if part
         )
 
 

@@ -46,7 +46,7 @@ def _show_request_and_response(exchange: RawExchange) -> None:
     _show_code([head, _indent_json(body)])
     st.subheader("Response")
     st.text(make_text_safe_to_show(exchange.ending))
-    _show_code([exchange.head, _indent_json(exchange.body)])
+    _show_code([exchange.response_head, _indent_json(exchange.response_body)])
 
 
 def _show_code(texts: Sequence[str]) -> None:

@@ -88,7 +88,7 @@ def _show_turns(chat: ChatSession, session: str, is_running: bool) -> TurnDrawin
 
 def _show_controls(chat: ChatSession) -> PendingCall | None:
     """Show the buttons of a running turn. Return the tool call that waits for the user's permission, or None."""
-    pending = chat.gate.pending
+    pending = chat.gate.pending_call
     with st.container(horizontal=True):
         # the slots stay: Streamlit would show a button of the last run as long as this one follows the turn
         stop, allow, deny = st.empty(), st.empty(), st.empty()

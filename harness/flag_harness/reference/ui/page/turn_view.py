@@ -73,13 +73,13 @@ def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession, p
     """Draw a running turn until it ends, or until the tool call that waits for the user's permission is no longer
     `pending`.
     """
-    while chat.is_running and chat.gate.pending is pending:
+    while chat.is_running and chat.gate.pending_call is pending:
         seen = chat.revision
         drawing.update(turn, chat.clock.now(), asks_user=pending is not None)
         _show_progress(drawing, turn, chat)
         time.sleep(REDRAW_SECONDS)
         chat.wait_for_change(seen, HEARTBEAT_SECONDS - REDRAW_SECONDS)
-    drawing.update(turn, chat.clock.now(), asks_user=chat.gate.pending is not None)
+    drawing.update(turn, chat.clock.now(), asks_user=chat.gate.pending_call is not None)
 
 
 def usage_text(turn: TurnTranscript) -> str:
