@@ -32,8 +32,8 @@ _SERVER_TOOLS_WITH_COUNTS = ("web_search", "web_fetch")
 class AnswerBlock:
     """One content block of an answer, in the form that it has without streaming.
 
-    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thinking_text` is the thinking text, even
-    if the block that is sent leaves it out.
+    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thinking_text` is the thinking
+    text, even if the block that is sent leaves it out.
     """
 
     block: Mapping[str, Any]
