@@ -172,6 +172,34 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
 
 def _refuse_records_of_different_runs(records: Sequence[RunRecord]) -> None:
     """Raise `RecordError` if there is no record, if two are the same, or if they are not shards of one run."""
+    _refuse_records_of_several_runs(records)
+    first = records[0].header
+    files = {path: digest for record in records for path, digest in record.header.files.items()}
+    header = msgspec.structs.replace(
+        first,
+        started_at=min(record.header.started_at for record in records),
+        seconds=max(record.header.seconds for record in records),
+        is_dirty=any(record.header.is_dirty for record in records),
+        files=dict(sorted(files.items())),
+        shards=sum(record.header.shards for record in records),
+        shard=first.shard if len(records) == 1 else "",
+        options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
+        left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
+        ignored=tuple(sorted(set.intersection(*(set(record.header.ignored) for record in records)))),
+        selected=_merge_selections([record.header.selected for record in records]),
+        deselected=tuple(sorted(set.intersection(*(set(record.header.deselected) for record in records)))),
+        exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
+        tested=_merge_tested_files([record.header.tested for record in records]),
+        verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
+    )
+    rows = _number_repetitions(row for record in records for row in record.rows)
+    missing = _missing_shards_text([record.header.shard for record in records])
+    problems = [*(record.problem for record in records), missing]
+    return RunRecord(header, rows, "\n".join(filter(None, problems)))
+
+
+def _refuse_records_of_different_runs(records: Sequence[RunRecord]) -> None:
+    """Raise `RecordError` if there is no record, if two are the same, or if they are not shards of one run."""
     if not records:
         raise RecordError("there are no records to merge; name at least one file")
     for number, record in enumerate(records, start=1):
@@ -187,6 +215,10 @@ def _refuse_records_of_different_runs(records: Sequence[RunRecord]) -> None:
                     f"{names} are not shards of one run: {name} is {ours!r:.200} and {theirs!r:.200}; "
                     "name the records of one run"
                 )
+
+
+def _refuse_records_of_several_runs(records: Sequence[RunRecord]) -> None:
+    """Raise `RecordError` unless the records belong to different shards of one run."""
 
 
 def _record_name(records: Sequence[RunRecord], index: int) -> str:
