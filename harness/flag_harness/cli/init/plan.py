@@ -55,10 +55,7 @@ class InitPlan:
 
 
 def make_init_plan(repository: Repository) -> InitPlan:
-    """Return the files to write for a repository: its configuration, and a first test with its scenario.
-
-    If the repository declares flags already, that part of the configuration is left out.
-    """
+    """Return the files to write for a repository: the settings that it lacks, and a first test with its scenario."""
     agent = repository.agents[0] if repository.agents else None
     sketched = repository.uncallable_functions[0].agent if agent is None and repository.uncallable_functions else None
     subject = agent or sketched

@@ -99,7 +99,7 @@ class CostLimit:
         return ""
 
     def _make_cost_counter(self, request: Request, expected: float, pending: float) -> Edit:
-        """Return an edit that passes a response on unchanged and, when the response ends, counts its actual cost.
+        """Return an edit that passes a response on unchanged and, at its end, counts its actual cost.
 
         The actual cost then replaces `expected`, the estimated cost of the input, and `pending`, the rest of the
         highest possible cost.

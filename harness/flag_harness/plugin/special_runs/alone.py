@@ -152,7 +152,7 @@ class LoneRunPass:
     def _run_each(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
         """Run each list of tests in a process of its own. Return, for each list, whether its last test passes.
 
-        The value is None if that is unknown, as when the process was killed.
+        The value is None if that is unknown, for example because the process was killed.
         """
         with tempfile.TemporaryDirectory(prefix="flag-harness-") as folder, ExitStack() as stack:
             files = [Path(folder, f"{number}.xml") for number in range(len(runs))]

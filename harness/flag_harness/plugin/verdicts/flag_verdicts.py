@@ -180,7 +180,8 @@ class FlagVerdictPlugin:
 def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     """Yield the items in their order, except that in every second round each test's combinations come in reverse order.
 
-    Of the two combinations that are compared, neither should always run second, when it may find a warm prompt cache.
+    Of the two combinations that are compared, neither should always run second, since the second may find a warm prompt
+    cache.
     """
     for (number, _), group in groupby(items, key=lambda item: (repetition_index(item), _nodeid_without_id(item))):
         arms = list(group)

@@ -35,8 +35,8 @@ def stream_response(answer: AnswerMessage, random: SeededRandom, response_header
 
 
 def message_response(answer: AnswerMessage, response_headers: ResponseHeaders, events_count: int) -> Response:
-    """Return an answer without a stream. It arrives when a stream of the same answer, with `events_count` events, would
-    have ended.
+    """Return an answer without a stream. It arrives at the end of the time that a stream of `events_count` events would
+    take.
     """
     at = answer.timing.first_token + answer.timing.per_event * (events_count - 1)
     return json_response(answer.complete_message(), at, response_headers)

@@ -36,7 +36,7 @@ def stream_events(answer: AnswerMessage, random: SeededRandom) -> Iterator[bytes
 def approximate_event_count(answer: AnswerMessage, random: SeededRandom) -> int:
     """Return about how many events the answer would have if it were streamed.
 
-    An answer without a stream is sent when such a stream would have ended.
+    An answer without a stream takes as long as such a stream.
     """
     blocks = sum(2 + len(_start_block_and_deltas(written, random)[1]) for written in answer.blocks)
     return 3 + blocks + bool(answer.blocks)

@@ -47,8 +47,8 @@ empty string.
 class OracleFinding:
     """A failure of a test under a trouble such as a fault.
 
-    `oracle` is the check that found it, `reason` says what is wrong, and `location` is where the exception was raised;
-    it is empty without an exception.
+    `oracle` is the check that found it, `reason` says what is wrong, and `location` is the file and line of the
+    exception; it is empty without one.
     """
 
     oracle: str

@@ -122,7 +122,7 @@ class _HttpLibraryPatcher:
             self._patch_send_method(kind, "handle_async_request", is_intercepted)
 
     def patch_custom_transports_on_send(self) -> None:
-        """From now on, when a client sends a request, patch the client's custom transports first."""
+        """From now on, patch the custom transports of each client before it sends a request."""
         http = self._http
         pairs = (http.Client, "handle_request"), (http.AsyncClient, "handle_async_request")
         for client, method in pairs:

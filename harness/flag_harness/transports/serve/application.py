@@ -106,7 +106,7 @@ class UpstreamApplication:
     async def _wait_for_disconnect(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
     ) -> None:
-        """Wait for the client to hang up, as the client did when the answer was recorded.
+        """Wait for the client to hang up, as the client did in the recording.
 
         If the client stays connected, store the error that `refuse` makes, and close the connection.
         """

@@ -33,7 +33,7 @@ def find_flag_targets(
 ) -> dict[str, tuple[FlagTarget, ...]]:
     """Return the attributes that hold the values of flags which are read at import, by the flags' variables.
 
-    A variable is left out if some code reads it later, or if it is unknown where one of its reads is stored. `flags`
+    A variable is left out if some code reads it later, or if one of its reads is stored in an unknown place. `flags`
     has each read of a flag, and `trees` the parsed modules, by path.
     """
     found: dict[str, list[tuple[FlagTarget, ...]]] = {}

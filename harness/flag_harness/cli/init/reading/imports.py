@@ -150,7 +150,7 @@ def _is_installed(name: str) -> bool:
 
 
 def _imports_at_module_level(node: ast.AST) -> Iterator[ast.Import | ast.ImportFrom]:
-    """Yield the imports that run when a module is imported, except those that may fail or are only for type
+    """Yield the imports that run with the module itself, except those that may fail or are only for type
     checkers.
     """
     for child in ast.iter_child_nodes(node):

@@ -29,7 +29,7 @@ REDRAW_SECONDS = 0.03
 """The shortest time between two drawings of a running turn."""
 
 HEARTBEAT_SECONDS = 0.1
-"""The longest time between two drawings. Streamlit reacts to a click only when something is drawn."""
+"""The longest time between two drawings. Streamlit reacts to a click only at the next drawing."""
 
 _CHARACTERS_PER_TOKEN = 4
 """The estimated characters of a token, to show the progress of an answer whose usage is still unknown."""

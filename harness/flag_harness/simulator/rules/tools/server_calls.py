@@ -19,7 +19,7 @@ _TOOL_SEARCH_NAME_PREFIX = "tool_search_tool"
 def check_server_results_have_calls(request: ParsedRequest) -> str | None:
     """Refuse the result of a server tool or MCP tool without a call before it.
 
-    If the scenario itself has such a result without a call, it is accepted when the client sends it back.
+    If the scenario itself has such a result without a call, it is accepted if the client sends it back.
     """
     known: set[str] = set()
     for number, message in enumerate(request.body["messages"]):
