@@ -63,7 +63,7 @@ class LateWorkReporter:
         self._left_running_messages: list[str] = []
         self._reported: set[tuple[str, str]] = set()
         self._row_reports: dict[str, pytest.TestReport] = {}
-        """By node id, each test's report that holds its row of the run record."""
+        """By node id, that report of each test which contains the test's row of the run record."""
 
     @pytest.hookimpl(trylast=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

@@ -1,7 +1,7 @@
 """Shorten what pytest prints about failed tests.
 
-The SDK's frames say nothing about an error of the API that the harness answered. An error that several combinations
-of a test share is printed once, and so is a message without a traceback that several tests share.
+The frames of the SDK are left out of an error with which the harness answered a request. An error that several
+combinations of a test share is printed once, and so is a message without a traceback that several tests share.
 """
 
 import re

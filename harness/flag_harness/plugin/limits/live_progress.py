@@ -24,7 +24,9 @@ class LiveProgress:
         self._rows: dict[str, RunRow] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Collect the row of a test's report. Print a line if the previous line is at least half a minute old."""
+        """Collect the row of the run record in a test's report. Print a line if the previous line is at least half a
+        minute old.
+        """
         if (row := row_of_report(report)) is not None:
             self._rows[report.nodeid] = row
         terminal: Any = self._config.pluginmanager.getplugin("terminalreporter")

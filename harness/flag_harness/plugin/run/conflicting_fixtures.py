@@ -144,7 +144,7 @@ def _find_harness_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
     """Yield the item's fixtures that have the name of a harness fixture and do not request that fixture.
 
-    If the project's own fixture that the test gets requests `harness_cassette` or the like, there is no conflict.
+    There is no conflict if the fixture that the test gets is the project's own and requests the harness fixture.
     """
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs if info else {}

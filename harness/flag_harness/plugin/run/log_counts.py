@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 _FORMAT_SPECIFIER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
 _LOGGERS_NOT_COUNTED = "flag_harness.simulator"
-"""The simulator is not the code under test. The cached prefixes that it finds broken are in the row's `cache`."""
+"""The logger of the simulator, which is not the code under test. What it logs is in the run record's field `cache`."""
 _MAX_DIFFERENT_MESSAGES = 100
 _MAX_MESSAGE_LENGTH = 200
 

@@ -233,7 +233,7 @@ def is_rebase_possible(row: MissRow) -> bool:
 
 
 def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
-    """Return whether a miss is of one of these tests, which are named without their combinations."""
+    """Return whether a miss belongs to one of `tests`, which are names of tests without their combinations."""
     return bool(tests) and node_id_of_all_combinations(row["test"], row["combination"]) in tests
 
 

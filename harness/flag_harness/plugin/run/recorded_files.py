@@ -82,7 +82,7 @@ class RecordedFiles:
 
 
 def shorten_file_list(files: list[str], verbosity: int) -> Iterable[str]:
-    """Yield up to five files and the number of the others, or all files under `-v`."""
+    """Yield at most five of `files` and the number of the others, or all of them with `-v`."""
     if verbosity > 0 or len(files) <= MAX_FILES_SHOWN:
         return files
     return [*files[:MAX_FILES_SHOWN], f"and {len(files) - MAX_FILES_SHOWN} more (-v names them)"]

@@ -23,7 +23,7 @@ class ExtraCombinationRunner:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """Run an extra combination without reporting it."""
+        """Run an item of an extra combination without reporting it, and return True. Leave other items to pytest."""
         if item is not self._item:
             return None
         self._reports = runtestprotocol(item, log=False, nextitem=nextitem)

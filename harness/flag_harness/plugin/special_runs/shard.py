@@ -73,7 +73,9 @@ def configure_shard(config: pytest.Config) -> None:
 
 
 class ShardSelector:
-    """Keeps the tests of one shard. `durations` has the seconds of each test in an earlier run."""
+    """Keeps the tests of one shard (one of n parts of all tests). `durations` has the seconds of each test in an
+    earlier run.
+    """
 
     def __init__(self, shard: TestShard, durations: Mapping[str, float]) -> None:
         self._shard, self._durations = shard, durations

@@ -92,7 +92,7 @@ def _add_extent_options(group: pytest.OptionGroup) -> None:
 
 
 def _parse_time_budget(text: str) -> float:
-    """Return the seconds of a budget such as `60s`, `5m` or `1h`. Raise `ArgumentTypeError` if it is none."""
+    """Return the seconds in a text such as `60s`, `5m` or `1h`. Raise `ArgumentTypeError` for any other text."""
     found = _DURATION_PATTERN.fullmatch(text.strip())
     seconds = float(found[1]) * _SECONDS_BY_UNIT[found[2] or "s"] if found else 0.0
     if seconds <= 0:

@@ -1,4 +1,4 @@
-"""An item of a sweep over tests: one test under one combination, run under all troubles of one kind."""
+"""An item of a sweep over tests: one test and combination, run under all troubles (such as faults) of one kind."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence

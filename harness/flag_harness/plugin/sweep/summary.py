@@ -16,7 +16,7 @@ MAX_LISTED_CAUSES = 25
 MAX_REASON_LENGTH = 200
 _OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed")
 _VARYING_PARTS_PATTERN = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
-"""The parts that differ between two failures of one cause: addresses, ids and numbers."""
+"""Matches what differs between two messages of failures with the same cause: addresses, ids and numbers."""
 
 
 def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:

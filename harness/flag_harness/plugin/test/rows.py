@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _MAX_REASON_CHARACTERS = 500
 _MAX_MISS_PATHS = 20
 _REPORT_ATTRIBUTE = "flag_harness"
-"""The attribute of a report that holds its row as plain values, so that workers can send it."""
+"""The attribute of a report that contains the test's row of the run record, as plain values that a worker can send."""
 
 
 def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunRow | None":
@@ -240,7 +240,7 @@ def has_record_row(report: pytest.TestReport) -> bool:
 
 
 def row_of_report(report: pytest.TestReport) -> "RunRow | None":
-    """Return the row attached to a report, or None if it has none."""
+    """Return the row of the run record that is attached to a report, or None."""
     if not has_record_row(report):
         return None
     from flag_harness.record import row_from_builtins

@@ -26,7 +26,9 @@ def add_retry_option(group: pytest.OptionGroup) -> None:
 
 
 def register_provider_failure_repeater(config: pytest.Config) -> None:
-    """Register the plugin that runs broken trials again. Raise `pytest.UsageError` for a negative number of retries."""
+    """Register the plugin that runs a test again if the provider failed. Raise `pytest.UsageError` for a negative
+    number of retries.
+    """
     chosen = config.getoption("--harness-provider-retries")
     retries = DEFAULT_RETRIES if chosen is None else chosen
     if retries < 0:

@@ -95,7 +95,7 @@ def _uses_harness(item: pytest.Function) -> bool:
 
 
 def _make_repetition(item: pytest.Function, number: int) -> pytest.Function:
-    """Return an item like `item` for a further repetition, counted from 0."""
+    """Return a copy of `item` for the repetition `number`, counted from 0."""
     from flag_harness.plugin.special_runs.extra_combinations import copy_item  # imported here: few runs repeat tests
 
     spec: Any = getattr(item, "callspec", None) or _EmptyCallSpec()

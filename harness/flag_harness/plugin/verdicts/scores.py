@@ -10,7 +10,9 @@ from flag_harness.plugin.stash import SCORES_KEY
 
 
 class Scorer:
-    """Gives scores from 0 to 1 to the run of a test. They are part of its row, and of verdicts."""
+    """Gives scores from 0 to 1 to the run of a test. The scores are part of the run record, and are judged by
+    `--harness-verdict`.
+    """
 
     def __init__(self, item: pytest.Item) -> None:
         self._scores = item.stash.setdefault(SCORES_KEY, {})
