@@ -50,7 +50,7 @@ class ResponseHeaders:
 def make_response_headers(
     random: SeededRandom, organization: str, date: datetime, request_id: str, limits: Headers = ()
 ) -> ResponseHeaders:
-    """Return the header values of one answer; some of them are random."""
+    """Return the values of the headers of one answer. Ids in them are drawn from `random`."""
     digits = random.characters(HEX_DIGITS, 64)
     ray = f"9{digits[:15]}-{_CLOUDFLARE_DATA_CENTERS[random.integer_below(len(_CLOUDFLARE_DATA_CENTERS))]}"
     trace = f"00-{digits[16:48]}-{digits[48:64]}-01"

@@ -25,7 +25,7 @@ _UNAUTHORIZED_STATUS, _TOO_LARGE_STATUS = 401, 413
 def stream_response(answer: AnswerMessage, random: SeededRandom, response_headers: ResponseHeaders) -> Response:
     """Return an answer as a stream of events.
 
-    The first event comes after `first_token` seconds, the others `per_event` seconds apart.
+    The first event comes after the answer's `first_token` seconds, the others `per_event` seconds apart.
     """
     at, step = answer.timing.first_token, answer.timing.per_event
     chunks = tuple(Chunk(at + step * index, data) for index, data in enumerate(stream_events(answer, random)))

@@ -58,7 +58,7 @@ class _StoredPrefix:
 
 
 class BrokenPrefixDetector:
-    """Finds requests that could not use a cached prefix because they changed a block of it.
+    """Finds requests that could not use a cached prefix because they changed one of its blocks.
 
     It is not thread-safe; its owner holds a lock.
     """

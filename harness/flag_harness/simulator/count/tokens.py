@@ -48,7 +48,7 @@ _OVERHEAD_TOKENS_PER_TOOL = 40
 _OVERHEAD_TOKENS_OF_THINKING = 29
 _OVERHEAD_TOKENS_OF_OUTPUT_FORMAT = 110
 _TOKENS_PER_PDF_PAGE = 1_610
-"""The median of recorded documents of one page; the documentation says 1,500 to 3,000."""
+"""The tokens of a page: the median of recorded documents of one page. The documentation says 1,500 to 3,000."""
 _SERVER_TOOL_TOKENS: Mapping[str, int] = {
     "advisor": 900,
     "bash": 245,

@@ -46,7 +46,7 @@ class UploadedFile:
 
 
 class FileStore:
-    """All files of one simulator."""
+    """All files that were uploaded to one simulator, by id."""
 
     def __init__(self) -> None:
         self._files: dict[str, UploadedFile] = {}
