@@ -48,9 +48,9 @@ class RememberedAnswers:
 class RememberingSimulator:
     """Answers as a simulator does, from memory if the same requests were answered before in the same seconds.
 
-    All that the simulator's answer depends on is the requests so far and their times, and its clock shows whole
-    seconds, since most runs of a sweep differ by less. The simulator is made, and given the earlier requests, at the
-    first request that the memory does not hold.
+    The simulator's answers depend only on the requests so far and on their times in whole seconds: most runs of a sweep
+    differ by less. If a request is not in memory, a simulator is made, and first gets all earlier requests of the
+    conversation.
     """
 
     def __init__(self, memory: RememberedAnswers, first: _Step, clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The facts of one run of a test in a sweep: its requests, their answers, and how the test function ended."""
+"""What was observed in one run of a test in a sweep: its requests, their answers, and how the test function ended."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace

@@ -127,7 +127,7 @@ def _tool_calls_in_answer(exchange: ObservedExchange) -> Iterator[ScriptedToolCa
 
 
 def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[Fault]:
-    """Yield the faults of one kind to try, with all arguments, points and requests."""
+    """Yield the faults of one kind to try: each with arguments, a point of an answer, and the number of a request."""
     chosen = _request_numbers_to_try(requests)
     for arguments in _arguments_to_try(kind, requests):
         if not kind.points:
