@@ -41,7 +41,7 @@ class HttpLibrary:
         return error
 
     def kind_of_connection_error(self, error: Exception) -> CutKind:
-        """Return how a connection broke, given the library's exception."""
+        """Return the `CutKind` (the way in which a connection broke) for an exception of the library."""
         if isinstance(error, self._connect_timeout):
             return "refused"
         return next((kind for kind, raised in self._cut_errors.items() if isinstance(error, raised)), "reset")

@@ -43,7 +43,7 @@ def _answers_in_process(transport: Any, http: Any) -> bool:
 
 
 def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
-    """Yield the transports in a transport's attributes, also in lists, mappings and clients."""
+    """Yield the transports in the attributes of a transport, including those inside lists, mappings and clients."""
     names = [name for kind in type(transport).__mro__ for name in _names_of_slots(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]
     for value in values:
