@@ -56,7 +56,9 @@ def _flag_names(combination: str) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class _ContextRepair:
-    """The repair of one context. `notes` collects a sentence for each repair, `seen_call_ids` the ids of calls."""
+    """Repairs one context. `notes` collects a sentence for each repair, and `seen_call_ids` the ids of tool calls so
+    far.
+    """
 
     ledger: Mapping[str, ToolCallState]
     notes: list[str]
@@ -128,7 +130,7 @@ class _ContextRepair:
         return kept
 
     def _join_messages_of_same_role(self, messages: Iterable[MessageDict]) -> list[MessageDict]:
-        """Join consecutive messages of one role, as the API does."""
+        """Join consecutive messages that have the same role, as the API does."""
         joined: list[MessageDict] = []
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:

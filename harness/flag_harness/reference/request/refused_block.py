@@ -19,7 +19,7 @@ def drop_refused_block(context: ConversationContext, failure: RequestFailure) ->
     such block.
 
     Only blocks of the model other than texts and tool calls are removed, such as thinking whose signature is invalid,
-    or types that the API does not know. Thinking blocks of one message are removed together.
+    or types that the API does not know. If it is a thinking block, all thinking blocks of its message are removed.
     """
     found = _BLOCK_PATH_PATTERN.match(failure.words) if failure.is_rejection else None
     if found is None:

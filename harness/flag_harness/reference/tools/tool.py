@@ -48,8 +48,8 @@ class Tool(Protocol):
     """Something that the model can call.
 
     `beta` is the `anthropic-beta` value that the tool needs, or None if it is generally available. `definition` is the
-    tool's entry in the request. `input_schema` is the JSON schema of the input, also if the API defines the tool and
-    the definition has none. `run` gets arguments that fit the schema, with defaults filled in, and may raise.
+    tool's entry in the request. `input_schema` is the JSON schema of the input, even for a tool of the API whose
+    definition has no schema. `run` gets arguments that fit the schema, with defaults filled in, and may raise.
     """
 
     @property

@@ -28,7 +28,7 @@ _ADVICE_BY_STOP_REASON: Mapping[str, str] = {
 
 
 def advice_on_error(event: AgentError) -> str:
-    """Return what went wrong, with the agent's message, which says what to do next."""
+    """Return a text for the user: what went wrong, and the agent's message, which says what to do next."""
     title = _TITLE_BY_ERROR.get(event.kind, "The turn has failed")
     request = f" (request {event.request_id})" if event.request_id else ""
     return f"{title}{request}: {event.message}"

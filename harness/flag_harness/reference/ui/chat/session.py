@@ -139,7 +139,9 @@ class ChatSession:
         return self._loop
 
     def _run_loop(self) -> None:
-        """Run turns until the loop is stopped, and clean up what still runs in it, as `asyncio.run` does."""
+        """Run the event loop of the chat until it is stopped, then cancel what still runs in it, as
+        `asyncio.run` does.
+        """
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # type: ignore[arg-type, return-value]
             runner.get_loop().run_forever()
 

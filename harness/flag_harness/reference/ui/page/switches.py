@@ -47,7 +47,7 @@ def _flag_help(flag: Flag, shipped: str | None) -> str:
 
 
 def find_flag_changes_in_recordings(pyproject: Path) -> list[str]:
-    """Return what each flag changes in the requests of the project's recordings, one line for each change.
+    """Return lines that say what each flag changes in the requests of the project's recordings.
 
     Raise `HarnessError` if a recording cannot be read.
     """
