@@ -185,7 +185,7 @@ def _api_error_message(row: RunRow) -> str:
 
 
 def _next_step_lines(project: Path) -> Iterator[str]:
-    """Yield what the user can do next."""
+    """Yield lines that say what the user can do next."""
     lines = (project / "agent.py").read_text(encoding="utf-8").splitlines()
     number = next(index for index, line in enumerate(lines, start=1) if BUGGY_LINE in line)
     yield _add_color("Next", "bold")

@@ -103,8 +103,8 @@ def _read_package_or_root(root: Path) -> Repository:
 
 
 def _refuse_flags_of_packages(repository: Repository) -> None:
-    """Raise `InitError` if the agent is in a folder below that has its own pyproject.toml, or all flags are if there is
-    no agent.
+    """Raise `InitError` if the agent (or, without an agent, every flag) is in a folder with a pyproject.toml of its
+    own.
     """
     paths = [one.path for one in repository.agents[:1]] or [
         flag.location.rpartition(":")[0] for flag in repository.flags

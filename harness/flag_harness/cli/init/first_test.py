@@ -67,7 +67,7 @@ def play_test(plan: InitPlan, root: Path) -> int:
 def _run_first_test(
     plan: InitPlan, root: Path, title: str, options: Sequence[str]
 ) -> tuple[FirstTestFailure | None, str]:
-    """Run the first test. Return why it fails, or None if it passes, and the output of pytest."""
+    """Run the first test. Return two values: why it fails (None if it passes), and the output of pytest."""
     print_at_once([f"{title}: pytest {' '.join([*options, plan.test_path])}"])
     run = _run_pytest(root, [*options, plan.test_path])
     if _fails_on_expectations_only(run.stdout):
@@ -164,7 +164,7 @@ def next_step_lines(plan: InitPlan, *, is_recorded: bool, has_inert: bool = Fals
 
 
 def missing_flag_lines() -> Iterator[str]:
-    """Yield how to declare the first flag, for a project in which no flag was found."""
+    """Yield lines that say how to declare the first flag, for a project in which no flag was found."""
     yield "  0. Declare a flag in pyproject.toml: there is none, so nothing is tested under flags yet. Such as, below"
     yield '     [tool.flag-harness.flags]: streaming = "ENABLE_STREAMING"'
     yield "     and put @pytest.mark.flag_matrix above the test."

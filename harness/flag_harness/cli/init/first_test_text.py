@@ -76,14 +76,14 @@ def first_test_text(
 
 
 def _merge_imports(imports: Sequence[str], fixtures: FlagFixtures) -> list[str]:
-    """Return the imports of a test, and of the fixtures in it."""
+    """Return the lines with the imports of a test and those of the fixtures in its file, without duplicates."""
     added = [line for line in fixtures.imports if line not in imports]
     start = imports.index("import pytest")
     return [*imports[: start + 1], *added, *imports[start + 1 :]]
 
 
 def _parts_of_test_that_calls_main(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
-    """Return the imports and the body of a test that calls a function which reads the command line."""
+    """Return the imports and the body of a test of a function that reads the command line. See `first_test_text`."""
     is_async = agent.kind.startswith("async")
     arguments = _join_arguments(agent)
     body, call = [], f"{agent.name}([{arguments}])"
@@ -115,7 +115,7 @@ def _imports_of_agent(agent: FoundAgent) -> list[str]:
 
 
 def _parts_of_test_that_calls_function(agent: FoundAgent, is_weak: bool) -> tuple[list[str], list[str]]:
-    """Return the imports and the body of a test that calls a function of the project."""
+    """Return the imports and the body of a test that calls a function of the project. See `first_test_text`."""
     is_async = agent.kind.startswith("async")
     imports = _imports_of_agent(agent)
     client = "AsyncAnthropic" if is_async else "Anthropic"

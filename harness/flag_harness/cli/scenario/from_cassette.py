@@ -210,8 +210,8 @@ def _make_full_conditions(view: RequestView) -> TurnConditions:
 def _add_conditions_to_turns(
     answers: Sequence[RecordedAnswer], conditions: Sequence[TurnConditions]
 ) -> list[ScenarioTurn]:
-    """Return a turn for each answer, with its conditions. If several answers have the same conditions, they also get
-    `nth`.
+    """Return a turn for each answer, with its conditions. If several answers have the same conditions, the condition
+    `nth` is added.
     """
     counts: Counter[bytes] = Counter()
     numbers: dict[bytes, dict[bytes, list[int]]] = {}

@@ -76,7 +76,7 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
 
 
 def _exclusive_groups(tree: ast.Module) -> Iterator[str]:
-    """Yield the variables that hold groups of options of which only one can be given."""
+    """Yield the names of variables that contain a group of options of which only one can be given."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and _method_name(node.value) == "add_mutually_exclusive_group":
             yield from (target.id for target in node.targets if isinstance(target, ast.Name))
