@@ -59,12 +59,12 @@ class SweepSettings:
             if the project does not say.
         reported_exceptions: the exceptions, as `module.Class`, with which the agent reports a failure to its user.
         hang_seconds: the real seconds after which a test counts as hung.
-        checks_assertions: True if the tests' own assertions must hold if the agent has recovered.
+        checks_assertions: True if the tests' own assertions must hold in runs in which the agent has recovered.
         usage_function: a function, as `module:function`, that returns the tokens that the agent reports; empty if it
             has none.
         tool_functions: the functions that are the agent's tools, as `module:function`; None if the project does not
             say.
-        tool_stubs: the values that these functions return with `tools = "stub"`, by function name.
+        tool_stubs: the values that these functions return in the mode `stub`, by function name.
     """
 
     tool_mode: Literal["", "real", "record", "stub"] = ""

@@ -30,7 +30,7 @@ def require_seconds(argument: str, value: object) -> float:
 
 
 def require_one_of(argument: str, value: object, names: Collection[str]) -> str:
-    """Return `value` if it is one of `names`, else raise `FaultError` that suggests the nearest name."""
+    """Return `value` if it is one of `names`, or else raise a `FaultError` that suggests the nearest name."""
     if not isinstance(value, str) or value not in names:
         raise argument_error(argument, value, f"one of {', '.join(names)}{suggest_name(value, names)}")
     return value

@@ -151,7 +151,7 @@ class Fault:
 
     @property
     def can_fire(self) -> bool:
-        """Whether the fault's condition allows the flag combination that was passed to `arm`."""
+        """Whether the fault may act under the flag combination that was passed to `arm`."""
         return self.armed_combination is None or self.condition.allows_combination(self.armed_combination)
 
     def __str__(self) -> str:
