@@ -47,7 +47,7 @@ def command_to_reproduce(config: pytest.Config, *nodeids: str) -> str:
 
 
 def quoted_nodeid(config: pytest.Config, nodeid: str) -> str:
-    """Return a node id for a command that is typed in the folder in which pytest was started."""
+    """Return a node id, quoted for the shell, as it is typed in the folder in which pytest was started."""
     path, separator, name = nodeid.partition("::")
     return shlex.quote(os.path.relpath(config.rootpath / path, config.invocation_params.dir) + separator + name)
 

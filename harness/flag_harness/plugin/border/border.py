@@ -30,9 +30,9 @@ MAX_SECONDS_TO_WAIT_AT_EXIT = 5.0
 """Seconds that the end of the run waits for non-daemon threads, which Python would wait for anyway."""
 _SECONDS_BETWEEN_CHECKS = 0.01
 _OWNER_KEY = pytest.StashKey[CodeOwner]()
-"""The `CodeOwner` of the requests that a test item sends."""
+"""The stash key of the `CodeOwner` to which the requests of a test item belong."""
 _ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
-"""The context that restores the API's key and address in the environment after a test."""
+"""The stash key of the context that restores the API's key and address in the environment after a test."""
 
 
 def uses_harness(item: pytest.Item | None) -> bool:

@@ -57,7 +57,7 @@ def _mentions_missing_api_key(error: BaseException) -> bool:
 
 
 def _causes_of_error(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
-    """Yield an error, its causes, and the errors inside exception groups."""
+    """Yield an error, its causes, and the errors inside exception groups. `seen` has the ids of those yielded."""
     if error is None or id(error) in seen:
         return
     seen.add(id(error))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 VERIFICATION_FIXTURE = "_harness_verification"
 INCONCLUSIVE_OUTCOME: Literal["inconclusive"] = "inconclusive"
 OFFLINE_KEY = "offline"
-"""The key that is sent to the simulator."""
+"""The API key that is sent to the simulator."""
 
 VerifyOutcome = Literal["passed", "failed", "inconclusive"]
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]

@@ -247,7 +247,7 @@ def _outcomes_by_phase(item: pytest.Item) -> "dict[str, Outcome]":
 
 
 def _fail_on_problems(item: pytest.Item, traffic: "CassetteTraffic | None") -> None:
-    """Fail the test if one of its requests was refused, or if `traffic` has problems. In a sweep, oracles judge it."""
+    """Fail the test if one of its requests was refused, or if `traffic` has problems. Do nothing in a sweep."""
     if PROBE_KEY in item.stash:
         return
     problems = list(map(str, _refusals_to_report(item)))

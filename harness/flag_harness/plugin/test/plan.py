@@ -74,7 +74,7 @@ class TrafficPlan:
         paid_answers: the complete answers of the live API, which a resumed run gets back, or None.
         find_flag_of_path: a function that returns the flag that changes a JSON path of a request body, or None.
         depends_on_flag: a function that returns whether any flag changes a JSON path of a request body.
-        seeds: what the simulator's random turns depend on, the flags aside: a seed, the test and its repetition.
+        seeds: what decides the simulator's random answers besides flags: a seed, the test and its repetition.
         time_functions: the functions imported from `time` to make virtual, or None to keep time real.
     """
 
