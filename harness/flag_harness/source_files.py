@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 _MAX_BYTES = 1_000_000
-"""Longer files are not read: they are generated."""
+"""The size in bytes above which a file is not read, since such files are usually generated."""
 _SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
 
 

@@ -102,7 +102,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _add_parser(
     subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, summary: str, description: str
 ) -> argparse.ArgumentParser:
-    """Add the parser of a command, whose help ends with the examples."""
+    """Add the parser of a subcommand. Its help ends with the examples of `report`."""
     return subparsers.add_parser(
         name,
         help=summary,

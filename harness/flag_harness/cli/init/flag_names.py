@@ -32,13 +32,13 @@ def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[Det
 
 
 def position_of_place(place: str, paths: Sequence[str]) -> tuple[int, int]:
-    """Return the index in `paths` of the file in a location such as `agent.py:12`, and the line."""
+    """Return (index in `paths` of the file, line) for a location such as `agent.py:12`."""
     path, _, line = place.rpartition(":")
     return paths.index(path), int(line)
 
 
 def _shared_prefix(keys: Iterable[str]) -> str:
-    """Return the words with which all keys begin, and an underscore; empty for a single key."""
+    """Return the beginning that all keys share, such as `MYAPP_`, or an empty string if there is only one key."""
     names = [full_flag_name(key).split("_") for key in keys]
     if len(names) < _MIN_FLAGS_WITH_PREFIX:
         return ""

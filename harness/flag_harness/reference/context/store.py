@@ -17,9 +17,9 @@ from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
 FORMAT_VERSION = 1
+"""The format version that this release writes; there has been no other."""
 MAX_CONTEXT_BYTES = 256 << 20
 """The largest context file that is read, in bytes: as for cassettes."""
-"""The format version that this release writes; there has been no other."""
 
 _PACKAGE_NAME = "flag-harness"
 _ADVICE_AFTER_ERROR = "restore it from a copy, or start a new session"

@@ -16,7 +16,7 @@ class UiOptions(msgspec.Struct, frozen=True):
 
     `file` is the scenario of the simulator, or the cassette. If `asks_before_tools` is true, the chat starts with "ask
     before running a tool" switched on. An empty `model` stands for the default one. `faults` are written as in
-    `flag-harness serve --fault`; each session has its own.
+    `flag-harness serve --fault`; they are counted separately in each session.
     """
 
     upstream: UpstreamName = "simulator"
