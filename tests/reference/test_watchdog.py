@@ -135,17 +135,6 @@ async def test_a_wait_of_several_steps_ends_as_it_would_without_the_watchdog() -
     assert ["gone", "gone", "cancelled"] == seen
 
 
-@pytest.mark.asyncio
-async def test_what_is_at_hand_needs_no_timer(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A timer for each event of a stream would take longer than the rest of the agent."""
-
-    async def at_hand() -> int:
-        return 1
-
-    monkeypatch.setattr(asyncio, "timeout", None)
-    assert 1 == await SilenceWatchdog(SystemClock(), 10).wait_for(at_hand())
-
-
 def test_on_a_virtual_loop_it_strikes_to_the_second() -> None:
     """Where time can be waited for, silence ends when it is over the limit, not when it is over."""
 

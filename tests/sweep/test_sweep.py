@@ -461,3 +461,8 @@ def test_the_streams_have_every_point(sweep: Callable[..., TrialSweep]) -> None:
         point for point in FAULT_KINDS["stall"].points if _outcome(swept, faults.stall(at=point, seconds=1, on=1)) is R
     ]
     assert [point for point in FAULT_KINDS["stall"].points if point != "inside_citations"] == met
+
+
+def test_the_watchdog_strikes_before_a_read_timeout(sweep: Callable[..., TrialSweep]) -> None:
+    """Time does not jump over its limit, so a second attempt still succeeds."""
+    assert R is _outcome(sweep(ReferenceAgent, STREAMING), faults.read_timeout(on=2))

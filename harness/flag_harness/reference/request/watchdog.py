@@ -1,9 +1,8 @@
 """End a request attempt that makes no progress, for example if an open connection sends nothing but pings."""
 
 import asyncio
-from collections.abc import Awaitable, Generator
-from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from collections.abc import Awaitable
+from typing import TypeVar
 
 from flag_harness.clock import Clock
 from flag_harness.reference.request.failure import SilentAnswerError
@@ -16,56 +15,21 @@ class WaitTimeoutError(Exception):
 
 
 async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
-    """Await `waiting` and return its result. Raise `WaitTimeoutError` if that takes `seconds` or more on `clock`.
+    """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
-    On a virtual clock no real time passes, so the clock is checked at the end, too. A timer is only set once `waiting`
-    really waits, because most events of a stream arrive together with the event before.
+    On a virtual clock no real time passes, so the clock is checked at the end too.
     """
-    started, steps = clock.now(), waiting.__await__()
-    try:
-        waits_for = next(steps)
-    except StopIteration as end:
-        result: T = end.value
-    else:
-        result = await _continue_with_timeout(seconds, _StartedAwaitable(steps, waits_for))
-    if clock.now() - started >= seconds:
-        raise WaitTimeoutError
-    return result
-
-
-async def _continue_with_timeout(seconds: float, waiting: Awaitable[T]) -> T:
+    started = clock.now()
     try:
         async with asyncio.timeout(seconds) as limit:
-            return await waiting
+            result = await waiting
     except TimeoutError:
         if limit.expired():
             raise WaitTimeoutError from None
         raise
-
-
-@dataclass(frozen=True, slots=True)
-class _StartedAwaitable(Generic[T]):
-    """Awaits the rest of an awaitable whose first step was made already.
-
-    `steps` is the iterator of its `__await__`, and `waits_for` is what the first step waits for.
-    """
-
-    steps: Generator[Any, Any, T]
-    waits_for: Any
-
-    def __await__(self) -> Generator[Any, Any, T]:
-        """Wait for what each step waits for, and pass the result or the exception to the next step."""
-        waits_for = self.waits_for
-        try:
-            while True:
-                try:
-                    received = yield waits_for
-                except BaseException as error:  # a cancellation, or the error of what it waits for
-                    waits_for = self.steps.throw(error)
-                else:
-                    waits_for = self.steps.send(received)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+    if clock.now() - started >= seconds:
+        raise WaitTimeoutError
+    return result
 
 
 class SilenceWatchdog:
