@@ -12,12 +12,12 @@ from flag_harness.record.file import (
     load_checked_record,
     load_record,
     make_record,
-    merge_records,
     read_record_bytes,
     start_record_file,
 )
 from flag_harness.record.flags import flag_declaration, flag_from_declaration
 from flag_harness.record.header import FORMAT_VERSION, GateFiles, RunHeader
+from flag_harness.record.merge import merge_records
 from flag_harness.record.row import (
     LogCount,
     Outcome,

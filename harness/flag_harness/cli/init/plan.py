@@ -57,10 +57,7 @@ class InitPlan:
 def make_init_plan(repository: Repository) -> InitPlan:
     """Return the files to write for a repository: the settings that it lacks, and a first test with its scenario."""
     agent = repository.agents[0] if repository.agents else None
-    sketched = repository.uncallable_functions[0].agent if agent is None and repository.uncallable_functions else None
-    subject = agent or sketched
-    if subject is not None and repository.has_flag_table:
-        subject = replace(subject, options=())  # the settings do not say which of their flags they are
+    subject = _agent_to_test(repository)
     flags = () if repository.has_flag_table else repository.tested_flags
     files = []
     if configuration := _configuration_text(repository, subject):
@@ -94,6 +91,15 @@ def make_init_plan(repository: Repository) -> InitPlan:
         test_sketch=text if agent is None else "",
         sketch_path=test if agent is None else "",
     )
+
+
+def _agent_to_test(repository: Repository) -> FoundAgent | None:
+    """Return the likeliest agent or, if none can be called, the likeliest one that a person must complete a test of."""
+    found = [*repository.agents, *(function.agent for function in repository.uncallable_functions)]
+    if not found:
+        return None
+    # the settings do not say which of their flags are options
+    return replace(found[0], options=()) if repository.has_flag_table else found[0]
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
