@@ -1,6 +1,6 @@
 """Run the coroutines of tests and fixtures so that their requests belong to the right test or fixture.
 
-Async plugins may run them in a task that an earlier test created.
+This is needed because async plugins may run them in a task that belongs to an earlier test.
 """
 
 import functools

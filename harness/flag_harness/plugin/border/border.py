@@ -129,7 +129,7 @@ class NetworkBorder:
         self.refuse_further_requests(owner, is_recording=traffic is not None and traffic.plan.is_recording)
 
     def begin_fixture_phase(self, owner: CodeOwner) -> None:
-        """Begin the setup or teardown of a fixture: it owns the requests of code whose owner is unknown."""
+        """Begin the setup or teardown of a fixture. Until its end, requests of unknown owners belong to it."""
         self.patch_libraries()
         owner.is_active = True
         self._active_owners.append(owner)

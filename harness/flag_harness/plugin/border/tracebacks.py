@@ -20,7 +20,7 @@ _SDK_PACKAGE = "anthropic"
 _HTTP_LIBRARIES = frozenset({_SDK_PACKAGE, "httpx", "httpx2", "flag_harness"})
 _STYLE_WITHOUT_TRACEBACK = "value"
 _VARYING_TEXT_PATTERN = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>")
-"""Ids of requests, addresses of objects and combinations, which differ in each run."""
+"""Matches ids of requests, addresses of objects and combinations, which differ between runs."""
 
 
 def remove_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "CassetteTraffic | None") -> None:

@@ -1,1 +1,1 @@
-"""Hooks of a whole run: names and use of cassettes, misses, the run record, flag effects and blame, the summary."""
+"""Hooks of a whole run: cassettes and their names, misses, the run record, what flags changed or broke, the summary."""

@@ -85,7 +85,7 @@ class RunRecorder:
         self._path = path
 
     def _remove_or_load_kept_files(self, path: Path) -> None:
-        """Remove the kept files of an earlier run; if this run resumes that one, load its conversations instead."""
+        """Remove what an earlier run kept beside the record, or load its conversations if this run resumes it."""
         from flag_harness.record.conversation import load_conversations
         from flag_harness.record.failed_test_cassettes import remove_failed_test_cassettes
 

@@ -228,8 +228,8 @@ def _has_failed(item: pytest.Item) -> bool:
 def _is_failed_repetition(item: pytest.Item) -> bool:
     """Return True if the test is repeated and its function failed though nothing was refused.
 
-    Such a run is evidence, so that its recording is kept. It fails when it is played, too. A run that the provider
-    broke is no evidence.
+    Its recording is kept, since the verdict on a flag counts such a run, even though playing it fails again.
+    A run that failed because of the provider does not count.
     """
     if REPETITION_KEY not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
         return False
