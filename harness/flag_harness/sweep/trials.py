@@ -119,6 +119,6 @@ def can_fault_change_answer(kind: FaultKind, point: str) -> bool:
 
 
 def _environment_variables_for_fault(fault: Fault) -> dict[str, str]:
-    """Return the environment variable that makes the reference agent send the beta that the fault rejects."""
+    """Return the environment variables that a fault needs to have an effect on the reference agent."""
     beta = dict(fault.arguments).get("beta")
     return {"PROMPT_CACHE_BETA": str(beta)} if beta else {}

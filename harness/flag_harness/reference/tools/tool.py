@@ -153,7 +153,7 @@ class Toolbox:
 
 
 class _ToolCallFailedError(Exception):
-    """A message for the model about a call that did not run, or did not finish."""
+    """Raised with a message for the model if a tool call does not run, or does not finish."""
 
 
 def _copy_containers(value: Any) -> Any:
