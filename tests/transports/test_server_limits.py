@@ -114,8 +114,8 @@ def test_bodies_are_bounded(server: LoopbackServer, requests: list[Request], chu
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b'{"a": [' + b"{}," * 200_000 + b"{}]}", "has 400,003 values, more than 400,000"),
-        (b"[" + b"1," * 400_000 + b"1]", "has 400,001 values, more than 400,000"),
+        (b'{"a": [' + b"{}," * 200_000 + b"{}]}", "has more than 400,000 values"),
+        (b"[" + b"1," * 400_000 + b"1]", "has more than 400,000 values"),
     ],
 )
 def test_what_grows_when_it_is_decoded_is_bounded(requests: list[Request], body: bytes, problem: str) -> None:
