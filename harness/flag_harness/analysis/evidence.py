@@ -29,7 +29,7 @@ class RowEvidence:
     """The outcomes of all rows (combinations) that have run. A row that both passed and failed is flaky and proves
     nothing.
 
-    With `repeat`, rows that prove something are run twice.
+    With `repeat`, a row whose outcome supports a conclusion has to run a second time.
     """
 
     def __init__(self, space: FlagSpace, *, repeat: bool = False) -> None:

@@ -159,7 +159,10 @@ def _require_order(cassette: Cassette, index: int, sent: Iterable[int]) -> None:
 
 
 def _require_continuations(old: Cassette, new: Cassette, index: int) -> None:
-    """Raise `CassetteError` if a later request repeated the messages of the request at `index`, and no longer does."""
+    """Raise `CassetteError` if a conversation breaks off at the request at `index`.
+
+    That is, a later request of `old` begins with the messages of that request, and the same request of `new` does not.
+    """
     before, after = _messages(old.interactions[index]), _messages(new.interactions[index])
     for later in range(index + 1, len(old.interactions)):
         recorded = _messages(old.interactions[later])

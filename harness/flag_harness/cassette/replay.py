@@ -20,13 +20,13 @@ from flag_harness.wire.timeline import End, Request, Response
 class Replay:
     """Answers each request with the recorded response to the matching request. Each response is played once.
 
-    Equal requests are answered in recorded order. With `repeat`, the first answer follows again after the last one.
+    Equal requests are answered in recorded order. With `repeat`, they start anew with the first answer after the last.
     Filters and normalisers are applied to sent and recorded requests before they are compared, and no message shows
     filtered values or API keys. Ids from earlier answers may differ: see `match/returned_ids.py`.
 
     A request without a match raises `CassetteMiss`. So does a client that reads further than the recorded client did.
-    Each exception is kept in `misses`, and its details in `miss_reports`. `refusal` builds the exception from the
-    message. For `find_refusal`, `depends_on_flag` and `find_sender` see `MissReporter`. `own_indices` are the
+    Each exception is kept in `misses`, and its details in `miss_reports`. `refusal` makes the exception from an
+    error message. For `find_refusal`, `depends_on_flag` and `find_sender` see `MissReporter`. `own_indices` are the
     interactions that the running test recorded itself, which are played first.
     """
 

@@ -153,7 +153,7 @@ def _join_combination_ids(first: str, second: str) -> str:
 
 
 def _effect_lines(output: str) -> Iterator[str]:
-    """Yield, for each flag, the first change in pytest's output that the flag causes in every pair of runs."""
+    """Yield a line for each flag with the first change of requests that pytest's output ascribes to it in all runs."""
     effects: dict[str, str] = {}
     flag = ""
     for line in _find_output_section(output, "what each flag changes"):

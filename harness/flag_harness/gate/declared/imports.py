@@ -10,10 +10,9 @@ from flag_harness.gate.declared.manifest import read_file
 
 
 def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
-    """Return the files of `folder` that declared Python files import and that are not declared, each with an importing
-    file.
+    """Return the files in `folder` that are missing from `declared` although a declared Python file imports them.
 
-    Indirect imports are included. Raise `GateError` if a file is not valid Python.
+    Each has one file that imports it, which may itself be missing. Raise `GateError` if a file is not valid Python.
     """
     known = set(declared)
     waiting, found = sorted(path for path in known if path.endswith(".py")), dict[str, str]()

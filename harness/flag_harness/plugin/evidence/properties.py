@@ -37,7 +37,7 @@ def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[
 
 
 def add_properties_to_report(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
-    """Add the properties to the report of a test's last phase, from which pytest writes them to JUnit files."""
+    """Add properties such as the test's requests, tokens and cost to its last report, which pytest writes to JUnit."""
     properties = make_test_properties(item, traffic)
     report.user_properties = [*report.user_properties, *properties.items()]
     metadata = getattr(item, _CTRF_ATTRIBUTE, None)

@@ -264,9 +264,9 @@ class CassetteTraffic:
         return [*misses, *missing, *self._unsent_refusals, *refusals_of_running_test(self._network_refusals)]
 
     def problems(self) -> list[str]:
-        """Return messages that make a passed test fail, such as unplayed interactions. Refusals are not among them.
+        """Return messages that make a passed test fail, such as unplayed interactions.
 
-        Called after the test function, and again after the teardown of the fixtures.
+        Refused requests are not among them. Called after the test function and after the teardown of the fixtures.
         """
         found = explain_faults_that_never_fired(self._own_faults)
         if not self.exchanges and "no_request" not in self.plan.disabled_checks:

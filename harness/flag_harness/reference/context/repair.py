@@ -185,7 +185,7 @@ class _ContextRepair:
         return found
 
     def _make_result_of_call(self, call: BlockDict) -> BlockDict:
-        """Return the result of a call that has none: its outcome in the context's ledger, or else an error."""
+        """Make the missing result of a tool call: its outcome in the context's ledger, or else an error."""
         id, name = call["id"], call["name"]
         entry = self.ledger.get(id)
         if entry is not None and entry.outcome is not None:

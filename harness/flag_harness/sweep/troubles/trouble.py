@@ -119,9 +119,9 @@ class ActiveSurprisingAnswer:
         return displaced
 
     def answer_without_stream(self, request: Request) -> Response | Edit | None:
-        """If the surprise is plain JSON in answer to a request for a stream, return that answer; otherwise return None.
+        """Return plain JSON if this surprise is that a request for a stream gets no stream; otherwise return None.
 
-        This method is a layer.
+        A server calls it with each request before it answers.
         """
         is_prompt = request.path.partition("?")[0] == "/v1/messages"
         if self._surprise.kind.edit_turn is not None or not is_prompt or not self._is_due():

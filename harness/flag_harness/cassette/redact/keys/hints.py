@@ -108,9 +108,7 @@ class ApiKeyHints:
             yield first, last, has_word
 
     def _word_positions(self, text: str) -> Iterator[int]:
-        """Yield the start of each word that looks like a key, and of each part of a word by which a key is
-        recognised.
-        """
+        """Yield the start of each word that looks like a key, and of each part of a key inside a longer word."""
         for first, stop in find_letter_runs(text, _WORD_TABLE, MIN_KEY_LENGTH):
             start = first
             if (

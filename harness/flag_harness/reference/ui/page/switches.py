@@ -69,8 +69,9 @@ def flag_value_in_environment(flag: Flag, environ: Mapping[str, str]) -> Any:
 def environ_with_values(
     environ: Mapping[str, str], values: Mapping[Flag, Any], numbers: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return the environment with the variables of these flag values and these numbers. An empty number unsets its
-    variable.
+    """Return a copy of `environ` with the variables of the flags set to `values`, and the others to `numbers`.
+
+    An empty text in `numbers` removes the variable.
     """
     texts = {flag.env: flag.environment_variable_text(value) for flag, value in values.items()}
     changed = {**environ, **numbers, **{name: text for name, text in texts.items() if text is not None}}
