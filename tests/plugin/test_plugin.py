@@ -458,7 +458,8 @@ ALIVE = []
 def pytest_runtest_protocol(item):
     result = yield
     gc.collect()
-    ALIVE.append(sum(isinstance(one, CassetteTraffic) for one in gc.get_objects()))
+    alive = [one for one in gc.get_objects() if isinstance(one, CassetteTraffic)]
+    ALIVE.append(sum(one.plan.path.is_relative_to(item.config.rootpath) for one in alive))
     return result
 
 def pytest_terminal_summary(terminalreporter):
