@@ -459,7 +459,7 @@ def pytest_runtest_protocol(item):
     result = yield
     gc.collect()
     alive = [one for one in gc.get_objects() if isinstance(one, CassetteTraffic)]
-    ALIVE.append(sum(one.plan.path.is_relative_to(item.config.rootpath) for one in alive))
+    ALIVE.append(sum(one.plan.cassette_path.is_relative_to(item.config.rootpath) for one in alive))
     return result
 
 def pytest_terminal_summary(terminalreporter):
