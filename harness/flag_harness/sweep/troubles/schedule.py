@@ -4,7 +4,7 @@ for.
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from random import Random
 from typing import Any
 
@@ -106,12 +106,12 @@ def _find_failing_move(kept: Sequence[Trouble], is_failing: Callable[[Trouble], 
     A trouble may be needed only because the agent sends more requests after it. Without that trouble, the others are
     due at requests that are never sent, so they must come earlier.
     """
-    moves = [
+    moves = (
         join_troubles(moved)
         for left_out in (kept if len(kept) > 2 else ())
-        for moved in list(product(*(_at_earlier_requests(one) for one in kept if one is not left_out)))[1:]
-    ]
-    return next(filter(is_failing, moves[:_MAX_MOVES_TO_TRY]), None)
+        for moved in islice(product(*(_at_earlier_requests(one) for one in kept if one is not left_out)), 1, None)
+    )
+    return next(filter(is_failing, islice(moves, _MAX_MOVES_TO_TRY)), None)
 
 
 def _at_earlier_requests(trouble: Trouble) -> list[Trouble]:
