@@ -1,6 +1,6 @@
 """The keys under which the plugin stores objects in the stash of a test item."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -113,7 +113,11 @@ def free_traffic(item: pytest.Item) -> None:
     """
     if ANSWER_SOURCE_KEY in item.stash or PROBE_KEY in item.stash:
         return
-    keys: tuple[pytest.StashKey[Any], ...] = TRAFFIC_KEY, REFUSALS_KEY
+    remove_from_stash(item, (TRAFFIC_KEY, REFUSALS_KEY))
+
+
+def remove_from_stash(item: pytest.Item, keys: Iterable[pytest.StashKey[Any]]) -> None:
+    """Remove what is stored under these keys from the stash of a test item, as far as it is there."""
     for key in keys:
         if key in item.stash:
             del item.stash[key]

@@ -35,6 +35,7 @@ from flag_harness.plugin.stash import (
     SCORES_KEY,
     TRAFFIC_KEY,
     refusals_of_item,
+    remove_from_stash,
 )
 from flag_harness.plugin.test.flag_sources import flag_errors_hidden_by_openfeature
 from flag_harness.plugin.test.rows import add_failure_to_row, attach_row, make_run_row
@@ -69,9 +70,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 def check_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Clear the state of an earlier run of the item. If the setup fails, add refusals that it caught to the failure."""
-    for key in _STASH_KEYS:
-        if key in item.stash:
-            del item.stash[key]
+    remove_from_stash(item, _STASH_KEYS)
     item.stash[_OUTCOMES_KEY] = {}
     if not _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
         item.stash[_FIXTURE_FINALIZERS_KEY] = ExitStack()
