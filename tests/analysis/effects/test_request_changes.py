@@ -65,20 +65,20 @@ ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hel
 def test_a_turn_that_repeats_the_answer_is_simplified(turn: Any, simplified: Any) -> None:
     """Also if it leaves a block out; every other turn is left as it is."""
     first, second = _request({"messages": []}), _request({"messages": [turn]})
-    assert {"messages": [simplified]} == simplify_requests([first, second], [ANSWER, []])[1].body
+    assert {"messages": [simplified]} == simplify_requests([(first, ANSWER), (second, [])])[1].body
 
 
 def test_an_answer_of_unknown_blocks_is_repeated_by_no_turn() -> None:
     """Such as text that an upstream of the user's own sends."""
     turn = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
     requests = [_request(None), _request({"messages": [turn]})]
-    assert turn == simplify_requests(requests, [["Hello."], []])[1].body["messages"][0]
+    assert turn == simplify_requests(zip(requests, [["Hello."], []], strict=True))[1].body["messages"][0]
 
 
 @pytest.mark.parametrize("body", [None, "text", {"messages": "none"}, {"max_tokens": 1}])
 def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
     """Whatever it is."""
-    assert body == simplify_requests([_request(body)], [[]])[0].body
+    assert body == simplify_requests([(_request(body), [])])[0].body
 
 
 def test_long_lists_that_differ_are_one_change() -> None:
@@ -105,7 +105,8 @@ def test_a_text_that_each_request_repeats_is_kept_once() -> None:
     text = "the same words " * 100
     requests = ({"messages": [{"role": "user", "content": text.encode().decode()}]} for _ in range(2))
     first, second = (
-        one.body["messages"][0]["content"][0]["text"] for one in simplify_requests(map(_request, requests), [[], []])
+        one.body["messages"][0]["content"][0]["text"]
+        for one in simplify_requests((_request(one), []) for one in requests)
     )
     assert text == first
     assert first is second

@@ -3,7 +3,7 @@ flag changes.
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from types import MappingProxyType
@@ -32,15 +32,16 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
 
     Host names are removed, and so are texts that the API wrote, such as earlier answers.
     """
-    answers: list[Sequence[Any]] = []
+    decoded = map(_decode_exchange, exchanges)  # one by one, because a conversation repeats its texts
+    return tuple(simplify_requests(decoded))
 
-    def sent_requests() -> Iterator[SentRequest]:  # one by one, because a conversation repeats its texts
-        for request, response in exchanges:
-            headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
-            yield SentRequest(request.method, request.path, headers, decode_comparable_body(request.body))
-            answers.append(parse_response(decompress_response(response)).blocks)
 
-    return tuple(simplify_requests(sent_requests(), answers))
+def _decode_exchange(exchange: tuple[Request, Response]) -> tuple[SentRequest, Sequence[Any]]:
+    """Return a request to compare, and the content blocks of its answer."""
+    request, response = exchange
+    headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
+    sent = SentRequest(request.method, request.path, headers, decode_comparable_body(request.body))
+    return sent, parse_response(decompress_response(response)).blocks
 
 
 def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Sequence[Flag]) -> FlagEffectAttribution:

@@ -53,21 +53,21 @@ class RequestDifference:
     after: Any
 
 
-def simplify_requests(requests: Iterable[SentRequest], answers: Sequence[Sequence[Any]]) -> list[SentRequest]:
+def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) -> list[SentRequest]:
     """Return the requests without texts that the API wrote, so that only what the agent wrote is compared.
 
-    `answers[i]` has the content blocks of the answer to `requests[i]`; it is empty if they are unknown. An assistant
-    message that repeats an answer is replaced by a short mark. Ids that the API generated are replaced by numbers in
-    order of appearance.
+    `exchanges` has each request with the content blocks of its answer, which are empty if they are unknown. A short
+    mark replaces an assistant message that repeats an answer, and numbers in order of appearance replace the ids that
+    the API generated.
     """
     numbers: dict[str, str] = {}
     texts: dict[str, str] = {}
     identities: list[list[tuple[str, str]]] = []
     simplified = []
-    for index, one in enumerate(requests):
-        identities += ([*map(_block_identity, answer)] for answer in answers[len(identities) : index])
+    for one, answer in exchanges:
         body = _replace_repeated_answers(_expand_texts_to_blocks(one.body), identities)
         simplified.append(SentRequest(one.method, one.path, one.headers, _number_ids(body, numbers, texts)))
+        identities.append([*map(_block_identity, answer)])
     return simplified
 
 
