@@ -12,12 +12,7 @@ import pytest
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.wire.timeline import Chunk, End, Head, Request
-from tests.cassette.test_key_places import DECLARED, PATTERN, UNDECLARED
-
-
-def _sent(body: bytes) -> Interaction:
-    head = Head(0.1, 200, (("content-type", "application/json"),))
-    return Interaction(Request("POST", "/v1/messages", (), body), (head, Chunk(0.2, b"{}"), End(0.3)))
+from tests.cassette.test_key_places import DECLARED, PATTERN, UNDECLARED, _sent
 
 
 def _asked(text: str) -> Interaction:

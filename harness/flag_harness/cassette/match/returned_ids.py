@@ -126,7 +126,7 @@ class _KnownIdFinder:
 
 
 def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
-    """Return, for each id in the responses, where it occurred first: the response, the kind of id, and its number."""
+    """Return the first occurrence of each id in the responses: its response, the kind of id, and its number."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
         counts: dict[bytes, int] = {}
