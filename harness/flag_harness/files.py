@@ -66,6 +66,11 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     return data
 
 
+def why_unreadable(error: OSError | ValueError) -> str:
+    """Return why `read_regular_file` could not read a file, without the file's name."""
+    return getattr(error, "strerror", None) or str(error)
+
+
 def regular_file_size(path: Path, limit: int) -> int:
     """Return the size of a file in bytes, without opening it; raise the same errors as `read_regular_file`."""
     found = path.stat()

@@ -12,7 +12,7 @@ import msgspec
 
 from flag_harness.config import read_config
 from flag_harness.errors import ConfigError
-from flag_harness.files import read_regular_file
+from flag_harness.files import read_regular_file, why_unreadable
 from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import GatePolicy, parse_policy
@@ -90,8 +90,9 @@ def _read_toml_file(path: Path) -> dict[str, Any]:
     try:
         return parse_toml(read_regular_file(path, _MAX_BYTES).decode("utf-8"), path)
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or error
-        raise ConfigError(f"{path}: cannot be read: {why}; put the gate's settings in a file of this name") from None
+        raise ConfigError(
+            f"{path}: cannot be read: {why_unreadable(error)}; put the gate's settings in a file of this name"
+        ) from None
 
 
 def _parse_gate(

@@ -11,7 +11,7 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from flag_harness.errors import GateError
-from flag_harness.files import read_regular_file
+from flag_harness.files import read_regular_file, why_unreadable
 from flag_harness.gate.declared.patterns import has_dot_name, matches_file
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def read_file(folder: Path, path: str) -> bytes:
     try:
         return read_regular_file(folder / path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
-        raise GateError(f"{folder / path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
+        raise GateError(f"{folder / path}: cannot be read: {why_unreadable(error)}") from None
 
 
 def refuse_links(folder: Path, path: str) -> None:
