@@ -19,6 +19,7 @@ FLOORS = (
         "fault_arguments",
         "flag",
         "models",
+        "audit_hook",
         "clock",
         "durations",
         "files",

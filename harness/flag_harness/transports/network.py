@@ -7,8 +7,8 @@ from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from typing import Any
 
+from flag_harness.audit_hook import audit_hook
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import IN_CHILD_PROCESS_TEXT, ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_pycares, guard_uvloop, import_early
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers

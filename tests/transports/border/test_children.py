@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
+from flag_harness.audit_hook import audit_hook
 from flag_harness.transports import ApiScope, refuse_network
 from flag_harness.transports.border import proxy
-from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.children import ask_parent_about_every_host
 from flag_harness.transports.border.proxy import LOOPBACK_ADDRESS, ask_parent, host_checking_proxy
 

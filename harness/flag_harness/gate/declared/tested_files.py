@@ -9,6 +9,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from flag_harness.audit_hook import audit_hook
+
 if TYPE_CHECKING:
     from flag_harness.gate import GateSettings
     from flag_harness.record import GateFiles
@@ -24,7 +26,7 @@ class OpenedFiles:
     def __init__(self) -> None:
         self._paths: set[str] = set()
         self._is_paused = False
-        sys.addaudithook(self._note_event)
+        audit_hook().install_handlers({"open": self._note_opened_file})
 
     @property
     def paths(self) -> set[Path]:
@@ -40,14 +42,14 @@ class OpenedFiles:
         finally:
             self._is_paused = False
 
-    def _note_event(self, event: str, arguments: tuple[Any, ...]) -> None:
-        """Collect the path if the audit event is `open`.
+    def _note_opened_file(self, path: Any, *_: Any) -> None:
+        """Collect the path of a file, unless it is opened by its descriptor.
 
         Errors are suppressed: the code that opens the file would get them.
         """
-        if event == "open" and not self._is_paused and isinstance(arguments[0], str | bytes | os.PathLike):
+        if not self._is_paused and isinstance(path, str | bytes | os.PathLike):
             with contextlib.suppress(OSError, ValueError):
-                self._paths.add(os.path.abspath(os.fsdecode(arguments[0])))
+                self._paths.add(os.path.abspath(os.fsdecode(path)))
 
 
 class DeclaredFiles:

@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import Any
 
-from flag_harness.transports.border.audit import HandlersByAuditEvent, audit_hook
+from flag_harness.audit_hook import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.border.proxy import (
     LOOPBACK_ADDRESS,
     ask_parent,

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from types import MappingProxyType
 from typing import Any
 
-from flag_harness.transports.border.audit import audit_hook
+from flag_harness.audit_hook import audit_hook
 from flag_harness.transports.patch import replace_attribute
 
 

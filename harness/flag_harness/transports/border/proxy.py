@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 from urllib.parse import quote, unquote
 
+from flag_harness.audit_hook import audit_hook
 from flag_harness.errors import NetworkRefused
-from flag_harness.transports.border.audit import audit_hook
 from flag_harness.transports.border.sockets import target_of_proxy_request
 
 LOOPBACK_ADDRESS = "127.0.0.1"

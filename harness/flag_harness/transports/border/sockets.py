@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from flag_harness.transports.border.audit import HandlersByAuditEvent, audit_hook
+from flag_harness.audit_hook import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.patch import replace_attribute
 
 _INTERNET_FAMILIES = (socket.AF_INET, socket.AF_INET6)
