@@ -116,7 +116,7 @@ def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -
     rows = full_matrix(space)
     failing = data.draw(st.sets(st.sampled_from(rows), min_size=1, max_size=8))
     explanation = explain_failures(space, runs(space, failing))
-    named = {row for row in rows if any(holds(one, space.values_by_name(row)) for one in explanation.conjunctions)}
+    named = {row for row in rows if any(holds(one, space.flag_values_of_row(row)) for one in explanation.conjunctions)}
     assert failing == named
     assert explanation.is_smallest
     literals = sum(len(one.literals) for one in explanation.conjunctions)
@@ -132,7 +132,7 @@ def test_an_explanation_holds_on_the_rows_that_were_run(seed: int, flags: int) -
     rows = {tuple(random.randrange(size) for size in space.value_counts): random.random() < 0.6 for _ in range(20)}
     explanation = explain_failures(space, rows.items())
     for row, passed in rows.items():
-        assert passed != any(holds(one, space.values_by_name(row)) for one in explanation.conjunctions)
+        assert passed != any(holds(one, space.flag_values_of_row(row)) for one in explanation.conjunctions)
 
 
 @settings(deadline=None)
@@ -147,7 +147,7 @@ def test_the_planted_fault_is_among_the_suspects(seed: int) -> None:
     suspects = find_suspects(space, rows, 2)
     assert text in [str(suspect.conjunction) for suspect in suspects]
     for suspect in suspects:
-        states = [(holds(suspect.conjunction, space.values_by_name(row)), passed) for row, passed in rows]
+        states = [(holds(suspect.conjunction, space.flag_values_of_row(row)), passed) for row, passed in rows]
         assert (True, True) not in states
         assert suspect.failing_rows == states.count((True, False)) > 0
 

@@ -40,7 +40,7 @@ def holds(conjunction: Conjunction, assignment: dict[str, object]) -> bool:
 
 def wrong_names(space: FlagSpace, location: CauseSearchResult, faults: Sequence[Fault]) -> list[str]:
     """The named conjunctions that hold in a passing row, or that a literal can be left out of; by trying every row."""
-    rows = [(space.values_by_name(row), passes(row, faults)) for row in full_matrix(space)]
+    rows = [(space.flag_values_of_row(row), passes(row, faults)) for row in full_matrix(space)]
 
     def is_true(conjunction: Conjunction) -> bool:
         return not any(passed and holds(conjunction, assignment) for assignment, passed in rows)
@@ -234,7 +234,9 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     assert DEFAULT_RUN_BUDGET >= location.run_count
     if location.is_decided and location.excluded_size >= max(map(len, faults)):
         named = [
-            row for row in full_matrix(space) if any(holds(c, space.values_by_name(row)) for c in location.conjunctions)
+            row
+            for row in full_matrix(space)
+            if any(holds(c, space.flag_values_of_row(row)) for c in location.conjunctions)
         ]
         assert [row for row in full_matrix(space) if not passes(row, faults)] == named
 

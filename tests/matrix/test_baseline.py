@@ -43,7 +43,7 @@ def test_a_flag_that_serves_no_value_is_at_the_agents_default(
 ) -> None:
     """The notes say so; the other flag has its value of production."""
     baseline = read_baseline(_export(tmp_path, fast=fast, cheap=cheap), FLAGS)
-    assert {"cheap": True} == baseline.values
+    assert {"cheap": True} == baseline.value_by_flag
     assert (note, "not in it, so at their default: fast") == baseline.notes
 
 
@@ -51,7 +51,7 @@ def test_an_export_of_all_flags_needs_no_note(tmp_path: Path) -> None:
     """Each flag has a value, and each value a flag."""
     on = {**OF_FLAGD, "defaultVariant": "on"}
     baseline = read_baseline(_export(tmp_path, fast=on, cheap={**OF_FLAGD, "defaultVariant": "off"}), FLAGS)
-    assert ({"fast": True, "cheap": False}, ()) == (baseline.values, baseline.notes)
+    assert ({"fast": True, "cheap": False}, ()) == (baseline.value_by_flag, baseline.notes)
 
 
 @pytest.mark.parametrize(

@@ -109,11 +109,11 @@ def test_a_constrained_array_covers_all_that_is_possible(seed: int, strength: in
     flags, groups = random_model(seed)
     space = FlagSpace(flags, groups)
     allowed = allowed_assignments(flags, groups)
-    rows = [space.values_by_name(row) for row in covering_array(space, strength)]
+    rows = [space.flag_values_of_row(row) for row in covering_array(space, strength)]
     assert {flag.name: flag.default for flag in flags} == rows[0]
     assert [] == [row for row in rows if row not in allowed]
     assert value_tuples(allowed, strength) == value_tuples(rows, strength)
-    assert len(allowed) == space.count
+    assert len(allowed) == space.row_count
     assert len(rows) == len({repr(row) for row in rows})
 
 
@@ -128,7 +128,7 @@ def test_an_array_of_strength_four_covers_quadruples(strength: int) -> None:
     """Eight flags of two and three values, without constraints."""
     flags = [MatrixFlag(f"f{index}", tuple("abc"[: 2 + index % 2]), "a") for index in range(8)]
     space = FlagSpace(flags)
-    rows = [space.values_by_name(row) for row in covering_array(space, strength)]
+    rows = [space.flag_values_of_row(row) for row in covering_array(space, strength)]
     assert value_tuples(allowed_assignments(flags, []), strength) == value_tuples(rows, strength)
 
 

@@ -12,7 +12,7 @@ from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, FlagError
 from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF_COMBINATION, SHIPPED_FLAGS, combination_id
-from flag_harness.matrix import flag_values_by_id_part
+from flag_harness.matrix import flag_and_value_by_id_part
 
 _SAVE_HELP = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
@@ -95,7 +95,7 @@ def _combination_id_from_option_or_environment(stated: str | None) -> str:
         return read_settings(os.environ).combination
     declared = read_project_config()[1].flags
     taken = {flag.name for flag in declared}
-    names = flag_values_by_id_part((*declared, *(flag for flag in SHIPPED_FLAGS if flag.name not in taken)))
+    names = flag_and_value_by_id_part((*declared, *(flag for flag in SHIPPED_FLAGS if flag.name not in taken)))
     on = [] if stated == OFF_COMBINATION else stated.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(

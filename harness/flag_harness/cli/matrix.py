@@ -83,7 +83,7 @@ def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
         print(f"{source}: no combination has {', '.join(impossible)}: the constraints of the flags forbid it")
         return 1
     names = ", ".join(flag.name for flag in flags)
-    combinations = count_with_noun(space.count, "combination")
+    combinations = count_with_noun(space.row_count, "combination")
     print(f"{source}: valid: {count_with_noun(len(flags), 'flag')} ({names}), {combinations}")
     unread = find_unread_variables(flags, read_code_files(source.parent, CODE_SUFFIXES), flags)
     for name, reason in unread.items():
@@ -109,9 +109,9 @@ def _report_lines(selected: str, combinations: Sequence[Combination], coverage: 
     if coverage:
         count, total = (
             count_with_noun(len(combinations), "combination"),
-            coverage.covered_count + len(coverage.missing_tuples),
+            coverage.covered_tuple_count + len(coverage.missing_tuples),
         )
-        lines.append(f"{count}: {coverage.covered_count:,} of {total:,} {coverage.tuple_word} of values")
+        lines.append(f"{count}: {coverage.covered_tuple_count:,} of {total:,} {coverage.tuple_word} of values")
     return lines
 
 

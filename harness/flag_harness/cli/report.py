@@ -248,7 +248,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
 
 def _read_production_values(arguments: argparse.Namespace, record: RunRecord) -> Mapping[str, object]:
     """Return the flag values in the file of `--baseline`, or an empty mapping without that option."""
-    return read_baseline(arguments.baseline, flags_in_header(record.header)).values if arguments.baseline else {}
+    return read_baseline(arguments.baseline, flags_in_header(record.header)).value_by_flag if arguments.baseline else {}
 
 
 def _select_changes(arguments: argparse.Namespace, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:

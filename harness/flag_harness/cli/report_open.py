@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.errors import RecordError
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, MessagePart, load_conversations
 from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
@@ -139,7 +139,7 @@ def _path_from(root: str | None, path: Path) -> str:
 
 
 def _sort_key_by_changed_flags(row: RunRow) -> tuple[str, int]:
-    return node_id_of_all_combinations(row.case, row.combination), row.combination.count("+")
+    return node_id_without_combination(row.case, row.combination), row.combination.count("+")
 
 
 def _code_version(header: RunHeader) -> str:

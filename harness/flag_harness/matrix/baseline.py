@@ -18,8 +18,8 @@ from flag_harness.matrix.space import FlagSpace
 
 BASELINE_FORMATS = "an export of flagd or LaunchDarkly, or {flag: value}"
 _PRODUCTION_ENVIRONMENT = "production"
-_MAX_BYTES = 32 << 20
-T = TypeVar("T")
+_MAX_EXPORT_BYTES = 32 << 20
+Converted = TypeVar("Converted")
 
 
 class _FlagdFlag(msgspec.Struct):
@@ -29,38 +29,38 @@ class _FlagdFlag(msgspec.Struct):
     targeting: Any = None
 
 
-class _RolloutPart(msgspec.Struct):
+class _LaunchDarklyRolloutPart(msgspec.Struct):
     variation: int
     weight: float
 
 
-class _Rollout(msgspec.Struct):
-    variations: tuple[_RolloutPart, ...] = ()
+class _LaunchDarklyRollout(msgspec.Struct):
+    variations: tuple[_LaunchDarklyRolloutPart, ...] = ()
 
 
-class _Fallthrough(msgspec.Struct):
+class _LaunchDarklyFallthrough(msgspec.Struct):
     variation: int | None = None
-    rollout: _Rollout | None = None
+    rollout: _LaunchDarklyRollout | None = None
 
 
 class _LaunchDarklyFlag(msgspec.Struct):
     on: bool
     variations: tuple[Any, ...]
     offVariation: int | None = None  # noqa: N815
-    fallthrough: _Fallthrough | None = None
+    fallthrough: _LaunchDarklyFallthrough | None = None
     rules: Any = None
     targets: Any = None
     contextTargets: Any = None  # noqa: N815
     prerequisites: Any = None
 
 
-class _Variation(msgspec.Struct):
+class _LaunchDarklyVariation(msgspec.Struct):
     value: Any = None
 
 
-class _LaunchDarklyItem(msgspec.Struct):
+class _LaunchDarklyRestItem(msgspec.Struct):
     key: str
-    variations: tuple[_Variation, ...] = ()
+    variations: tuple[_LaunchDarklyVariation, ...] = ()
     environments: dict[str, dict[str, Any]] = {}
 
 
@@ -69,11 +69,11 @@ class ProductionBaseline:
     """The flag values of production, read from a file that a flag service exported.
 
     Attributes:
-        values: the value of each declared flag that the file names.
+        value_by_flag: the value of each declared flag that the file names.
         notes: what was simplified or ignored: targeting rules, rollouts, keys for which no flag is declared.
     """
 
-    values: Mapping[str, object]
+    value_by_flag: Mapping[str, object]
     notes: tuple[str, ...] = ()
 
 
@@ -85,7 +85,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
     the flags, or gives a flag an unknown value.
     """
     try:
-        data = read_regular_file(path, _MAX_BYTES)
+        data = read_regular_file(path, _MAX_EXPORT_BYTES)
     except (OSError, ValueError) as error:
         raise FlagError(f"{path} cannot be read: {why_unreadable(error)}; give {BASELINE_FORMATS}") from None
     try:
@@ -101,13 +101,13 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
 
 
 def baseline_combinations(
-    flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], change: Mapping[str, object]
+    flags: Sequence[Flag], names: Collection[str], baseline: Mapping[str, object], planned_values: Mapping[str, object]
 ) -> tuple[Combination, ...]:
     """Return the production combination, and one combination for each other value of each flag in `names`.
 
-    `baseline` has production's flag values by name. If `change` has flag values, one more combination is added that
-    makes all these changes at once. Raise `FlagError` if a constraint forbids the production combination or that
-    change.
+    `baseline` has production's flag values by name. If `planned_values` is not empty, one more combination is added:
+    production's, with these flag values by name. Raise `FlagError` if a constraint forbids the production combination
+    or the planned one.
     """
     declared = tuple(flags)
     space = FlagSpace(declared)
@@ -116,12 +116,15 @@ def baseline_combinations(
         raise FlagError(f"the state of production breaks a constraint: {broken}; correct the file or the constraint")
     fixed = {flag.name: flag.values[value] for flag, value in zip(flags, base, strict=True) if flag.name not in names}
     rows = rows_with_single_changes(FlagSpace(declared, pins=fixed), base)
-    if change:
+    if planned_values:
         changed = space.nearest_row(
-            base, {index: space.row_with_values(change)[index] for index in _flag_indices(flags, change)}
+            base,
+            {index: space.row_with_values(planned_values)[index] for index in _flag_indices(flags, planned_values)},
         )
         if changed is None:
-            raise FlagError(f"the constraints of the flags forbid the change of {', '.join(change)}; ask for another")
+            raise FlagError(
+                f"the constraints of the flags forbid the change of {', '.join(planned_values)}; ask for another"
+            )
         rows = tuple(dict.fromkeys([*rows, changed]))
     return tuple(Combination(declared, row) for row in rows)
 
@@ -131,25 +134,25 @@ def _flag_indices(flags: Sequence[Flag], names: Collection[str]) -> Iterator[int
     return (index for index, flag in enumerate(flags) if flag.name in names)
 
 
-def _baseline_from_export(states: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> ProductionBaseline:
-    """Return production's flag values, given the state that an export has for each key.
+def _baseline_from_export(exported_flags: Mapping[str, "_ExportedFlag"], flags: Sequence[Flag]) -> ProductionBaseline:
+    """Return production's flag values, given what an export says about the flag of each key.
 
-    The notes say which flags the export does not name, and which of its keys belong to no declared flag.
+    The notes of the result say which flags the export does not name, and which of its keys belong to no declared flag.
     """
     by_key = {_normalise_key(flag.name): flag for flag in flags}
     values: dict[str, object] = {}
     notes: list[str] = []
     unknown: list[str] = []
-    for key, state in states.items():
+    for key, exported in exported_flags.items():
         flag = by_key.get(_normalise_key(key))
         if flag is None:
             unknown.append(key)
             continue
-        notes += [f"{key}: {note}" for note in state.notes]
-        if state.value is not None:
-            values[flag.name] = flag.values[value_index(flag, state.value)]
+        notes += [f"{key}: {note}" for note in exported.notes]
+        if exported.value is not None:
+            values[flag.name] = flag.values[value_index(flag, exported.value)]
     if not values:
-        names, keys = ", ".join(flag.name for flag in flags), ", ".join(states) or "none"
+        names, keys = ", ".join(flag.name for flag in flags), ", ".join(exported_flags) or "none"
         raise FlagError(f"it gives no declared flag a value; declared: {names}; its keys: {keys}")
     if missing := [flag.name for flag in flags if flag.name not in values]:
         notes.append(f"not in it, so at their default: {', '.join(missing)}")
@@ -167,8 +170,8 @@ def _normalise_key(key: str) -> str:
 class _ExportedFlag:
     """What an export says about one flag.
 
-    `value` is the value that production serves, or None if the agent's own default applies. `notes` say what was
-    simplified.
+    `value` is the value that production serves, or None if the agent's own default applies. `notes` say what `value`
+    leaves out, such as targeting rules.
     """
 
     value: object
@@ -176,13 +179,13 @@ class _ExportedFlag:
 
 
 def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedFlag]]:
-    """Yield `(key, state)` for each flag in an export of flagd or LaunchDarkly, or in a plain `{flag:
-    value}` object.
+    """Yield `(key, exported flag)` for each flag in an export of flagd or LaunchDarkly, or in a plain object
+    `{flag: value}`.
     """
     if isinstance(document.get("items"), list):
         for number, row in enumerate(document["items"]):
-            item = _convert(row, _LaunchDarklyItem, f"items[{number}]")
-            yield item.key, _parse_launchdarkly_item(item)
+            item = _convert_export_part(row, _LaunchDarklyRestItem, f"items[{number}]")
+            yield item.key, _parse_launchdarkly_rest_item(item)
         return
     flags, values = document.get("flags"), document.get("flagValues")
     described = flags if isinstance(flags, dict) and all(isinstance(flag, dict) for flag in flags.values()) else {}
@@ -194,7 +197,7 @@ def _flags_in_export(document: dict[str, Any]) -> Iterator[tuple[str, _ExportedF
         yield from ((key, _ExportedFlag(value)) for key, value in document.items() if not key.startswith("$"))
 
 
-def _convert(value: Any, kind: type[T], where: str) -> T:
+def _convert_export_part(value: Any, kind: type[Converted], where: str) -> Converted:
     """Convert a part of an export to the type `kind`. Raise `FlagError` naming its first invalid field."""
     try:
         return msgspec.convert(value, kind)
@@ -204,7 +207,7 @@ def _convert(value: Any, kind: type[T], where: str) -> T:
 
 def _parse_flagd_flag(key: str, row: Mapping[str, Any]) -> _ExportedFlag:
     """Return the value that flagd serves for the flag `key`: its default variant, without targeting."""
-    flag = _convert(row, _FlagdFlag, key)
+    flag = _convert_export_part(row, _FlagdFlag, key)
     if flag.state == "DISABLED":
         return _ExportedFlag(None, ("is disabled, so the agent's default counts",))
     if flag.defaultVariant is None:
@@ -224,12 +227,12 @@ def _parse_launchdarkly_flag(key: str, row: Mapping[str, Any]) -> _ExportedFlag:
         raise FlagError(
             f"{key} has neither variants (flagd) nor variations and on (LaunchDarkly); give {BASELINE_FORMATS}"
         )
-    flag = _convert(row, _LaunchDarklyFlag, key)
+    flag = _convert_export_part(row, _LaunchDarklyFlag, key)
     notes = []
     if not flag.on:
         index = flag.offVariation
     else:
-        fallthrough = flag.fallthrough or _Fallthrough()
+        fallthrough = flag.fallthrough or _LaunchDarklyFallthrough()
         index = fallthrough.variation
         if flag.rules or flag.targets or flag.contextTargets or flag.prerequisites:
             notes.append("its rules are not followed")
@@ -243,7 +246,7 @@ def _parse_launchdarkly_flag(key: str, row: Mapping[str, Any]) -> _ExportedFlag:
     return _ExportedFlag(flag.variations[index], tuple(notes))
 
 
-def _parse_launchdarkly_item(item: _LaunchDarklyItem) -> _ExportedFlag:
+def _parse_launchdarkly_rest_item(item: _LaunchDarklyRestItem) -> _ExportedFlag:
     """Return the value that a flag has in production, from an item of LaunchDarkly's REST API, which lists all
     environments.
     """

@@ -61,15 +61,15 @@ def _covering_array_of_strength_three(columns: int) -> BitRows:
             [int(_PLACKETT_BURMAN_ROW[(shift + column) % 11]) for column in range(columns)] for shift in range(11)
         ]
         return _make_first_row_zero([[0] * columns, *rotations])
-    return _double_columns(columns)
+    return _combine_half_size_arrays(columns)
 
 
-def _double_columns(columns: int) -> BitRows:
-    """Build rows that contain all triples of values of any three columns, from rows with half as many columns (Roux
-    1987).
+def _combine_half_size_arrays(columns: int) -> BitRows:
+    """Build rows that contain all triples of values of any three columns, from two arrays with half as many columns
+    (Roux 1987).
 
-    First come the rows of the array of strength 3 with half the columns, each written twice side by side. Then come the
-    rows of an array of strength 2, each beside its complement.
+    First come the rows of the array of strength 3, each written twice side by side. Then come the rows of the array of
+    strength 2, each beside its complement.
     """
     half = (columns + 1) // 2
     pairs = boolean_covering_array(half, 2) or ()

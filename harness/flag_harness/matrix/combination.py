@@ -117,7 +117,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
     """Return the combination of these flags with this id, or None if there is none."""
     declared = tuple(flags)
     row = list(default_row(declared))
-    changes = flag_values_by_id_part(declared)
+    changes = flag_and_value_by_id_part(declared)
     names = [] if combination_id == OFF_COMBINATION else combination_id.split("+")
     if not combination_id or not changes.keys() >= {*names}:
         return None
@@ -128,7 +128,7 @@ def parse_combination(flags: Sequence[Flag], combination_id: str) -> Combination
 
 
 @lru_cache
-def flag_values_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
+def flag_and_value_by_id_part(flags: tuple[Flag, ...]) -> Mapping[str, tuple[int, int]]:
     """Return `{part: (index of a flag, index of its value)}` for each part that the id of a combination can have.
 
     Parts are, for example, `streaming`, `no-concise` and `model=haiku`.
@@ -151,9 +151,9 @@ def read_combination(flags: Sequence[Flag], environ: Mapping[str, str]) -> Combi
 
 
 def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combination:
-    """Return the combination, extended by those of `flags` that it does not have, at their defaults.
+    """Return the combination, extended by further `flags` at their defaults.
 
-    A flag is left out if the combination has a flag of the same name or with the same source, such as an environment
+    A flag is not added if the combination has a flag of the same name or with the same source, such as an environment
     variable.
     """
     taken = {word for flag in combination.flags for word in (flag.name, flag.source)}
@@ -161,14 +161,14 @@ def add_missing_flags(combination: Combination, flags: Sequence[Flag]) -> Combin
     return Combination((*combination.flags, *added), (*combination.row, *default_row(added)))
 
 
-def node_id_of_all_combinations(case: str, combination: str) -> str:
+def node_id_without_combination(nodeid: str, combination_id: str) -> str:
     """Return a test's node id with `*` in place of its combination, so that all runs of the test have the same id.
 
-    >>> node_id_of_all_combinations("test_a.py::test_x[streaming-b]", "streaming")
+    >>> node_id_without_combination("test_a.py::test_x[streaming-b]", "streaming")
     'test_a.py::test_x[*-b]'
     """
-    function, bracket, parameters = case.partition("[")
-    return f"{function}{bracket}{parameters.replace(combination, '*', 1)}" if combination else case
+    function, bracket, parameters = nodeid.partition("[")
+    return f"{function}{bracket}{parameters.replace(combination_id, '*', 1)}" if combination_id else nodeid
 
 
 def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
@@ -193,22 +193,20 @@ def pin_flags(flags: Sequence[Flag], pins: Mapping[str, object]) -> Combination:
     return Combination(declared, tuple(row))
 
 
-def _combination_id_part(flag: Flag, value: int) -> str:
-    """Return the part of a combination's id for one flag that has not its default: `streaming`, `no-concise`,
+def _combination_id_part(flag: Flag, index_of_value: int) -> str:
+    """Return the part of a combination's id for a flag that is not at its default: `streaming`, `no-concise` or
     `model=haiku`.
-
-    `value` is the index of the flag's value.
     """
     if not flag.is_boolean:
-        return f"{flag.name}={flag.labels[value]}"
-    return flag.name if flag.values[value] else f"{SWITCHED_OFF_PREFIX}{flag.name}"
+        return f"{flag.name}={flag.labels[index_of_value]}"
+    return flag.name if flag.values[index_of_value] else f"{SWITCHED_OFF_PREFIX}{flag.name}"
 
 
 def _broken_constraint_message(broken: Constraint, flags: Sequence[Flag], row: Sequence[int]) -> str:
     """Return a message that states the constraint that `row` breaks, and which flags to pin so that it is met."""
-    if not broken.flag:
+    if not broken.flag_name:
         return f"{broken}; pin that one True and the others False"
-    [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag]
+    [(flag, value)] = [(flag, value) for flag, value in zip(flags, row, strict=True) if flag.name == broken.flag_name]
     name, has_value, _ = broken.condition.partition("=")
     other = broken.condition if has_value else f"{name}=True"
     start = f"{flag.name}={flag.values[value] if flag.is_boolean else flag.labels[value]} {broken.verb} {other}"

@@ -1,4 +1,4 @@
-"""Build the pairs of combinations that a verdict on flags compares. The two of a pair differ in one flag alone."""
+"""Build the pairs of combinations that a verdict on flags compares: two combinations that differ in one flag only."""
 
 from collections.abc import Collection, Mapping, Sequence
 

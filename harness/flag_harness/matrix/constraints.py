@@ -26,19 +26,19 @@ class Constraint:
     """A rule for combinations: one flag requires or excludes another, or exactly one flag of a group is on.
 
     Attributes:
-        flag: the name of the flag that requires or excludes something; empty for a group.
-        verb: `requires` or `excludes`; for a group, what the group demands.
-        condition: what is required or excluded, such as `model=haiku`; for a group, its flags.
+        flag_name: the flag that requires or excludes something; empty for a group.
+        verb: `requires` or `excludes`; empty for a group.
+        condition: what is required or excluded, such as `model=haiku`; for a group, `exactly one of a, b is on`.
         clauses: the rule as clauses, all of which an allowed row satisfies.
     """
 
-    flag: str
+    flag_name: str
     verb: str
     condition: str
     clauses: tuple[Clause, ...]
 
     def __str__(self) -> str:
-        return f"{self.flag} {self.verb} {self.condition}".strip()
+        return f"{self.flag_name} {self.verb} {self.condition}".strip()
 
 
 def row_satisfies_clause(clause: Clause, row: Row) -> bool:
@@ -49,7 +49,8 @@ def row_satisfies_clause(clause: Clause, row: Row) -> bool:
 def build_constraints(
     flags: Sequence[FlagLike], groups: Sequence[Sequence[str]], index_by_name: Mapping[str, int]
 ) -> Iterator[Constraint]:
-    """Yield the constraints that the flags declare, then one for each of `groups`, in which exactly one flag is on.
+    """Yield the constraints that the flags declare, then one constraint for each of `groups`: exactly one flag of the
+    group is on.
 
     `index_by_name` has the index of each flag in `flags`. Raise `FlagError` if a constraint names an unknown flag or
     value.

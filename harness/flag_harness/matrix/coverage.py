@@ -20,7 +20,7 @@ class MatrixCoverage:
         strength: 2 for pairs of values, 3 for triples, 4 for quadruples.
         new_tuples_by_row: for each combination, the pairs (or triples, quadruples) that no earlier combination
             contains.
-        missing_tuples: those that an allowed combination has, but none of the selected combinations.
+        missing_tuples: the pairs (or triples, quadruples) that some allowed combination contains, but no selected one.
     """
 
     strength: int
@@ -28,7 +28,7 @@ class MatrixCoverage:
     missing_tuples: tuple[FlagValueTexts, ...]
 
     @property
-    def covered_count(self) -> int:
+    def covered_tuple_count(self) -> int:
         """The number of different pairs, triples or quadruples that the combinations contain."""
         return sum(map(len, self.new_tuples_by_row))
 
@@ -49,9 +49,9 @@ def measure_coverage(space: FlagSpace, rows: Sequence[Row], strength: int) -> Ma
     for row in rows:
         new = [chosen for chosen in combinations(enumerate(row), strength) if chosen not in seen]
         seen.update(new)
-        first_covered.append(tuple(_format_settings(space, chosen) for chosen in new))
+        first_covered.append(tuple(_format_flag_values(space, chosen) for chosen in new))
     missing = tuple(
-        _format_settings(space, tuple(fixed.items())) for fixed in find_uncovered_tuples(space, rows, strength)
+        _format_flag_values(space, tuple(fixed.items())) for fixed in find_uncovered_tuples(space, rows, strength)
     )
     return MatrixCoverage(strength, tuple(first_covered), missing)
 
@@ -61,14 +61,14 @@ def impossible_values(space: FlagSpace) -> tuple[str, ...]:
     `model=opus`.
     """
     return tuple(
-        _format_settings(space, ((index, value),))[0]
+        _format_flag_values(space, ((index, value),))[0]
         for index, size in enumerate(space.value_counts)
         for value in range(size)
         if not space.is_possible({index: value})
     )
 
 
-def _format_settings(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> FlagValueTexts:
+def _format_flag_values(space: FlagSpace, chosen: tuple[tuple[int, int], ...]) -> FlagValueTexts:
     """Return texts such as `model=haiku`. `chosen` has pairs of the index of a flag and the index of its value."""
     flags = ((space.flags[index], value) for index, value in chosen)
     return tuple(f"{flag.name}={flag.labels[value]}" for flag, value in flags)

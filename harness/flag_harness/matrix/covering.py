@@ -25,13 +25,13 @@ def covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     if strength not in STRENGTHS:
         raise FlagError(f"no covering array has strength {strength}; choose 2, 3 or 4, or the full matrix")
     strength = min(strength, len(space.flags))
-    rows = tuple(dict.fromkeys(_boolean_rows(space, strength) or greedy_covering_array(space, strength)))
+    rows = tuple(dict.fromkeys(_smallest_known_boolean_rows(space, strength) or greedy_covering_array(space, strength)))
     gap = next(find_uncovered_tuples(space, rows, strength), None)
     assert gap is None, f"the covering array of strength {strength} lacks {gap}"
     return rows
 
 
-def _boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
+def _smallest_known_boolean_rows(space: FlagSpace, strength: int) -> tuple[Row, ...] | None:
     """Return an array of the smallest known size, or None if a flag is not boolean, a constraint exists or no array is
     known.
     """

@@ -16,12 +16,13 @@ from flag_harness.matrix.constraints import Row
 from flag_harness.matrix.space import FlagSpace
 
 UNDECIDED_VALUE = -1
-MAX_FLAG_ORDERS = 6
+"""The value of a flag in a `PartialRow` if none has been chosen yet."""
+MAX_FLAG_ORDERS_TO_TRY = 6
+"""In how many different orders the flags are added, to find the array with the fewest rows."""
 MAX_TUPLES_TO_COVER = 50_000
-"""The limits of the search: `MAX_FLAG_ORDERS` orders of the flags are tried, or fewer if all attempts together would
-cover more than `MAX_TUPLES_TO_COVER` choices of values.
-"""
+"""Fewer orders are tried if all of them together would cover more choices of values than this."""
 PartialRow = list[int]
+"""A row under construction: the index of each flag's value, or `UNDECIDED_VALUE`."""
 
 
 def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
@@ -30,7 +31,7 @@ def greedy_covering_array(space: FlagSpace, strength: int) -> tuple[Row, ...]:
     Several orders of the flags are tried, and the array with the fewest rows is returned.
     """
     tuples = comb(len(space.flags), strength) * max(space.value_counts, default=1) ** strength
-    attempts = max(1, min(MAX_FLAG_ORDERS, MAX_TUPLES_TO_COVER // tuples))
+    attempts = max(1, min(MAX_FLAG_ORDERS_TO_TRY, MAX_TUPLES_TO_COVER // tuples))
     arrays = (_build_covering_array(space, strength, Random(seed)) for seed in range(attempts))
     return min(arrays, key=len)
 
@@ -55,8 +56,9 @@ def _build_covering_array(space: FlagSpace, strength: int, random: Random) -> tu
 
 
 def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
-    """Drop each row that contains no choice of `strength` values that other rows lack, the last row first; keep the
-    first row.
+    """Return the rows without those whose choices of `strength` values all occur in other rows.
+
+    Rows are tried from the last to the second; the first row is always kept.
     """
     tuples = [list(combinations(enumerate(row), strength)) for row in rows]
     times = Counter(chosen for row in tuples for chosen in row)
@@ -82,14 +84,14 @@ class _UncoveredTuples:
             for _ in range(space.value_counts[index])
         ]
 
-    def count_gain(self, row: PartialRow, value: int) -> int:
+    def count_newly_covered(self, row: PartialRow, value: int) -> int:
         """Return how many uncovered choices of values `row` would cover if the new flag had the value with the index
         `value`.
         """
         missing = self.uncovered_by_value[value]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.earlier_flag_sets)
 
-    def remove_tuples_of(self, row: PartialRow) -> None:
+    def remove_tuples_covered_by(self, row: PartialRow) -> None:
         """Remove the choices of values that this row covers."""
         missing = self.uncovered_by_value[row[self.new_flag]]
         for chosen in self.earlier_flag_sets:
@@ -104,14 +106,14 @@ class _UncoveredTuples:
 
 def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, missing: _UncoveredTuples) -> None:
     """In every row, give the flag at `index` the allowed value with which the row covers most of the missing tuples."""
-    missing.remove_tuples_of(rows[0])
+    missing.remove_tuples_covered_by(rows[0])
     uses: dict[int, int] = defaultdict(int)
     for row in rows[1:]:
-        gains = {value: missing.count_gain(row, value) for value in range(space.value_counts[index])}
+        gains = {value: missing.count_newly_covered(row, value) for value in range(space.value_counts[index])}
         best_first = sorted(gains, key=lambda value: (-gains[value], uses[value]))
         row[index] = next(value for value in best_first if _can_complete(space, row, {index: value}))
         uses[row[index]] += 1
-        missing.remove_tuples_of(row)
+        missing.remove_tuples_covered_by(row)
 
 
 def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missing: _UncoveredTuples) -> None:

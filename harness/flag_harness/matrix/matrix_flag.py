@@ -28,11 +28,11 @@ class FlagLike(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class MatrixFlag:
-    """A flag for a matrix alone, without a source such as an environment variable, as `Flag` has it.
+    """A flag that is only part of a matrix. Unlike `Flag`, it has no source, such as an environment variable.
 
     A boolean flag is on if it is True; any other flag is on if its value is not its default. While the flag is on,
-    every flag in `requires` is on and every flag in `excludes` is off. An entry of either may also be `name=value`.
-    Exactly one of the flags in `group` is on.
+    every flag in `requires` is on and every flag in `excludes` is off. `requires` and `excludes` may also name values:
+    `name=value`. Exactly one of the flags in `group` is on.
     """
 
     name: str

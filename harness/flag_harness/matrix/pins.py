@@ -44,15 +44,17 @@ def _parse_flag_pin(flags: Sequence[Flag], part: str) -> tuple[Flag, object]:
 
 
 def pin_unnamed_flags(flags: Sequence[Flag], names: Collection[str], pins: Mapping[str, object]) -> dict[str, object]:
-    """Return the pins, extended by a pin for every flag that is neither pinned nor in `names`.
+    """Return the pins (fixed flag values by name), extended by a pin for every flag that is not in `names`.
 
-    Such a flag gets its default, unless the other pins and the constraints force another value.
+    An added pin is the flag's default, unless the other pins and the constraints force another value.
     """
     row = FlagSpace(flags, pins=pins).default_row
-    unnamed = {flag.name: flag.values[value] for flag, value in _flags_and_values(flags, row) if flag.name not in names}
+    unnamed = {
+        flag.name: flag.values[value] for flag, value in _flags_with_value_indices(flags, row) if flag.name not in names
+    }
     return {**unnamed, **pins}
 
 
-def _flags_and_values(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
+def _flags_with_value_indices(flags: Sequence[Flag], row: Sequence[int]) -> Iterator[tuple[Flag, int]]:
     """Yield `(flag, index)` for each flag, with the index of its value in the row."""
     return zip(flags, row, strict=True)

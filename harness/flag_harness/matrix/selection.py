@@ -28,7 +28,7 @@ SELECTION_HELP = "full, 2, 3 or 4 (a covering array of that strength), single, o
 def select_combinations(
     flags: Sequence[Flag], selection: str = "", pins: Mapping[str, object] | None = None
 ) -> tuple[Combination, ...]:
-    """Return the combinations for a matrix, always including the one nearest to the defaults.
+    """Return the combinations for a matrix. The one nearest to the defaults is always among them.
 
     `selection` is `full`, the strength of a covering array (`2`, `3`, `4`), `single` (one flag at a time), or
     `random:N,SEED`. An empty selection means all combinations. Flags in `pins` have the same value in every
@@ -53,11 +53,11 @@ def _select_with_cache(
         values = {flag.name: flag.values for flag in flags}
         space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
     if not selection and not space.has_at_most_rows(MAX_COMBINATIONS):
-        raise FlagError(_too_many_message(space))
-    return tuple(Combination(flags, row) for row in _rows_of_selection(space, selection or "full"))
+        raise FlagError(_too_many_combinations_message(space))
+    return tuple(Combination(flags, row) for row in _select_rows(space, selection or "full"))
 
 
-def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
+def _select_rows(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     """Return the rows of a selection such as `2`, `full` or `random:20,1`."""
     match = _SELECTION_PATTERN.fullmatch(selection)
     if match is None:
@@ -71,14 +71,14 @@ def _rows_of_selection(space: FlagSpace, selection: str) -> tuple[Row, ...]:
     return covering_array(space, int(selection))
 
 
-def _too_many_message(space: FlagSpace) -> str:
+def _too_many_combinations_message(space: FlagSpace) -> str:
     """Return the error message for too many combinations. It lists the selections that give fewer."""
     pairs = len(covering_array(space, 2))
     # an array of triples of many flags takes seconds
     triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MAX_FLAGS_TO_COUNT_ROWS else "more cover"
     flags = len(space.flags) - len(space.pins)
     return (
-        f"{flags} flags have {space.count:,} combinations, more than {MAX_COMBINATIONS}; choose: "
+        f"{flags} flags have {space.row_count:,} combinations, more than {MAX_COMBINATIONS}; choose: "
         f"strength=2 ({pairs} combinations cover every pair of values), strength=3 ({triples} every triple), "
         "strength='full', the names of fewer flags, --harness-matrix=2|3|4|full|single|random:N,SEED, "
         "or --harness-flags=... to fix some"

@@ -1,4 +1,4 @@
-"""All combinations that flags and their constraints allow, as rows: for each flag, the index of its value."""
+"""Find the combinations that flags and their constraints allow: list, count, check and complete them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
@@ -10,7 +10,7 @@ from flag_harness.matrix.matrix_flag import FlagLike, value_index
 
 
 class FlagSpace:
-    """All allowed rows (combinations, as the index of each flag's value) of some flags.
+    """All combinations that some flags and their constraints allow, as rows: for each flag, the index of its value.
 
     In each of `groups` exactly one flag is on, and each flag in `pins` has the value given there. Raise `FlagError` if
     a constraint names an unknown flag or value, or if the defaults or the pins break a constraint.
@@ -31,17 +31,19 @@ class FlagSpace:
         self.constraints = tuple(build_constraints(self.flags, self.groups, self._index_by_name))
         if (broken := self.find_broken_constraint(self.default_row)) is not None:
             raise FlagError(f"the defaults of the flags break a constraint: {broken}; change a default or drop it")
-        self.pins = {index: value_index(self.flags[index], value) for index, value in self._pins_by_index(pins or {})}
-        self._index_clauses()
+        self.pins = {
+            index: value_index(self.flags[index], value) for index, value in self._pins_with_flag_indices(pins or {})
+        }
+        self._collect_clauses()
         if self.pins:
             self.default_row = self._row_with_pins()
 
-    def _pins_by_index(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
+    def _pins_with_flag_indices(self, values: Mapping[str, object]) -> Iterator[tuple[int, object]]:
         """Yield `(index of the flag, value)` for each pin, given the pinned values by name."""
         for name, value in values.items():
             yield flag_index(self._index_by_name, name, "the pinned flags name"), value
 
-    def _index_clauses(self) -> None:
+    def _collect_clauses(self) -> None:
         """Collect the clauses of all constraints and pins, and list for each flag the clauses that involve it."""
         clauses = [clause for one in self.constraints for clause in one.clauses]
         clauses += [((index, 1 << value),) for index, value in self.pins.items()]
@@ -76,9 +78,9 @@ class FlagSpace:
         )
 
     @cached_property
-    def count(self) -> int:
+    def row_count(self) -> int:
         """The number of allowed rows."""
-        domains = self._possible_values_of_flags({})
+        domains = self._narrow_value_masks({})
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
     def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
@@ -124,7 +126,7 @@ class FlagSpace:
 
     def has_at_most_rows(self, limit: int) -> bool:
         """Return whether there are at most `limit` allowed rows."""
-        return self.count <= limit
+        return self.row_count <= limit
 
     def has_constraint(self, index: int) -> bool:
         """Return whether any constraint involves the flag at this index."""
@@ -143,9 +145,7 @@ class FlagSpace:
 
     def rows(self) -> Iterator[Row]:
         """Yield every allowed row once, the row of all defaults first."""
-        for domains in self._complete_rows(
-            self._possible_values_of_flags({}), range(len(self.flags)), self.default_row
-        ):
+        for domains in self._complete_rows(self._narrow_value_masks({}), range(len(self.flags)), self.default_row):
             yield tuple(domain.bit_length() - 1 for domain in domains)
 
     def complete_row(self, fixed: Mapping[int, int], random: Random | None = None) -> Row | None:
@@ -175,7 +175,7 @@ class FlagSpace:
         order = list(range(len(self.flags)))
         if random is not None:
             random.shuffle(order)
-        for domains in self._complete_rows(self._possible_values_of_flags(allowed), order, preferred, random):
+        for domains in self._complete_rows(self._narrow_value_masks(allowed), order, preferred, random):
             return tuple(domain.bit_length() - 1 for domain in domains)
         return None
 
@@ -185,7 +185,7 @@ class FlagSpace:
             return True
         return self.complete_row(fixed) is not None
 
-    def values_by_name(self, row: Row) -> dict[str, object]:
+    def flag_values_of_row(self, row: Row) -> dict[str, object]:
         """Return the value of each flag in `row`, by the flag's name."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
@@ -200,11 +200,11 @@ class FlagSpace:
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
 
-    def _possible_values_of_flags(self, allowed: Mapping[int, int]) -> list[int] | None:
-        """Return, for each flag, a bit mask of the values that it can still have, or None if a constraint cannot be
-        met.
+    def _narrow_value_masks(self, allowed: Mapping[int, int]) -> list[int] | None:
+        """Return, for each flag, a bit mask of the values that it can still have under the constraints.
 
-        `allowed` maps the index of a flag to a bit mask of its permitted values; other flags may have any value.
+        Return None if a constraint cannot be met. `allowed` maps the index of a flag to a bit mask of its permitted
+        values; other flags may have any value.
         """
         if self._possible_value_masks is None:
             return None
@@ -224,9 +224,9 @@ class FlagSpace:
         return domains if self._remove_forbidden_values(domains, self.clauses) else None
 
     def _remove_forbidden_values(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
-        """Remove the values that the clauses forbid from the bit masks in `domains`.
+        """Remove the values that the clauses forbid from the bit masks in `domains`, in place.
 
-        Return False if a clause cannot be met.
+        Return False if a clause cannot be met, and True otherwise.
         """
         queue = list(clauses)
         while queue:

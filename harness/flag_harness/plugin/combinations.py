@@ -128,7 +128,7 @@ class _BaselineHeaderLines:
         """Return header lines: one with production's flag values, and one for each part of the exported values that is
         not used.
         """
-        values = ", ".join(f"{name}={value}" for name, value in self._baseline.values.items())
+        values = ", ".join(f"{name}={value}" for name, value in self._baseline.value_by_flag.items())
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
 
@@ -268,7 +268,7 @@ def _flags_and_combinations(
     flags = command_line.flags_with_values(all_flags(config), names, declared)
     judged = command_line.judged_flags & {*names}
     if command_line.baseline is not None:
-        values = command_line.baseline.values
+        values = command_line.baseline.value_by_flag
         combinations = baseline_combinations(flags, names, values, command_line.pinned_values)
         return flags, combinations_to_compare(
             combinations[:1], judged, values

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from flag_harness.flag import SWITCHED_OFF_PREFIX
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes, group_unused_marks
 from flag_harness.report.commands.next_steps import folder_note, next_steps
@@ -226,7 +226,7 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
             "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
         )
     if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
-        names = [short_test_name(node_id_of_all_combinations(row.case, row.combination)) for row in over]
+        names = [short_test_name(node_id_without_combination(row.case, row.combination)) for row in over]
         yield OverviewNotice(
             "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}"
         )

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from flag_harness.analysis.effects.figures import MetricEffect
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_use_to_json
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
@@ -75,4 +75,4 @@ def _effect_as_json(effect: MetricEffect) -> dict[str, Any]:
 
 
 def _row_as_json(row: RunRow) -> dict[str, Any]:
-    return {"test": node_id_of_all_combinations(row.case, row.combination), **row.to_builtins()}
+    return {"test": node_id_without_combination(row.case, row.combination), **row.to_builtins()}

@@ -7,8 +7,8 @@ from datetime import datetime
 
 from flag_harness.analysis.effects.figures import MetricEffect
 from flag_harness.flag import OFF_COMBINATION
-from flag_harness.matrix import node_id_of_all_combinations
-from flag_harness.matrix.combination import flag_values_by_id_part
+from flag_harness.matrix import node_id_without_combination
+from flag_harness.matrix.combination import flag_and_value_by_id_part
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.record.conversation import Conversation
 from flag_harness.report.commands.location import CURRENT_FOLDER_LOCATION, ReportLocation
@@ -192,9 +192,9 @@ def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple
     """
     tests: dict[str, dict[str, list[RunRow]]] = {}
     for row in record.rows:
-        name = node_id_of_all_combinations(row.case, row.combination)
+        name = node_id_without_combination(row.case, row.combination)
         tests.setdefault(name, {}).setdefault(row.combination, []).append(row)
-    failed = {node_id_of_all_combinations(row.case, row.combination) for row in record.rows if row.outcome == "failed"}
+    failed = {node_id_without_combination(row.case, row.combination) for row in record.rows if row.outcome == "failed"}
     rows: list[RunRow] = []
     lines = []
     for name in sorted(tests, key=lambda name: (name not in failed, name)):
@@ -213,7 +213,9 @@ def _order_combinations(record: RunRecord) -> list[str]:
     First come all defaults and each flag alone, then the combinations under which a test failed, then the others.
     """
     failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(record.rows)}
-    settings = {setting: place for place, setting in enumerate(flag_values_by_id_part(flags_in_header(record.header)))}
+    settings = {
+        setting: place for place, setting in enumerate(flag_and_value_by_id_part(flags_in_header(record.header)))
+    }
 
     def order(name: str) -> tuple[int, bool, int, list[int]]:
         parts = [] if name == OFF_COMBINATION else name.split("+")
@@ -243,6 +245,6 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
 def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
     entries = []
     for key, counts in group_rows_by_log_message(rows).items():
-        tests = dict.fromkeys(node_id_of_all_combinations(row.case, row.combination) for row, _ in counts)
+        tests = dict.fromkeys(node_id_without_combination(row.case, row.combination) for row, _ in counts)
         entries.append(LogEntry(*key, sum(count for _, count in counts), tuple(tests)))
     return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))

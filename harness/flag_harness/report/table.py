@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from flag_harness.durations import time_since
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.wording import count_with_noun
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[
     """
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
-        tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
+        tests.setdefault(node_id_without_combination(row.case, row.combination), []).append(row)
     groups: dict[tuple[str, ...], list[RunRow]] = {}
     for members in tests.values():
         names = tuple(sorted({row.combination for row in members}))

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 from flag_harness.analysis.effects.student import mean_with_interval
 from flag_harness.flag import value_label, value_text
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.wording import ratio_range_text, ratio_text
 
@@ -198,7 +198,7 @@ def group_runs_to_compare(
     """
     tests: dict[tuple[str, int], dict[ChangedFlagValues, RunRow]] = {}
     for row in rows:
-        key = node_id_of_all_combinations(row.case, row.combination), row.repetition
+        key = node_id_without_combination(row.case, row.combination), row.repetition
         values = tuple((name, _to_hashable(value)) for name, value in sorted(row.values.items()))
         tests.setdefault(key, {})[values] = row
     defaults = {name: _to_hashable(value) for name, value in defaults.items()}

@@ -15,7 +15,7 @@ from flag_harness.analysis.effects.request_changes import SentRequest, simplify_
 from flag_harness.cassette import Cassette
 from flag_harness.cassette.match.matching import decode_comparable_body
 from flag_harness.flag import Flag
-from flag_harness.matrix import flag_space, node_id_of_all_combinations, parse_combination
+from flag_harness.matrix import flag_space, node_id_without_combination, parse_combination
 from flag_harness.wire.compression import decompress_response
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request, Response
@@ -67,7 +67,7 @@ def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, 
     own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
     requests = list_sent_requests((one.request, one.response) for one in own)
     cut = tuple(replace(request, body=_cut_long_texts(request.body)) for request in requests)
-    return node_id_of_all_combinations(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
+    return node_id_without_combination(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
 
 
 def _cut_long_texts(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flag_harness.analysis.verdict.judgment import DEFAULT_MARGIN, ExpectedImprovement, FlagEvidence, Stratum
 from flag_harness.flag import SWITCHED_OFF_PREFIX, Flag, value_text
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -189,7 +189,7 @@ class EvidenceTable:
         """Return the runs of the row's test under the row's flag values; new values are sorted, which is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
         if known is None or known.values != row.values:
-            key = node_id_of_all_combinations(row.case, row.combination), _to_sorted_setting(row.values)
+            key = node_id_without_combination(row.case, row.combination), _to_sorted_setting(row.values)
             if key not in self._cells:
                 self._cells[key] = _TestRunsUnderSetting(row.values)
                 self._pairs.clear()

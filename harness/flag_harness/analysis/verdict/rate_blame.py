@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from flag_harness.analysis.verdict.evidence import FlagChange, pass_or_fail_score
 from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA, Stratum, find_harm_and_safety
 from flag_harness.analysis.verdict.stratum_test import StratumTest, rounds_to_pass
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.wording import count_with_noun, join_names
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def _results_by_test_and_changes(
     found: dict[_TestUnderChanges, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
-        key = _TestUnderChanges(node_id_of_all_combinations(row.case, row.combination), frozenset(filter(None, labels)))
+        key = _TestUnderChanges(node_id_without_combination(row.case, row.combination), frozenset(filter(None, labels)))
         if row.values and (result := pass_or_fail_score(row)) is not None:
             found.setdefault(key, {})[row.repetition] = result
     return found

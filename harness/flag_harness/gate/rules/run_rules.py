@@ -11,7 +11,7 @@ from flag_harness.gate.declared.flag_reads import find_undeclared_flags
 from flag_harness.gate.declared.patterns import matches_test
 from flag_harness.gate.evidence import is_sweep, missing_tests_reason
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.matrix import node_id_of_all_combinations, select_combinations
+from flag_harness.matrix import node_id_without_combination, select_combinations
 from flag_harness.record import RunRow, flag_declaration
 from flag_harness.wording import count_with_noun, join_names
 
@@ -111,7 +111,7 @@ def judge_combinations(candidate: ReleaseCandidate) -> RuleResult | None:
         return None
     passed: dict[str, set[str]] = {}
     for row in candidate.required_rows:
-        ran = passed.setdefault(node_id_of_all_combinations(row.case, row.combination), set())
+        ran = passed.setdefault(node_id_without_combination(row.case, row.combination), set())
         if row.outcome == "passed":
             ran.add(row.combination)
     missing = [f"{name} under {one}" for name, ran in sorted(passed.items()) for one in wanted if one not in ran]

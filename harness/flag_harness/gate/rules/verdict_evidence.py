@@ -8,7 +8,7 @@ from flag_harness.analysis.verdict.judgment import Verdict, judge_flags
 from flag_harness.analysis.verdict.lines import has_simulated_answers
 from flag_harness.flag import Flag, value_text
 from flag_harness.gate.evidence import EvidenceRecord
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow, VerdictRecord
 
 
@@ -36,7 +36,7 @@ class RejudgedFlagChange:
     @property
     def tests(self) -> frozenset[str]:
         """The node ids of the tests that the verdict is about."""
-        return frozenset(node_id_of_all_combinations(row.case, row.combination) for row in self.rows)
+        return frozenset(node_id_without_combination(row.case, row.combination) for row in self.rows)
 
 
 def judge_record_again(evidence_record: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:

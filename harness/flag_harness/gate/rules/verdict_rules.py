@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from flag_harness.gate.evidence import SWEEP_BASELINE_OPTION, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.gate.rules.verdict_evidence import RejudgedFlagChange, judge_record_again
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.wording import count_with_noun, join_names
 
 ALL_FLAGS_WORD = "all"
@@ -62,7 +62,7 @@ def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedFl
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
         varied = {
-            node_id_of_all_combinations(row.case, row.combination)
+            node_id_without_combination(row.case, row.combination)
             for row in candidate.required_rows
             if row.values.get(change.flag, change) == change.value
         }

@@ -237,7 +237,7 @@ def _suspected_flag_lines(test: "FailingTest", finding: "ExplanationOfTests") ->
     others = [str(one.conjunction) for one in suspects if (one.conjunction,) != named]
     rows = len({row for row, _ in outcomes})
     more = f"; these explain it as well: {join_names(others, MAX_NAMES_PER_LINE)}" if others else ""
-    yield f"  {rows} of {space.count:,} combinations ran{more}"
+    yield f"  {rows} of {space.row_count:,} combinations ran{more}"
 
 
 def _combination_ids_text(test: "FailingTest", rows: "Iterable[Row]") -> str:

@@ -22,7 +22,7 @@ from flag_harness.analysis.matrix_runs import (
     runs_by_cause_other_than_flags,
     tests_that_failed_in_their_only_run,
 )
-from flag_harness.matrix import flag_space, node_id_of_all_combinations
+from flag_harness.matrix import flag_space, node_id_without_combination
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
 from flag_harness.plugin.marks import all_flags
@@ -234,7 +234,7 @@ def _make_matrix_run(
         ]
     return {
         "nodeid": item.nodeid,
-        "test": node_id_of_all_combinations(item.nodeid, combination.id),
+        "test": node_id_without_combination(item.nodeid, combination.id),
         "row": {flag.name: value for flag, value in zip(combination.flags, combination.row, strict=True)},
         "has_passed": report.passed,
         "exclusion_reason": NO_CASSETTE_REASON if traffic is None else traffic.excluded_from_effects,

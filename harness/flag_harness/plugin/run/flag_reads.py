@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from flag_harness.flag import nearest_name_hint
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.plugin.stash import FLAG_SCOPE_KEY
 from flag_harness.wording import join_names
 
@@ -37,7 +37,7 @@ class FlagReadReporter:
         unread = scope.unread_flags
         names = [flag.name for flag in scope.combination.flags if flag.openfeature]
         found = {
-            "test": node_id_of_all_combinations(item.nodeid, _combination_id(item)),
+            "test": node_id_without_combination(item.nodeid, _combination_id(item)),
             "undeclared": {key: nearest_name_hint(key, scope.openfeature_keys) for key in scope.undeclared_keys},
             "flags": names,
             "read": [name for name in names if name not in unread],

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.plugin.border.offline import has_api_key
 from flag_harness.plugin.modes import quoted_nodeid
 from flag_harness.plugin.test.rows import has_record_row
@@ -234,7 +234,7 @@ def is_rebase_possible(row: MissRow) -> bool:
 
 def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
     """Return whether a miss belongs to one of `tests`, which are names of tests without their combinations."""
-    return bool(tests) and node_id_of_all_combinations(row["test"], row["combination"]) in tests
+    return bool(tests) and node_id_without_combination(row["test"], row["combination"]) in tests
 
 
 def describe_changes_of_miss(row: MissRow) -> str:

@@ -10,7 +10,7 @@ import pytest
 from flag_harness.cassette import Cassette
 from flag_harness.errors import CassetteError
 from flag_harness.flag import Flag
-from flag_harness.matrix.combination import flag_values_by_id_part
+from flag_harness.matrix.combination import flag_and_value_by_id_part
 from flag_harness.plugin.marks import declared_flags
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class FlagEffectsInRecordings:
         """
         if not combination:
             return self.flag_that_changes
-        parts = flag_values_by_id_part(self._flags)
+        parts = flag_and_value_by_id_part(self._flags)
         changed = {self._flags[parts[part][0]].name for part in combination.split("+") if part in parts}
         return lambda path: flag if changed and (flag := self.flag_that_changes(path)) in changed else None
 

@@ -137,20 +137,20 @@ def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[s
 
 def _test_name(item: pytest.Item) -> str:
     """Return the name that all combinations and repetitions of a test share."""
-    from flag_harness.matrix import node_id_of_all_combinations  # imported here: few runs need it
+    from flag_harness.matrix import node_id_without_combination  # imported here: few runs need it
 
     combination = getattr(getattr(item, "callspec", None), "params", {}).get("harness_combination")
-    return node_id_of_all_combinations(
+    return node_id_without_combination(
         nodeid_of_first_repetition(item), combination.id if combination is not None else ""
     )
 
 
 def _load_test_durations(path: Path) -> dict[str, float]:
-    from flag_harness.matrix import node_id_of_all_combinations
+    from flag_harness.matrix import node_id_without_combination
     from flag_harness.record import load_record
 
     durations: dict[str, float] = {}
     for row in load_record(path).rows:
-        name = node_id_of_all_combinations(row.case, row.combination)
+        name = node_id_without_combination(row.case, row.combination)
         durations[name] = durations.get(name, 0.0) + row.duration
     return durations

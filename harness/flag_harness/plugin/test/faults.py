@@ -68,9 +68,9 @@ def configure_faults(config: pytest.Config) -> None:
 def _check_that_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import patch_refused_keywords, require_known_flags_in_combination
-    from flag_harness.matrix import flag_values_by_id_part
+    from flag_harness.matrix import flag_and_value_by_id_part
 
-    require_known_flags_in_combination(fault, flag_values_by_id_part(all_flags(config)))
+    require_known_flags_in_combination(fault, flag_and_value_by_id_part(all_flags(config)))
     # the default keyword is unknown to every SDK release, so only an explicit one is checked
     if "keyword" in dict(fault.arguments):
         with patch_refused_keywords(fault):

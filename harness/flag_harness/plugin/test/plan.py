@@ -15,7 +15,7 @@ from flag_harness.cassette.merge import can_add_answers_from, is_recorded_by
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import CassetteError, Refusal
 from flag_harness.flag import OFF_COMBINATION
-from flag_harness.matrix import Combination, node_id_of_all_combinations
+from flag_harness.matrix import Combination, node_id_without_combination
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import find_evidence_cassette
 from flag_harness.plugin.evidence.rerun_filters import RerunFilters
@@ -223,7 +223,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     node: pytest.Item = request.node
     plan = _make_plan_from_marks(request, node, path, scenarios, case=node.nodeid, combination=flags.id)
     refuse_unrecorded_repetition(node, plan)
-    test = node_id_of_all_combinations(nodeid_of_first_repetition(node), flags.id)
+    test = node_id_without_combination(nodeid_of_first_repetition(node), flags.id)
     draws = request.config.getoption("--harness-seed"), test, repetition_index(node)
     return replace(plan, seeds=draws, time_functions=_time_functions_to_make_virtual(node))
 

@@ -14,7 +14,7 @@ import pytest
 
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteError, CassetteMiss, NetworkRefused
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import quoted_nodeid
 from flag_harness.plugin.refusals import MissFailure, NetworkFailure, VcrFailure
@@ -101,7 +101,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         item.stash[_HAS_PASSED_KEY] = report.passed
         report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
         if item.get_closest_marker("flag_matrix") and COMBINATION_KEY in item.stash and cassette.ignores_bodies:
-            report.flag_harness_vcr_loose = node_id_of_all_combinations(  # type: ignore[attr-defined]
+            report.flag_harness_vcr_loose = node_id_without_combination(  # type: ignore[attr-defined]
                 item.nodeid, item.stash[COMBINATION_KEY].id
             )
     elif report.when == "teardown" and report.passed and cassette.is_saved:

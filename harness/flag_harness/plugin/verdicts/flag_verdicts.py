@@ -67,7 +67,7 @@ class FlagVerdictPlugin:
         from flag_harness.analysis.verdict.recorded import all_flag_changes
 
         command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
-        baseline = command_line.baseline.values if command_line.baseline else {}
+        baseline = command_line.baseline.value_by_flag if command_line.baseline else {}
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
         self._all_changes = all_flag_changes(all_flags(config), baseline)

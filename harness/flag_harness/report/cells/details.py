@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RequestRecord, RunRow
 from flag_harness.record.conversation import Conversation, MessagePart
 from flag_harness.report.cache_page import cache_turn_details
@@ -65,7 +65,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
             **_row_details(row, requests),
             "command": _command_to_repeat(row, report),
             "conversation": conversations.conversation_index(row),
-            "scale": scales.get(node_id_of_all_combinations(row.case, row.combination)),
+            "scale": scales.get(node_id_without_combination(row.case, row.combination)),
             **details_of_nearest_run(row),
         }
         for row in report.rows
@@ -83,7 +83,7 @@ def _longest_stream_milliseconds_by_test(rows: Sequence[RunRow]) -> Mapping[str,
     """Return the length of each test's longest stream in milliseconds, by the node id with `*` for the combination."""
     scales: dict[str, int] = {}
     for row in rows:
-        name = node_id_of_all_combinations(row.case, row.combination)
+        name = node_id_without_combination(row.case, row.combination)
         for request in row.requests:
             if request.rhythm:
                 scales[name] = max(scales.get(name, 1), _to_milliseconds(request.seconds))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from operator import ne
 from typing import TypeAlias
 
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.record.row import RowKey
 
@@ -23,7 +23,7 @@ def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.values and row.sweep is None:
-            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
+            tests.setdefault(node_id_without_combination(row.case, row.combination), []).append(row)
     found = {}
     for members in tests.values():
         passing = _PassingRuns(members)

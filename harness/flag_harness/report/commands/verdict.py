@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 
 from flag_harness.flag import Flag
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.report.commands.rerun import pytest_command, select_options
 from flag_harness.report.commands.step import NextStep
@@ -75,7 +75,7 @@ def _tests_with_and_without(flag: Flag, rows: Iterable[RunRow]) -> dict[str, lis
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None and flag.name in row.values:
-            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
+            tests.setdefault(node_id_without_combination(row.case, row.combination), []).append(row)
     return {
         name: own
         for name, own in tests.items()

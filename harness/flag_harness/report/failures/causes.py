@@ -28,7 +28,7 @@ from flag_harness.analysis.matrix_runs import (
 )
 from flag_harness.errors import FlagError
 from flag_harness.flag import Flag
-from flag_harness.matrix import flag_space, node_id_of_all_combinations
+from flag_harness.matrix import flag_space, node_id_without_combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RunHeader, RunRecord, RunRow, flag_from_declaration
 from flag_harness.report.commands.rerun import rerun_command
@@ -163,7 +163,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         return None
     return {
         "nodeid": row.case,
-        "test": node_id_of_all_combinations(row.case, row.combination),
+        "test": node_id_without_combination(row.case, row.combination),
         "row": indices,
         "has_passed": row.outcome in ("passed", "xpassed"),
         "exclusion_reason": NO_CASSETTE_REASON if row.outcome == "skipped" else row.excluded_from_effects,
@@ -220,7 +220,7 @@ def _make_failure_cause(
         shared.tests,
         rerun(case),
         ran,
-        ran if has_run_all else first.space.count,
+        ran if has_run_all else first.space.row_count,
         () if has_run_all else tuple(_other_suspects(first, conjunction, explanations[first.name])),
         any(explanations[name].flaky_rows for name in shared.tests),
         case,

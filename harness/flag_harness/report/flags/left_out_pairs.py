@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flag_harness.analysis.effects.figures import are_comparable
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.wording import join_names
 
@@ -86,4 +86,4 @@ def _reason_to_leave_out(pair: RunPair) -> str:
 
 def test_of_row(row: RunRow) -> str:
     """Return the node id of a row's test, with `*` in place of the combination."""
-    return node_id_of_all_combinations(row.case, row.combination)
+    return node_id_without_combination(row.case, row.combination)

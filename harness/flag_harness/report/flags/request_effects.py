@@ -9,7 +9,7 @@ from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import ABSENT, LONG_VALUE_TEXT, WHOLE_REQUESTS_PATH, SentRequest
 from flag_harness.errors import FlagError
 from flag_harness.flag import SWITCHED_OFF_PREFIX
-from flag_harness.matrix import flag_space, node_id_of_all_combinations
+from flag_harness.matrix import flag_space, node_id_without_combination
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.record import RequestRecord, RunRecord
 from flag_harness.record.outline import BodyOutline, is_hashed_value
@@ -65,7 +65,7 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         except FlagError:
             continue
         requests = tuple(map(_comparable_request, row.requests))
-        tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(
+        tests.setdefault(node_id_without_combination(row.case, row.combination), []).append(
             ObservedRun(tuple(indices), requests)
         )
     attribution = attribute_effects(space, tests)

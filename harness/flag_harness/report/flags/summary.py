@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from flag_harness.analysis.conjunctions import values_in_literals
 from flag_harness.flag import Flag
-from flag_harness.matrix.combination import flag_values_by_id_part
+from flag_harness.matrix.combination import flag_and_value_by_id_part
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
 from flag_harness.report.flags.figures import FlagFigures, flag_figures, pairs_by_setting
@@ -61,7 +61,7 @@ def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int
 
     A change is named as in combination ids, such as `no-concise`.
     """
-    return sorted(flag_values_by_id_part(flags).items(), key=lambda setting: setting[1])
+    return sorted(flag_and_value_by_id_part(flags).items(), key=lambda setting: setting[1])
 
 
 def _make_summary(

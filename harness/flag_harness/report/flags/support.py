@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from flag_harness.flag import Flag
-from flag_harness.matrix import node_id_of_all_combinations
+from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.wording import count_with_noun
 
@@ -74,7 +74,7 @@ def group_rows_by_test(rows: Sequence[RunRow]) -> RowsByTest:
     tests: dict[str, list[RunRow]] = {}
     for row in rows:
         if row.sweep is None:
-            tests.setdefault(node_id_of_all_combinations(row.case, row.combination), []).append(row)
+            tests.setdefault(node_id_without_combination(row.case, row.combination), []).append(row)
     return tests
 
 
