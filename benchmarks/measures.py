@@ -329,7 +329,7 @@ def _cache_differences(
         if status == 200:
             same = _cache_activity(answer["usage"]) == _cache_activity(usage)
             yield row, "" if same else _cache_difference_reason(row, before, prefix, marked, warm=warm)
-        marked |= {segment.hash: segment.tokens for segment in prefix if segment.cache_mark}
+        marked |= {segment.prefix_hash: segment.prefix_tokens for segment in prefix if segment.cache_mark}
 
 
 def _cache_difference_reason(
@@ -339,7 +339,7 @@ def _cache_difference_reason(
     usage = (row.message or {}).get("usage") or {}
     if any("server_tool_use" in ((one.message or {}).get("usage") or {}) for one in (row, before)):
         return SERVER_TOOLS
-    known = {segment.hash for segment in prefix}
+    known = {segment.prefix_hash for segment in prefix}
     if usage.get("cache_read_input_tokens") and not known & marked.keys():
         return WARM_CACHE
     return WARM_CACHE if warm and _reads_unrecorded_prefix(usage, prefix, marked) else UNEXPLAINED
@@ -351,8 +351,8 @@ def _reads_unrecorded_prefix(
     """Return whether more was read than the recording had marked. Compares shares, as token counts are estimates."""
     kinds = ("input_tokens", "cache_creation_input_tokens", "cache_read_input_tokens")
     counted = [usage.get(kind) or 0 for kind in kinds]
-    known = max((marked[segment.hash] for segment in prefix if segment.hash in marked), default=0)
-    return counted[-1] / sum(counted) > known / prefix[-1].tokens
+    known = max((marked[segment.prefix_hash] for segment in prefix if segment.prefix_hash in marked), default=0)
+    return counted[-1] / sum(counted) > known / prefix[-1].prefix_tokens
 
 
 def _without_streaming(row: Row) -> Request:

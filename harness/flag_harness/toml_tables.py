@@ -18,7 +18,7 @@ _DOTTED_KEY = rf"\s*(?P<key>{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*)\s*"
 _TABLE_HEADER = re.compile(rf"\s*\[\[?{_DOTTED_KEY}\]")
 _ASSIGNMENT = re.compile(rf"{_DOTTED_KEY}=")
 _PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
-_ERROR_PATH = re.compile(r" - at `\$(?P<path>[^`]*)`$")
+_ERROR_PATH_PATTERN = re.compile(r" - at `\$(?P<path>[^`]*)`$")
 _MISSING_FIELD_ERROR = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 
 TomlText = Annotated[str, msgspec.Meta(description="a string")]
@@ -113,7 +113,7 @@ def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
     """Return the error message for a table that msgspec refuses: the key, its value, and what the value must be."""
     if missing := _MISSING_FIELD_ERROR.match(error):
         return f"lacks {missing['key']}, which must be {_type_description(_type_at_path(kind, [(missing['key'], '')]))}"
-    found = _ERROR_PATH.search(error)
+    found = _ERROR_PATH_PATTERN.search(error)
     steps = _PATH_STEP.findall(found["path"]) if found else []
     while steps and not _type_description(_type_at_path(kind, steps)):
         steps.pop()

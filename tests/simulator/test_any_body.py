@@ -29,7 +29,7 @@ SCHEMA = {
 }
 CALLS = [
     {"type": "thinking", "thinking": "Why?", "signature": SeededSignatures(0).sign("Why?")},
-    {"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why", "T")},
+    {"type": "redacted_thinking", "data": SeededSignatures(0).encrypt_thinking("why", "T")},
     {"type": "server_tool_use", "id": "srvtoolu_1", "name": "web_search", "input": {"query": "x"}},
     {"type": "web_search_tool_result", "tool_use_id": "srvtoolu_1", "content": []},
     {"type": "mcp_tool_use", "id": "mcptoolu_1", "name": "find", "server_name": "s", "input": {}},

@@ -44,16 +44,17 @@ def test_a_changed_system_prompt_is_found_to_the_byte(request_for: Any, caplog: 
     bodies = [{"system": system(f"Ü 12:0{minute}. {PROMPT}")} for minute in (3, 4)]
     with caplog.at_level(logging.WARNING):
         (found,) = broken(request_for, *bodies)
-    assert ("system[0]", 16) == (found.path, found.byte)
+    assert ("system[0]", 16) == (found.block_path, found.byte_index)
     assert ('ext":"Ü 12:03. You are careful. You are ', 'ext":"Ü 12:04. You are careful. You are ') == (
-        found.before,
-        found.after,
+        found.old_text,
+        found.new_text,
     )
-    assert found.tokens > 1200
-    assert found.cost == pytest.approx(found.tokens * (3.75 - 0.30) / 1e6)
+    assert found.lost_tokens > 1200
+    assert found.extra_cost == pytest.approx(found.lost_tokens * (3.75 - 0.30) / 1e6)
     expected = (
-        f"the cached prefix breaks at system[0], byte 16: {found.before!r} became {found.after!r}; {found.tokens} "
-        f"tokens (simulated) are not read from the cache, ${found.cost:.6f} more at list price"
+        f"the cached prefix breaks at system[0], byte 16: {found.old_text!r} became {found.new_text!r}; "
+        f"{found.lost_tokens} tokens (simulated) are not read from the cache, "
+        f"${found.extra_cost:.6f} more at list price"
     )
     assert [expected] == caplog.messages
 
@@ -63,14 +64,19 @@ def test_a_changed_history_is_found(request_for: Any) -> None:
     first = turns("question " * 1500, "answer", "next")
     second = turns("question " * 1500, "Answer", "next", "b", "c")
     (found,) = broken(request_for, {"messages": first}, {"messages": second})
-    assert "messages[1].content[0]" == found.path
+    assert "messages[1].content[0]" == found.block_path
 
 
 def test_changed_thinking_is_named(request_for: Any) -> None:
     """No block changed, and yet what the messages wrote is lost."""
     body = {"system": system(PROMPT), "messages": turns("question " * 1500)}
     (found,) = broken(request_for, body, {**body, "tool_choice": {"type": "auto"}}, tools=[TOOL])
-    assert ("tool_choice or thinking", 0, "", "") == (found.path, found.byte, found.before, found.after)
+    assert ("tool_choice or thinking", 0, "", "") == (
+        found.block_path,
+        found.byte_index,
+        found.old_text,
+        found.new_text,
+    )
 
 
 def test_growth_another_question_and_another_model_break_nothing(request_for: Any) -> None:
@@ -106,7 +112,7 @@ def test_the_price_may_be_unknown(request_for: Any) -> None:
     """Retired models have no list price here."""
     bodies = ({"system": system("A. " + PROMPT)}, {"system": system("B. " + PROMPT)})
     (found,) = broken(request_for, *bodies, model="claude-3-7-sonnet-20250219")
-    assert None is found.cost
+    assert None is found.extra_cost
     assert str(found).endswith("are not read from the cache, at an unknown price")
 
 

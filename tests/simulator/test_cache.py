@@ -127,10 +127,10 @@ def test_looking_back_ends_after_20_blocks() -> None:
 
     cache = PromptCache()
     written = cache.read_and_write(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
-    assert written == cache.read_and_write(prompt_segments(body(20), "m"), 0, 0.0).read
+    assert written == cache.read_and_write(prompt_segments(body(20), "m"), 0, 0.0).cache_read_tokens
     other = PromptCache()
     other.read_and_write(prompt_segments(body(1), "m"), 0, 0.0)
-    assert 0 == other.read_and_write(prompt_segments(body(21), "m"), 0, 0.0).read
+    assert 0 == other.read_and_write(prompt_segments(body(21), "m"), 0, 0.0).cache_read_tokens
 
 
 def test_a_longer_lifetime_is_kept() -> None:
@@ -141,8 +141,8 @@ def test_a_longer_lifetime_is_kept() -> None:
 
     cache = PromptCache()
     cache.read_and_write(prompt_segments(body(HOUR), "m"), 0, 0.0)
-    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 100.0).read
-    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 3000.0).read
+    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 100.0).cache_read_tokens
+    assert 0 < cache.read_and_write(prompt_segments(body(MARK), "m"), 0, 3000.0).cache_read_tokens
 
 
 def test_automatic_marks_pass_over_thinking() -> None:
@@ -167,18 +167,20 @@ def test_a_block_in_a_tool_result_may_be_marked() -> None:
     cache = PromptCache()
     first = cache.read_and_write(prompt_segments(answered("a b c", "d", marked=0), "m"), 0, 0.0)
     again = cache.read_and_write(prompt_segments(answered("a b c", "e f", marked=1), "m"), 0, 0.0)
-    assert (first.tokens_written, 1) == (again.read, first.uncached)
+    assert (first.tokens_written, 1) == (again.cache_read_tokens, first.uncached_tokens)
     assert 2 == again.tokens_written
     other = prompt_segments(answered("a b c", "d", marked=0, by="toolu_2"), "m")
-    assert 0 == cache.read_and_write(other, 0, 0.0).read
+    assert 0 == cache.read_and_write(other, 0, 0.0).cache_read_tokens
 
 
 def test_a_tool_result_costs_the_same_in_parts_and_whole() -> None:
     """Also where it has none."""
-    whole = prompt_segments(answered("a b c"), "m")[-1].tokens
+    whole = prompt_segments(answered("a b c"), "m")[-1].prefix_tokens
     result = {"type": "tool_result", "tool_use_id": "toolu_1", "content": "a b c"}
-    assert whole == prompt_segments({"messages": [QUESTION, {"role": "user", "content": [result]}]}, "m")[-1].tokens
-    assert whole - 3 == prompt_segments(answered(), "m")[-1].tokens
+    assert (
+        whole == prompt_segments({"messages": [QUESTION, {"role": "user", "content": [result]}]}, "m")[-1].prefix_tokens
+    )
+    assert whole - 3 == prompt_segments(answered(), "m")[-1].prefix_tokens
 
 
 def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
@@ -191,7 +193,9 @@ def test_blocks_in_a_tool_result_do_not_shorten_the_look_back() -> None:
     for results, found in ((20, True), (21, False)):
         cache = PromptCache()
         written = cache.read_and_write(prompt_segments(body(1), "m"), 0, 0.0).tokens_written
-        assert (written if found else 0) == cache.read_and_write(prompt_segments(body(results), "m"), 0, 0.0).read
+        assert (written if found else 0) == cache.read_and_write(
+            prompt_segments(body(results), "m"), 0, 0.0
+        ).cache_read_tokens
 
 
 def test_prefixes_that_ended_are_forgotten() -> None:
@@ -205,7 +209,7 @@ def test_prefixes_that_ended_are_forgotten() -> None:
 def test_a_request_without_content_has_no_prefix() -> None:
     """Nothing to read and nothing to write."""
     cache = PromptCache()
-    assert 0 == cache.read_and_write((), 0, 0.0).uncached
+    assert 0 == cache.read_and_write((), 0, 0.0).uncached_tokens
 
 
 @given(
@@ -224,6 +228,9 @@ def test_every_token_is_counted_once(conversation: list[tuple[list[tuple[str, bo
         content = [{"type": "text", "text": text, **(MARK if marked else {})} for text, marked in blocks]
         made = prompt_segments({"messages": [{"role": "user", "content": content}]}, "m")
         counted = cache.read_and_write(made, 0, now)
-        assert made[-1].tokens == counted.uncached + counted.read + counted.tokens_written
+        assert made[-1].prefix_tokens == counted.uncached_tokens + counted.cache_read_tokens + counted.tokens_written
         again = cache.read_and_write(made, 0, now)
-        assert (0, counted.read + counted.tokens_written) == (again.tokens_written, again.read)
+        assert (0, counted.cache_read_tokens + counted.tokens_written) == (
+            again.tokens_written,
+            again.cache_read_tokens,
+        )

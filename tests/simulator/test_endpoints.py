@@ -76,7 +76,7 @@ def test_a_cancelled_batch_ends_without_answers() -> None:
     assert "canceling" == batches.cancel(made.id).processing_status
     assert ("ended", 1) == ((ended := batches.retrieve(made.id)).processing_status, ended.request_counts.canceled)
     assert ["canceled"] == [one.result.type for one in batches.results(made.id)]
-    assert [] == simulator.unmatched
+    assert [] == simulator.unmatched_requests
     assert 200 == ask(simulator, "POST", "/v1/messages", PARAMS)[0]
 
 
@@ -155,7 +155,7 @@ def test_the_tool_runner_of_the_sdk_works_as_it_comes(streaming: bool) -> None:
         **options,
     )
     assert "It is 3." == runner.until_done().content[0].text
-    assert [] == simulator.unmatched
+    assert [] == simulator.unmatched_requests
 
 
 @pytest.mark.asyncio

@@ -95,7 +95,7 @@ def test_turns_answer_in_order_and_count_for_themselves() -> None:
 def test_a_request_without_a_user_says_nothing() -> None:
     """A body whose only message is the assistant's has no user text and no results."""
     seen = make_request_view({**ASKED, "messages": [{"role": "assistant", "content": "Well"}]})
-    assert ("", "", ()) == (seen.user, seen.last_user_text, seen.results)
+    assert ("", "", ()) == (seen.last_message_text, seen.newest_user_text, seen.tool_results)
 
 
 def test_the_first_turn_with_a_weight_answers_if_none_is_drawn() -> None:

@@ -549,7 +549,7 @@ def test_illegal_request_is_refused(changes: dict[str, Any], words: str, request
 def test_no_rule_is_untested(request_for: Any) -> None:
     """Every rule of the table refuses at least one request of this file."""
     refused = {
-        check_request(request_for(**changes), SeededSignatures(0), Scenario()).rule
+        check_request(request_for(**changes), SeededSignatures(0), Scenario()).rule_name
         for changes, _ in [*EIGHT.values(), *MORE.values(), *LATER.values(), *LIMITED.values(), *ILLEGAL.values()]
     }
     elsewhere = {
@@ -727,7 +727,7 @@ LEGAL = {
             user(TEXT),
             assistant(TEXT),
             user(TEXT),
-            assistant({"type": "redacted_thinking", "data": SeededSignatures(0).encrypt("why")}, CALL),
+            assistant({"type": "redacted_thinking", "data": SeededSignatures(0).encrypt_thinking("why")}, CALL),
             user(RESULT),
             assistant({**CALL, "id": "toolu_2"}),
             user({**RESULT, "tool_use_id": "toolu_2"}, TEXT),
@@ -855,4 +855,4 @@ def test_the_oldest_paused_answer_is_forgotten_first(monkeypatch: pytest.MonkeyP
     issued = SeededSignatures(0)
     for text in "abc":
         issued.remember_paused_answer([{"type": "text", "text": text}])
-    assert [False, True, True] == [issued.is_paused({"role": "assistant", "content": text}) for text in "abc"]
+    assert [False, True, True] == [issued.is_paused_answer({"role": "assistant", "content": text}) for text in "abc"]

@@ -77,7 +77,7 @@ async def test_the_sdk_runs_a_streaming_tool_loop_over_http(thinking: Any) -> No
     ]
     assert (thinking["type"] == "enabled") == (messages[1]["content"][0]["type"] == "thinking")
     assert ("end_turn", "It is Linux.") == (final.stop_reason, final.content[0].text)
-    assert [] == simulator.unmatched
+    assert [] == simulator.unmatched_requests
 
 
 def test_the_sdk_reads_plain_answers_counts_and_models() -> None:
@@ -135,7 +135,7 @@ def test_dates_in_a_raw_block_are_sent_as_text(request_for: Any) -> None:
 
 def test_what_was_asked_long_ago_is_forgotten(request_for: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """How often a request came is kept of the latest ones: then it is answered as at first."""
-    monkeypatch.setattr("flag_harness.simulator.simulator.MAX_REMEMBERED", 2)
+    monkeypatch.setattr("flag_harness.simulator.simulator.MAX_REMEMBERED_REQUESTS", 2)
     simulator = simulate()
     one, two, three = (request_for(max_tokens=most) for most in (1001, 1002, 1003))
     first = body(simulator(one))
@@ -212,8 +212,11 @@ def test_a_request_without_a_turn_is_told_and_kept(request_for: Any, read: Any) 
         "Add one that matches this request."
     )
     assert (400, {"type": "scenario_has_no_turn", "message": message}) == (status, error["error"])
-    assert [(asked, message)] == [(unmatched.request, unmatched.message) for unmatched in simulator.unmatched]
-    assert '[[turn]]\nwhen = { user_contains = "Who said\\n\\"hi\\"?" }\ntext = "..."' == simulator.unmatched[0].turn
+    assert [(asked, message)] == [(unmatched.request, unmatched.message) for unmatched in simulator.unmatched_requests]
+    assert (
+        '[[turn]]\nwhen = { user_contains = "Who said\\n\\"hi\\"?" }\ntext = "..."'
+        == simulator.unmatched_requests[0].proposed_turn
+    )
 
 
 def test_tool_results_without_a_turn_are_told(request_for: Any, read: Any) -> None:
@@ -251,7 +254,7 @@ def test_the_proposed_turn_answers_the_request(request_for: Any, read: Any, cont
     asked = request_for(messages=messages if isinstance(content, list) else messages[2:])
     simulator = simulate(parse_scenario(KERNEL))
     assert 400 == read(simulator(asked))[0]
-    repaired = simulate(parse_scenario(f"{KERNEL}\n\n{simulator.unmatched[0].turn}\n"))
+    repaired = simulate(parse_scenario(f"{KERNEL}\n\n{simulator.unmatched_requests[0].proposed_turn}\n"))
     assert "..." == read(repaired(asked))[1]["content"][0]["text"]
 
 

@@ -85,10 +85,14 @@ def measure_cache_use(
     turns = [turn for one in requests if (turn := _add_blocks_to_request(one)) is not None]
     breaks: dict[int, CacheBreak] = {}
     for index, broken in _find_broken_prefixes(turns):
-        pair = [filter_request(turns[number].answered_request.request) for number in (broken.earlier, index)]
-        words = texts_around_change(*(mask(_block_text(request, broken.path)) for request in pair))
+        pair = [
+            filter_request(turns[number].answered_request.request) for number in (broken.earlier_request_number, index)
+        ]
+        words = texts_around_change(*(mask(_block_text(request, broken.block_path)) for request in pair))
         request_index = turns[index].answered_request.index
-        breaks[index] = CacheBreak(request_index, broken.path, broken.byte, *words, broken.tokens, broken.cost)
+        breaks[index] = CacheBreak(
+            request_index, broken.block_path, broken.byte_index, *words, broken.lost_tokens, broken.extra_cost
+        )
     told = tuple(_cache_use_of_last_request(turns[: index + 1], breaks.get(index)) for index in range(len(turns)))
     return CacheUse(told, tuple(breaks.values()), _count_tokens_never_read(turns), _dollars_saved_by_cache(turns))
 
@@ -102,10 +106,10 @@ def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithPromptSegments 
         segments = prompt_segments(body, sent.model, api_key(sent.request.headers))
     except (KeyError, TypeError, AttributeError, ValueError):
         return None  # not a Messages request, although its answer looks like one
-    if not segments or not segments[-1].tokens:
+    if not segments or not segments[-1].prefix_tokens:
         return None
-    scale = sent.usage.total_input / segments[-1].tokens
-    scaled = tuple(replace(segment, tokens=round(segment.tokens * scale)) for segment in segments)
+    scale = sent.usage.total_input / segments[-1].prefix_tokens
+    scaled = tuple(replace(segment, prefix_tokens=round(segment.prefix_tokens * scale)) for segment in segments)
     return _RequestWithPromptSegments(sent, models.find_model(sent.model), scaled)
 
 
@@ -117,7 +121,7 @@ def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterat
         broken = detector.find_broken_prefix(
             owner, turn.model, turn.segments, turn.token_counts, turn.answered_request.sent_at
         )
-        if broken is not None and broken.tokens > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
+        if broken is not None and broken.lost_tokens > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].prefix_tokens:
             yield index, broken
 
 
@@ -126,7 +130,7 @@ def _block_text(request: Request, path: str) -> str:
     block.
     """
     segments = prompt_segments(decode_json_object(request.body), "")
-    return next((segment.text for segment in segments if segment.path == path), "")
+    return next((segment.block_json for segment in segments if segment.path == path), "")
 
 
 def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], broken: CacheBreak | None) -> CacheTurn:
@@ -139,9 +143,9 @@ def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], brok
     end = _index_of_last_block_read(turns[:-1], turn)
     return CacheTurn(
         turn.answered_request.index,
-        token_counts.read,
+        token_counts.cache_read_tokens,
         token_counts.tokens_written,
-        token_counts.uncached,
+        token_counts.uncached_tokens,
         missed,
         why,
         read_to="" if end is None else turn.segments[end].path,
@@ -165,22 +169,22 @@ def _count_missed_tokens_with_reason(
         return broken.tokens, f"{broken.block} changed{change}"
     if not turn.segments_with_cache_mark:
         return 0, "no cache mark"
-    smallest, longest = turn.model.smallest_cacheable_prefix, turn.segments_with_cache_mark[-1].tokens
-    if not turn.token_counts.read and not turn.token_counts.tokens_written and longest < smallest:
+    smallest, longest = turn.model.smallest_cacheable_prefix, turn.segments_with_cache_mark[-1].prefix_tokens
+    if not turn.token_counts.cache_read_tokens and not turn.token_counts.tokens_written and longest < smallest:
         return 0, f"the marked prefix has fewer than {smallest:,} tokens, too few for this model to cache"
     cached = {
-        mark.hash
+        mark.prefix_hash
         for one in earlier
-        if one.token_counts.tokens_written or one.token_counts.read
+        if one.token_counts.tokens_written or one.token_counts.cache_read_tokens
         for mark in one.segments_with_cache_mark
     }
-    expected = max((segment.tokens for segment in turn.segments if segment.hash in cached), default=0)
-    missed = expected - turn.token_counts.read
-    if missed > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].tokens:
+    expected = max((segment.prefix_tokens for segment in turn.segments if segment.prefix_hash in cached), default=0)
+    missed = expected - turn.token_counts.cache_read_tokens
+    if missed > _TOKEN_ESTIMATE_TOLERANCE * turn.segments[-1].prefix_tokens:
         if any(_has_server_tools(one.answered_request.request) for one in turns):
             return 0, "the API's own tools used the cache too, so what was missed is unknown"
         return missed, "nothing before the mark changed; it had expired, or was still being written"
-    return 0, "" if turn.token_counts.read else _reason_for_no_cache_read(earlier, turn)
+    return 0, "" if turn.token_counts.cache_read_tokens else _reason_for_no_cache_read(earlier, turn)
 
 
 def _has_server_tools(request: Request) -> bool:
@@ -205,8 +209,10 @@ def _count_tokens_never_read(turns: Sequence[_RequestWithPromptSegments]) -> int
     unread, read_later = 0, set[str]()
     for index in range(len(turns) - 1, -1, -1):
         turn = turns[index]
-        used = max((mark.tokens for mark in turn.segments_with_cache_mark if mark.hash in read_later), default=0)
-        unread += max(0, turn.token_counts.tokens_written - max(0, used - turn.token_counts.read))
+        used = max(
+            (mark.prefix_tokens for mark in turn.segments_with_cache_mark if mark.prefix_hash in read_later), default=0
+        )
+        unread += max(0, turn.token_counts.tokens_written - max(0, used - turn.token_counts.cache_read_tokens))
         read_later |= _hashes_read_from_cache(turns[:index], turn)
     return unread
 
@@ -216,7 +222,7 @@ def _hashes_read_from_cache(
 ) -> set[str]:
     """Return the hashes of the prefixes that a request read from the cache. `earlier` are the requests before it."""
     end = _index_of_last_block_read(earlier, turn)
-    return set() if end is None else {segment.hash for segment in turn.segments[: end + 1]}
+    return set() if end is None else {segment.prefix_hash for segment in turn.segments[: end + 1]}
 
 
 def _index_of_last_block_read(
@@ -227,12 +233,13 @@ def _index_of_last_block_read(
     The API reports only the number of tokens. So the block is chosen at whose end the prompt has nearly this many
     tokens; blocks that an earlier request marked for the cache are preferred.
     """
-    if not turn.token_counts.read:
+    if not turn.token_counts.cache_read_tokens:
         return None
-    marked = {mark.hash for one in earlier for mark in one.segments_with_cache_mark}
-    ends = [index for index, segment in enumerate(turn.segments) if segment.hash in marked]
+    marked = {mark.prefix_hash for one in earlier for mark in one.segments_with_cache_mark}
+    ends = [index for index, segment in enumerate(turn.segments) if segment.prefix_hash in marked]
     return min(
-        ends or range(len(turn.segments)), key=lambda index: abs(turn.segments[index].tokens - turn.token_counts.read)
+        ends or range(len(turn.segments)),
+        key=lambda index: abs(turn.segments[index].prefix_tokens - turn.token_counts.cache_read_tokens),
     )
 
 

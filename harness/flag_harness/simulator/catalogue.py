@@ -10,7 +10,7 @@ _NO_THINKING: frozenset[str] = frozenset()
 _CONTEXT_WINDOW_OF_RETIRED_MODELS = 200_000
 
 _OPUS_4_1_ID = "claude-opus-4-1-20250805"
-_RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
+_FIGURES_BY_RETIRED_MODEL: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]] = {
     "claude-2.0": ((), 4_096, _NO_THINKING, 0),
     "claude-2.1": ((), 4_096, _NO_THINKING, 0),
     "claude-instant-1.2": ((), 4_096, _NO_THINKING, 0),
@@ -35,8 +35,9 @@ _RETIRED_FIGURES: Mapping[str, tuple[tuple[str, ...], int, frozenset[str], int]]
     ),
     _OPUS_4_1_ID: (("claude-opus-4-1",), 32_000, _THINKING_KINDS_WITH_BUDGET, 1_024),
 }
-"""For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix (0 if it
-does not cache). Sources: the models overview and the prompt caching page of 2024 and 2025, and the SDK's types.
+"""For each retired model: its aliases, maximum output tokens, types of thinking, and smallest cacheable prefix in
+tokens (0 if the model has no prompt cache). Sources: the models overview and the prompt caching page of 2024 and 2025,
+and the SDK's types.
 """
 
 PREFIX_LENGTH_THAT_DISABLES_CACHE = 1 << 62
@@ -78,11 +79,11 @@ def listed_models() -> tuple[Model, ...]:
 
 
 def refuses_context_overflow(model: Model) -> bool:
-    """Return whether the model refuses a prompt that fits into its context window, but not together with `max_tokens`.
+    """Return whether the model refuses a prompt that exceeds its context window only together with `max_tokens`.
 
     Claude 3.7 to Opus 4.1 refuse this (documented).
     """
-    return model.id in _RETIRED_FIGURES and "enabled" in model.thinking
+    return model.id in _FIGURES_BY_RETIRED_MODEL and "enabled" in model.thinking
 
 
 def refuses_temperature_with_top_p(model: Model) -> bool:
@@ -90,14 +91,14 @@ def refuses_temperature_with_top_p(model: Model) -> bool:
 
     Opus 4.1 to Claude 4.6 refuse this (quoted by users, 2025-10).
     """
-    return "enabled" in model.thinking and (model.id not in _RETIRED_FIGURES or model.id == _OPUS_4_1_ID)
+    return "enabled" in model.thinking and (model.id not in _FIGURES_BY_RETIRED_MODEL or model.id == _OPUS_4_1_ID)
 
 
 @cache
 def _retired_models() -> dict[str, Model]:
     """Return retired models by id and by alias."""
     known: dict[str, Model] = {}
-    for name, (aliases, most, thinking, prefix) in _RETIRED_FIGURES.items():
+    for name, (aliases, most, thinking, prefix) in _FIGURES_BY_RETIRED_MODEL.items():
         model = Model(
             id=name,
             aliases=aliases,

@@ -1,4 +1,4 @@
-"""Checks whether the API would accept a request."""
+"""Checks a request by the rules of the API, and parses it."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,42 +22,46 @@ from flag_harness.wire.timeline import Request
 
 
 @dataclass(frozen=True, slots=True)
-class ModelListRequest:
-    """A valid request for one model, or for a page of the list of models if `model` is empty.
+class ModelsRequest:
+    """A valid request for one model, or for a page of the list of models if `model_id` is empty.
 
-    A page has at most `limit` models: the first ones after the model `after`, or the last ones before the model
-    `before`.
+    A page has at most `page_size` models: the first ones after the model `after_id` if it is set, or the last ones
+    before the model `before_id`.
     """
 
-    model: str = ""
-    limit: int = DEFAULT_PAGE_SIZE
-    after: str = ""
-    before: str = ""
+    model_id: str = ""
+    page_size: int = DEFAULT_PAGE_SIZE
+    after_id: str = ""
+    before_id: str = ""
 
 
-CheckedRequest: TypeAlias = ParsedRequest | ModelListRequest | IncomingRequest | RefusedRequest
+CheckedRequest: TypeAlias = ParsedRequest | ModelsRequest | IncomingRequest | RefusedRequest
 
 
 def check_request(request: Request, signatures: SignatureChecker, scenario: Scenario) -> CheckedRequest:
     """Return the parsed request if all rules accept it, or else the error that the API would send.
 
-    The rules are checked in the order of the API. A request about batches or files is returned unparsed, because its
-    endpoint checks the rest. `signatures` checks thinking signatures; `scenario` may refuse keys, betas and parameters.
+    A request about batches or files is returned unparsed, because its endpoint checks the rest. `signatures` checks the
+    signatures of thinking; `scenario` may refuse API keys, betas and parameters.
     """
     incoming = IncomingRequest(request, scenario)
     refused = find_refusal(incoming, HTTP_RULES)
     if refused is not None:
         return refused
-    if incoming.model_name is not None:
-        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
-        return ModelListRequest(incoming.model_name, limit, incoming.query("after_id"), incoming.query("before_id"))
+    if incoming.model_id_in_path is not None:
+        limit = int(incoming.query_value("limit") or DEFAULT_PAGE_SIZE)
+        return ModelsRequest(
+            incoming.model_id_in_path, limit, incoming.query_value("after_id"), incoming.query_value("before_id")
+        )
     if incoming.body_model is None:
         return incoming
     return find_refusal(incoming, BODY_RULES) or _parse_messages_request(incoming, signatures)
 
 
 def _parse_messages_request(incoming: IncomingRequest, signatures: SignatureChecker) -> ParsedRequest | RefusedRequest:
-    """Return a Messages request with its parsed body, or the error of the first rule that it breaks."""
+    """Return a request for a message (or for its token count) with its parsed body, or the error of the first broken
+    rule.
+    """
     body = incoming.decoded_body.value
     model = catalogue.find_served_model(body["model"])
     assert model is not None

@@ -1,4 +1,4 @@
-"""Tell whether the API would refuse a recorded request, as far as the simulator's rules know."""
+"""Find out whether the API would refuse a recorded request, by the simulator's rules."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -18,7 +18,7 @@ def refusal_message(request: Request) -> str | None:
 
 
 def _add_missing_headers(request: Request) -> Request:
-    """Return a recorded request with the headers that a cassette leaves out and the API requires."""
+    """Return a recorded request with the headers added that the API requires and cassettes leave out."""
     known = {name.lower() for name, _ in request.headers}
     required = (("x-api-key", "none"), ("anthropic-version", "2023-06-01"), ("content-type", "application/json"))
     return replace(request, headers=(*request.headers, *(one for one in required if one[0] not in known)))

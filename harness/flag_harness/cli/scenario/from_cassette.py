@@ -186,23 +186,25 @@ def _shell_commands(turn: ScenarioTurn) -> Iterator[str]:
 
 
 def _make_simple_conditions(view: RequestView) -> TurnConditions:
-    if view.results:
-        text = view.results[-1].text
+    if view.tool_results:
+        text = view.tool_results[-1].text
         if len(text) > _MAX_QUOTED_LENGTH:
             return TurnConditions(result_contains=text[:_MAX_QUOTED_LENGTH])
         return TurnConditions(result=text)
-    if len(view.user) > _MAX_QUOTED_LENGTH:
-        return TurnConditions(user_contains=view.user[:_MAX_QUOTED_LENGTH])
-    return TurnConditions(user=view.user)
+    if len(view.last_message_text) > _MAX_QUOTED_LENGTH:
+        return TurnConditions(user_contains=view.last_message_text[:_MAX_QUOTED_LENGTH])
+    return TurnConditions(user=view.last_message_text)
 
 
 def _make_full_conditions(view: RequestView) -> TurnConditions:
     return msgspec.structs.replace(
         _make_simple_conditions(view),
-        prompt_contains=view.last_user_text[:_MAX_QUOTED_LENGTH] if view.results and view.last_user_text else None,
-        results=len(view.results),
-        streaming=view.streaming,
-        thinking=view.thinking,
+        prompt_contains=view.newest_user_text[:_MAX_QUOTED_LENGTH]
+        if view.tool_results and view.newest_user_text
+        else None,
+        results=len(view.tool_results),
+        streaming=view.asks_for_stream,
+        thinking=view.asks_for_thinking,
         model=view.model,
     )
 

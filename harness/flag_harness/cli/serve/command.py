@@ -145,8 +145,10 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
         nonlocal printed
         response = simulator(request)
         with lock:
-            for unmatched in simulator.unmatched[printed:]:
-                print(redact_api_keys(f"{unmatched.message}\n\n{unmatched.turn}\n"), file=sys.stderr, flush=True)
+            for unmatched in simulator.unmatched_requests[printed:]:
+                print(
+                    redact_api_keys(f"{unmatched.message}\n\n{unmatched.proposed_turn}\n"), file=sys.stderr, flush=True
+                )
                 printed += 1
         return response
 
@@ -157,7 +159,7 @@ def _run_simulator(arguments: argparse.Namespace) -> int:
         f"the simulated API ({arguments.scenario or 'echo'})",
         "simulator",
     )
-    return 1 if _print_unfired_faults(faults) or simulator.unmatched else 0
+    return 1 if _print_unfired_faults(faults) or simulator.unmatched_requests else 0
 
 
 def _cassette_files(paths: Sequence[Path]) -> Iterator[Path]:

@@ -91,7 +91,7 @@ class TroubleRunner:
         self._run_call(item, function, probe, calls)
         if repeats and calls[0].ending not in ("hung", "flooded", "refused"):
             if probe.simulator is not None:
-                probe.simulator.restart_scenario()
+                probe.simulator.restart_turn_counts()
             self._run_call(item, function, probe, calls)
         probe.call_number = 0
 

@@ -259,8 +259,8 @@ class CassetteTraffic:
     def refusals(self) -> list[Refusal]:
         """Return the misses, and the refused requests and connections, that no mark of the test allows."""
         misses = self._replay.misses if self._replay and "misses" not in self.plan.disabled_checks else []
-        unmatched = self._simulator.unmatched if self._simulator else []
-        missing = [ScenarioMiss(f"{self.plan.scenario}: no turn answers: {one.message}", one.turn) for one in unmatched]
+        scenario, unmatched = self.plan.scenario, self._simulator.unmatched_requests if self._simulator else []
+        missing = [ScenarioMiss(f"{scenario}: no turn answers: {one.message}", one.proposed_turn) for one in unmatched]
         return [*misses, *missing, *self._unsent_refusals, *refusals_of_running_test(self._network_refusals)]
 
     def problems(self) -> list[str]:

@@ -13,45 +13,50 @@ _STRICT_TRANSPORT_SECURITY = "max-age=31536000; includeSubDomains; preload"
 
 @dataclass(frozen=True, slots=True)
 class ResponseHeaders:
-    """The values of the headers of one answer. `limits` has the rate-limit headers of the answer, or is empty."""
+    """The values of the headers of one answer that differ from answer to answer.
+
+    `rate_limit_headers` may be empty. `cloudflare_ray` and `trace_parent` are random ids that the API's servers add.
+    """
 
     request_id: str
-    organization: str
+    organization_id: str
     date: datetime
-    ray: str
-    trace: str
-    limits: Headers = ()
+    cloudflare_ray: str
+    trace_parent: str
+    rate_limit_headers: Headers = ()
 
-    def to_headers(self, content_headers: Headers, service_milliseconds: int, *, organization: bool = True) -> Headers:
+    def to_headers(
+        self, content_headers: Headers, service_milliseconds: int, *, with_organization_id: bool = True
+    ) -> Headers:
         """Return all headers in the order of the API.
 
         `content_headers` are those that depend on the kind of answer, the content type first. `service_milliseconds` is
-        the time that the API took to answer. `organization` says whether the header with the organization's id is
-        included.
+        the time that the API took to answer. If `with_organization_id` is false, the header with the organization's id
+        is left out.
         """
         return (
             ("date", self.date.strftime("%a, %d %b %Y %H:%M:%S GMT")),
             *content_headers,
-            *self.limits,
+            *self.rate_limit_headers,
             ("request-id", self.request_id),
             ("strict-transport-security", _STRICT_TRANSPORT_SECURITY),
-            *((("anthropic-organization-id", self.organization),) if organization else ()),
-            ("traceresponse", self.trace),
+            *((("anthropic-organization-id", self.organization_id),) if with_organization_id else ()),
+            ("traceresponse", self.trace_parent),
             ("server", "cloudflare"),
             ("x-envoy-upstream-service-time", str(service_milliseconds)),
             ("vary", "Accept-Encoding"),
             ("cf-cache-status", "DYNAMIC"),
             ("content-security-policy", _CONTENT_SECURITY_POLICY),
             ("x-robots-tag", "none"),
-            ("cf-ray", self.ray),
+            ("cf-ray", self.cloudflare_ray),
         )
 
 
 def make_response_headers(
-    random: SeededRandom, organization: str, date: datetime, request_id: str, limits: Headers = ()
+    random: SeededRandom, organization_id: str, date: datetime, request_id: str, rate_limit_headers: Headers = ()
 ) -> ResponseHeaders:
-    """Return the values of the headers of one answer. Ids in them are drawn from `random`."""
+    """Return the values of the headers of one answer, with random ids drawn from `random`."""
     digits = random.characters(HEX_DIGITS, 64)
     ray = f"9{digits[:15]}-{_CLOUDFLARE_DATA_CENTERS[random.integer_below(len(_CLOUDFLARE_DATA_CENTERS))]}"
-    trace = f"00-{digits[16:48]}-{digits[48:64]}-01"
-    return ResponseHeaders(request_id, organization, date, ray, trace, limits)
+    trace_parent = f"00-{digits[16:48]}-{digits[48:64]}-01"
+    return ResponseHeaders(request_id, organization_id, date, ray, trace_parent, rate_limit_headers)

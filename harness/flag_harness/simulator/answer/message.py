@@ -15,8 +15,8 @@ from flag_harness.simulator.answer.profiles import (
 )
 from flag_harness.simulator.answer.randomness import SeededRandom
 from flag_harness.simulator.answer.signatures import (
-    CONTINUATION_SIGN,
-    LAST_BLOCK_SIGN,
+    CONTINUATION_MARK,
+    LAST_BLOCK_MARK,
     SeededSignatures,
     position_after_blocks,
 )
@@ -30,20 +30,23 @@ _SERVER_TOOLS_WITH_COUNTS = ("web_search", "web_fetch")
 
 @dataclass(frozen=True, slots=True)
 class AnswerBlock:
-    """One content block of an answer, in the form that it has without streaming.
+    """One content block of an answer, in the form that it has without streaming (`json_block`).
 
-    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thinking_text` is the thinking
-    text, even if the block that is sent leaves it out.
+    `partial_json` is the incomplete JSON of a tool input that is cut off, or None. `thinking_text` is the thinking of
+    the block, even if `json_block` leaves it out, or None.
     """
 
-    block: Mapping[str, Any]
+    json_block: Mapping[str, Any]
     partial_json: str | None = None
     thinking_text: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerMessage:
-    """One assistant message that the simulator sends. `thinking_tokens` is None if the API would not report them."""
+    """One assistant message that the simulator sends.
+
+    `thinking_tokens` is None if the API would not report them. `api_month` is the month whose format the message has.
+    """
 
     id: str
     model: str
@@ -54,39 +57,41 @@ class AnswerMessage:
     output_tokens: int
     thinking_tokens: int | None
     timing: AnswerTiming
-    profile: str = LATEST_MONTH
+    api_month: str = LATEST_MONTH
 
     def message_at_start(self) -> dict[str, Any]:
         """Return the message in the event `message_start`, which has no content and no stop reason yet."""
         return self._message_object([], None, None, self._usage_object(min(1, self.output_tokens), {}))
 
-    def complete_message(self) -> dict[str, Any]:
+    def message_without_stream(self) -> dict[str, Any]:
         """Return the complete message, as in an answer without a stream."""
-        blocks = [written.block for written in self.blocks]
+        blocks = [written.json_block for written in self.blocks]
         usage = self._usage_object(self.output_tokens, self._final_usage_details(self.thinking_tokens))
         return self._message_object(blocks, self.stop_reason, self.stop_sequence, usage)
 
     def usage_in_message_delta(self) -> dict[str, Any]:
         """Return the `usage` of the event `message_delta`."""
         counts = {
-            "input_tokens": self.input_usage.uncached,
+            "input_tokens": self.input_usage.uncached_tokens,
             "cache_creation_input_tokens": self.input_usage.tokens_written,
-            "cache_read_input_tokens": self.input_usage.read,
+            "cache_read_input_tokens": self.input_usage.cache_read_tokens,
             "output_tokens": self.output_tokens,
         }
-        return convert_delta_usage_to_month({**counts, **self._final_usage_details(self.thinking_tokens)}, self.profile)
+        return convert_delta_usage_to_month(
+            {**counts, **self._final_usage_details(self.thinking_tokens)}, self.api_month
+        )
 
     def stop_reason_delta(self) -> dict[str, Any]:
         """Return the `delta` of the event `message_delta`: stop reason and stop sequence."""
         delta = {"stop_reason": self.stop_reason, "stop_sequence": self.stop_sequence, "stop_details": None}
-        return remove_keys_newer_than_month(delta, self.profile)
+        return remove_keys_newer_than_month(delta, self.api_month)
 
     def _message_object(
-        self, content: list[Any], reason: str | None, sequence: str | None, usage: Any
+        self, content: list[Any], stop_reason: str | None, stop_sequence: str | None, usage: Any
     ) -> dict[str, Any]:
         """Return the message as a JSON object with this content, stop reason, stop sequence and usage.
 
-        It has only the keys that messages had in the month `profile`.
+        It has only the keys that messages had in `api_month`.
         """
         complete_message = {
             "model": self.model,
@@ -94,44 +99,46 @@ class AnswerMessage:
             "type": "message",
             "role": "assistant",
             "content": content,
-            "stop_reason": reason,
-            "stop_sequence": sequence,
+            "stop_reason": stop_reason,
+            "stop_sequence": stop_sequence,
             "stop_details": None,
             "usage": usage,
         }
-        return convert_message_to_month(complete_message, self.profile)
+        return convert_message_to_month(complete_message, self.api_month)
 
-    def _usage_object(self, output_tokens: int, details: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the `usage` of the message as a JSON object, with only the keys that it had in the month `profile`.
+    def _usage_object(self, output_tokens: int, further_counts: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the `usage` of the message as a JSON object, with only the keys that it had in `api_month`.
 
-        `details` are further counts to include.
+        `further_counts` are further counts to include.
         """
         usage = {
-            "input_tokens": self.input_usage.uncached,
+            "input_tokens": self.input_usage.uncached_tokens,
             "cache_creation_input_tokens": self.input_usage.tokens_written,
-            "cache_read_input_tokens": self.input_usage.read,
+            "cache_read_input_tokens": self.input_usage.cache_read_tokens,
             "cache_creation": {
-                "ephemeral_5m_input_tokens": self.input_usage.written_5m,
-                "ephemeral_1h_input_tokens": self.input_usage.written_1h,
+                "ephemeral_5m_input_tokens": self.input_usage.tokens_written_for_5m,
+                "ephemeral_1h_input_tokens": self.input_usage.tokens_written_for_1h,
             },
             "output_tokens": output_tokens,
-            **details,
+            **further_counts,
             "service_tier": "standard",
             "inference_geo": "not_available",
         }
-        return remove_keys_newer_than_month(usage, self.profile)
+        return remove_keys_newer_than_month(usage, self.api_month)
 
-    def _final_usage_details(self, thinking: int | None) -> dict[str, Any]:
-        """Return the counts that are known only once an answer is finished: thinking tokens and uses of server
+    def _final_usage_details(self, thinking_tokens: int | None) -> dict[str, Any]:
+        """Return the part of `usage` that is known only at the end of an answer: thinking tokens and uses of server
         tools.
         """
-        names = [written.block["name"] for written in self.blocks if written.block["type"] == "server_tool_use"]
+        names = [
+            written.json_block["name"] for written in self.blocks if written.json_block["type"] == "server_tool_use"
+        ]
         used = {f"{name}_requests": names.count(name) for name in _SERVER_TOOLS_WITH_COUNTS}
-        details = {} if thinking is None else {"output_tokens_details": {"thinking_tokens": thinking}}
+        details = {} if thinking_tokens is None else {"output_tokens_details": {"thinking_tokens": thinking_tokens}}
         return details | ({"server_tool_use": used} if any(used.values()) else {})
 
 
-def is_thinking_omitted(body: Mapping[str, Any], model: Model) -> bool:
+def is_thinking_text_omitted(body: Mapping[str, Any], model: Model) -> bool:
     """Return whether thinking blocks are sent without their text.
 
     The request decides with `display`. By default it depends on the model: all recorded thinking of models that only
@@ -147,31 +154,33 @@ class BlockBuilder:
 
     Attributes:
         omits_thinking_text: True if thinking blocks are sent without their text.
-        must_think: True if the API would refuse tool results for this answer unless the answer begins with thinking.
-        prior: if the answer continues an assistant message, the position after it (see `position_after_blocks`).
+        must_think: True if the answer must begin with thinking, as the API would otherwise refuse the results of its
+            tool calls.
+        start_position: if the answer continues an assistant message, the position after it (see
+            `position_after_blocks`).
     """
 
     random: SeededRandom
     signatures: SeededSignatures
-    profile: str = LATEST_MONTH
+    api_month: str = LATEST_MONTH
     omits_thinking_text: bool = False
     must_think: bool = False
-    prior: str = ""
+    start_position: str = ""
 
     def build_blocks(self, blocks: Sequence[ScriptedBlock]) -> tuple[AnswerBlock, ...]:
         """Return the blocks of an answer, built from the blocks of a scenario's turn."""
         built: list[AnswerBlock] = []
         for index, block in enumerate(blocks):
-            position = position_after_blocks([written.block for written in built])
-            position = f"{self.prior}{CONTINUATION_SIGN}{position}" if self.prior else position
+            position = position_after_blocks([written.json_block for written in built])
+            position = f"{self.start_position}{CONTINUATION_MARK}{position}" if self.start_position else position
             last = index == len(blocks) - 1
-            built.append(self._build_block(block, f"{position}{LAST_BLOCK_SIGN}" if last else position, blocks[0]))
+            built.append(self._build_block(block, f"{position}{LAST_BLOCK_MARK}" if last else position, blocks[0]))
         return tuple(built)
 
-    def _build_block(self, block: ScriptedBlock, position: str, first: ScriptedBlock) -> AnswerBlock:
+    def _build_block(self, block: ScriptedBlock, position: str, first_block: ScriptedBlock) -> AnswerBlock:
         """Return the content block that the API would send for a block of a scenario's turn.
 
-        `position` says which blocks come before it in the answer (see `position_after_blocks`). `first` is the turn's
+        `position` is the position of the block in the answer (see `position_after_blocks`). `first_block` is the turn's
         first block.
         """
         thought = block.thinking
@@ -185,10 +194,10 @@ class BlockBuilder:
             return AnswerBlock(shown, thinking_text=thought)
         thought = block.redacted_thinking
         if thought is not None:
-            data = self.signatures.encrypt(thought, position)
+            data = self.signatures.encrypt_thinking(thought, position)
             return AnswerBlock({"type": "redacted_thinking", "data": data}, thinking_text=thought)
         if block.call is not None:
-            return self._build_tool_call(block.call, marked=self.must_think and not _is_thinking_block(first))
+            return self._build_tool_call(block.call, marked=self.must_think and not _is_thinking_block(first_block))
         if block.raw is not None:
             self.signatures.trust_raw_block(block.raw)
             raw = msgspec.to_builtins(block.raw)  # dates, which TOML has and JSON has not
@@ -196,7 +205,7 @@ class BlockBuilder:
         return AnswerBlock({"type": "text", "text": block.text or ""})
 
     def _build_tool_call(self, call: ScriptedToolCall, *, marked: bool) -> AnswerBlock:
-        """Build a tool call. If `marked` is true, its id gets a mark that says that the answer does not begin with
+        """Return a tool call. If `marked` is true, its id tells the simulator that the answer does not begin with
         thinking.
         """
         identifier = self.random.make_api_id("toolu_")
@@ -207,7 +216,7 @@ class BlockBuilder:
             "input": msgspec.to_builtins(call.input or {}),
             "caller": {"type": "direct"},
         }
-        return AnswerBlock(remove_keys_newer_than_month(block, self.profile), call.partial_json)
+        return AnswerBlock(remove_keys_newer_than_month(block, self.api_month), call.partial_json)
 
 
 def _is_thinking_block(block: ScriptedBlock) -> bool:
@@ -217,7 +226,7 @@ def _is_thinking_block(block: ScriptedBlock) -> bool:
 def estimate_output_tokens(blocks: tuple[AnswerBlock, ...]) -> int:
     """Return the estimated number of output tokens of an answer, including its thinking."""
     cut = sum(len(written.partial_json or "") // 3 for written in blocks)
-    shown = answer_tokens(written.block for written in blocks if written.thinking_text is None)
+    shown = answer_tokens(written.json_block for written in blocks if written.thinking_text is None)
     return shown + cut + estimate_thinking_tokens(blocks)
 
 

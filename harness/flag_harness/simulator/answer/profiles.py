@@ -1,4 +1,4 @@
-"""The dates when keys first appeared in answers, so that the simulator can answer as in an earlier month."""
+"""The month in which each JSON key first appeared in answers, so that answers can be those of earlier months."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -17,34 +17,34 @@ FIRST_MONTH_BY_KEY: Mapping[str, str] = {
     "stop_details": "2026-04",
     "output_tokens_details": "2026-05",
 }
-"""The month or day on which each key was first recorded in an answer. Keys that are not listed existed in 2024
+"""The month or day on which each JSON key was first recorded in an answer. Keys that are not listed existed in 2024
 already.
 """
-_FIRST_MONTH_OF_CUMULATIVE_INPUT = "2025-08"
-_FIRST_MONTH_WITH_MODEL_FIRST = "2025-10"
+_FIRST_MONTH_OF_INPUT_IN_DELTA = "2025-08"
+_FIRST_MONTH_WITH_MODEL_BEFORE_ID = "2025-10"
 
 
-def remove_keys_newer_than_month(value: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return the object without keys that are newer than `profile`, a month or day such as `2025-11`."""
-    return {key: item for key, item in value.items() if FIRST_MONTH_BY_KEY.get(key, "") <= profile}
+def remove_keys_newer_than_month(json_object: Mapping[str, Any], month: str) -> dict[str, Any]:
+    """Return a copy of a JSON object without keys that are newer than `month`, a month or day such as `2025-11`."""
+    return {key: item for key, item in json_object.items() if FIRST_MONTH_BY_KEY.get(key, "") <= month}
 
 
-def convert_message_to_month(message: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return a message in the form that it had in the month `profile`.
+def convert_message_to_month(message: Mapping[str, Any], month: str) -> dict[str, Any]:
+    """Return a message in the form that messages had in `month`.
 
     Before October 2025 a message began with its id, and `model` came after `role`.
     """
-    kept = remove_keys_newer_than_month(message, profile)
-    if profile >= _FIRST_MONTH_WITH_MODEL_FIRST:
+    kept = remove_keys_newer_than_month(message, month)
+    if month >= _FIRST_MONTH_WITH_MODEL_BEFORE_ID:
         return kept
     order = ("id", "type", "role", "model")
     return {key: kept[key] for key in (*order, *(key for key in kept if key not in order))}
 
 
-def convert_delta_usage_to_month(usage: Mapping[str, Any], profile: str) -> dict[str, Any]:
-    """Return the usage of a `message_delta` in the form that it had in the month `profile`.
+def convert_delta_usage_to_month(usage: Mapping[str, Any], month: str) -> dict[str, Any]:
+    """Return the `usage` of the event `message_delta` in the form that it had in `month`.
 
     Before August 2025 it had only the output tokens.
     """
-    kept = remove_keys_newer_than_month(usage, profile)
-    return kept if profile >= _FIRST_MONTH_OF_CUMULATIVE_INPUT else {"output_tokens": kept["output_tokens"]}
+    kept = remove_keys_newer_than_month(usage, month)
+    return kept if month >= _FIRST_MONTH_OF_INPUT_IN_DELTA else {"output_tokens": kept["output_tokens"]}

@@ -34,27 +34,27 @@ class SeededRandom:
         return SeededRandom(self._first_seed, "text", text)
 
     def integer_below(self, end: int) -> int:
-        """Return an integer from 0 to `end` - 1.
+        """Return a random integer from 0 to `end` - 1.
 
-        It uses `Random.random()`, the only method that gives the same numbers in every Python version.
+        It is made with `Random.random()`, the only method that gives the same numbers in every Python version.
         """
         return int(self._random.random() * end)
 
     def fraction(self) -> float:
-        """Return a number from 0 to below 1."""
+        """Return a random number from 0 to below 1."""
         return self._random.random()
 
     def characters(self, alphabet: str, count: int) -> str:
-        """Return `count` characters of an alphabet."""
+        """Return `count` random characters of an alphabet."""
         draw, size = self._random.random, len(alphabet)
         return "".join([alphabet[int(draw() * size)] for _ in range(count)])
 
     def make_api_id(self, prefix: str) -> str:
-        """Return an id in the API's format: the prefix, `01`, and 22 letters and digits."""
+        """Return a random id in the API's format: the prefix, `01`, and 22 letters and digits."""
         return prefix + "01" + self.characters(_LETTERS_AND_DIGITS, _API_ID_LENGTH - 2)
 
     def uuid(self) -> str:
-        """Return a UUID of version 4."""
+        """Return a random UUID of version 4."""
         digits = self.characters(HEX_DIGITS, 30)
         return f"{digits[:8]}-{digits[8:12]}-4{digits[12:15]}-a{digits[15:18]}-{digits[18:]}"
 
@@ -66,7 +66,7 @@ def canonical_body(body: bytes) -> bytes:
 
 
 def hash_of_parts(*parts: bytes | str) -> str:
-    """Return one hash of several texts or bytes, which depends on their order."""
+    """Return one hash of several texts or bytes. Another order of the parts gives another hash."""
     digest = hashlib.sha256()
     for part in parts:
         data = part.encode() if isinstance(part, str) else part

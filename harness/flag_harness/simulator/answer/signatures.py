@@ -25,10 +25,12 @@ _POSITION_LETTERS: Mapping[str, str] = {
 """The letter that stands for each block type in a position. Text blocks have none, because clients merge, split and
 drop them.
 """
-LAST_BLOCK_SIGN = "$"
-"""The end of the position of a block that is the last one of its answer."""
-CONTINUATION_SIGN = "|"
-"""The sign in a position between the blocks of an assistant message and those of the answer that continues it."""
+LAST_BLOCK_MARK = "$"
+"""The last character of a position if the block is the last one of its answer."""
+CONTINUATION_MARK = "|"
+"""The character in a position that separates the blocks of an assistant message from those of the answer that continues
+the message.
+"""
 _POSITION_PATTERN = re.compile(r"([TRCS|]*\$?)\0", re.DOTALL)
 _ID_CHARACTERS = string.digits + string.ascii_letters
 _NO_THINKING_MARK_LENGTH = 8
@@ -36,7 +38,7 @@ _MAX_REMEMBERED_ANSWERS = 4096
 
 
 def position_after_blocks(blocks: Sequence[Mapping[str, Any]]) -> str:
-    """Return where in an answer these blocks end, as a text with one letter for each block, such as `TC`."""
+    """Return the position in an answer after these blocks: a text with one letter for each block, such as `TC`."""
     return "".join(_POSITION_LETTERS.get(str(block.get("type")), "") for block in blocks)
 
 
@@ -57,7 +59,9 @@ class SeededSignatures:
 
     @property
     def state(self) -> Hashable:
-        """The key and everything that was remembered. Two objects with equal states accept the same signatures."""
+        """A hashable value of the key and everything remembered. Two objects with equal states accept the same
+        signatures.
+        """
         remembered = (self._trusted, self._trusted_calls, self._raw_calls, self._raw_results, self._paused)
         return self._key, *map(frozenset, remembered)
 
@@ -82,15 +86,18 @@ class SeededSignatures:
         """
         if signature in self._trusted:
             return True
-        sealed = self._decrypt_and_verify(b"thinking", signature)
-        return sealed is not None and thinking in (_remove_position_in_answer(sealed), "")
+        decrypted = self._decrypt_and_verify(b"thinking", signature)
+        return decrypted is not None and thinking in (_remove_position_in_answer(decrypted), "")
 
     def is_issued(self, signature: str) -> bool:
-        """Return whether the simulator issued the signature, for whatever thinking text."""
+        """Return whether the simulator issued the signature, for any thinking text."""
         return signature in self._trusted or self._decrypt_and_verify(b"thinking", signature) is not None
 
-    def encrypt(self, thinking: str, position: str = "") -> str:
-        """Return the `data` of a redacted thinking block. It can be verified like a signature."""
+    def encrypt_thinking(self, thinking: str, position: str = "") -> str:
+        """Return an encrypted thinking text, for the key `data` of a redacted thinking block.
+
+        `is_issued_redacted_data` recognises it.
+        """
         return self._encrypt_with_checksum(b"redacted", _prepend_position_in_answer(thinking, position))
 
     def is_issued_redacted_data(self, data: str) -> bool:
@@ -100,22 +107,22 @@ class SeededSignatures:
     def position_in_answer(self, block: Mapping[str, Any]) -> str | None:
         """Return the position in the answer at which a thinking block was issued, or None if it is unknown."""
         redacted = block["type"] == "redacted_thinking"
-        sealed = str(block["data"] if redacted else block["signature"])
+        encrypted = str(block["data"] if redacted else block["signature"])
         text = (
             None
-            if sealed in self._trusted
-            else self._decrypt_and_verify(b"redacted" if redacted else b"thinking", sealed)
+            if encrypted in self._trusted
+            else self._decrypt_and_verify(b"redacted" if redacted else b"thinking", encrypted)
         )
         found = None if text is None else _POSITION_PATTERN.match(text)
         return None if text is None else found[1] if found else ""
 
     def is_last_block_of_issued_answer(self, block: Mapping[str, Any]) -> bool:
         """Return whether a thinking block was the last block of its answer. Trusted blocks always count as last."""
-        sealed = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
-        return sealed in self._trusted or (self.position_in_answer(block) or "").endswith(LAST_BLOCK_SIGN)
+        encrypted = str(block["data"] if block["type"] == "redacted_thinking" else block["signature"])
+        return encrypted in self._trusted or (self.position_in_answer(block) or "").endswith(LAST_BLOCK_MARK)
 
     def add_no_thinking_mark_to_call_id(self, identifier: str) -> str:
-        """Return the id of a tool call with a mark added.
+        """Return the id of a tool call with its end replaced by a mark.
 
         The mark says that the call was issued in an answer that does not begin with thinking.
         """
@@ -130,7 +137,7 @@ class SeededSignatures:
         return identifier in self._trusted_calls or identifier == self.add_no_thinking_mark_to_call_id(identifier)
 
     def is_result_without_call(self, identifier: str) -> bool:
-        """Return whether the scenario gives the result of a server tool with this id, but no call with it."""
+        """Return whether the scenario has a server tool's result for the call `identifier`, but not the call itself."""
         return identifier in self._raw_results - self._raw_calls
 
     def remember_paused_answer(self, blocks: Sequence[Mapping[str, Any]]) -> None:
@@ -141,23 +148,27 @@ class SeededSignatures:
         while len(self._paused) > _MAX_REMEMBERED_ANSWERS:
             del self._paused[next(iter(self._paused))]
 
-    def is_paused(self, message: Mapping[str, Any]) -> bool:
+    def is_paused_answer(self, message: Mapping[str, Any]) -> bool:
         """Return whether a message is an answer that was passed to `remember_paused_answer`."""
         content = message.get("content")
         blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content or ()
         return message["role"] == "assistant" and _answer_identity(blocks) in self._paused
 
     def _encrypt_with_checksum(self, kind: bytes, text: str) -> str:
-        """Return a text encrypted and with a checksum, as base64. `kind` separates signatures from redacted data."""
+        """Encrypt a text, and return it with a checksum, as base64.
+
+        `kind` is `thinking` for a signature and `redacted` for the data of a redacted block, so that one never passes
+        for the other.
+        """
         mac = hmac.digest(self._key, kind + text.encode(), "sha256")
         return base64.b64encode(_SIGNATURE_PREFIX + mac + self._xor_with_keystream(mac, text.encode())).decode()
 
-    def _decrypt_and_verify(self, kind: bytes, sealed: str) -> str | None:
-        """Return the text that `_encrypt_with_checksum` encrypted, or None if `sealed` was changed or encrypted with
+    def _decrypt_and_verify(self, kind: bytes, encrypted: str) -> str | None:
+        """Return the text that `_encrypt_with_checksum` encrypted, or None if `encrypted` was changed or encrypted with
         another key.
         """
         try:
-            raw = base64.b64decode(sealed, validate=True)
+            raw = base64.b64decode(encrypted, validate=True)
             mac, hidden = (
                 raw[len(_SIGNATURE_PREFIX) : len(_SIGNATURE_PREFIX) + _CHECKSUM_BYTES],
                 raw[len(_SIGNATURE_PREFIX) + _CHECKSUM_BYTES :],
@@ -165,7 +176,7 @@ class SeededSignatures:
             text = self._xor_with_keystream(mac, hidden).decode()
         except ValueError:
             return None
-        return text if self._encrypt_with_checksum(kind, text) == sealed else None
+        return text if self._encrypt_with_checksum(kind, text) == encrypted else None
 
     def _xor_with_keystream(self, mac: bytes, data: bytes) -> bytes:
         """Encrypt or decrypt `data`: combine it by XOR with bytes derived from the key and from `mac`, the text's
@@ -176,13 +187,13 @@ class SeededSignatures:
 
 
 def _prepend_position_in_answer(thinking: str, position: str) -> str:
-    """Return a thinking text after its position in the answer, or the text alone if the position is empty."""
+    """Return a thinking text with its position in the answer in front of it, unless the position is empty."""
     return f"{position}\0{thinking}" if position else thinking
 
 
-def _remove_position_in_answer(sealed: str) -> str:
-    """Return a thinking text without the position in the answer before it."""
-    return _POSITION_PATTERN.sub("", sealed, count=1) if _POSITION_PATTERN.match(sealed) else sealed
+def _remove_position_in_answer(decrypted: str) -> str:
+    """Return a decrypted thinking text without the position in front of it."""
+    return _POSITION_PATTERN.sub("", decrypted, count=1) if _POSITION_PATTERN.match(decrypted) else decrypted
 
 
 def _answer_identity(blocks: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:

@@ -15,26 +15,26 @@ from flag_harness.simulator.scenario.scenario import ScenarioTurn, ScriptedBlock
 class AnswerContent:
     """The part of a turn that is sent, with its stop reason and, if a stop sequence ended it, that sequence.
 
-    `tokens` is the number of output tokens if `max_tokens` cut the answer off, and otherwise None.
+    `output_tokens` is `max_tokens` if that limit cut the answer off, and otherwise None: the tokens are then estimated.
     """
 
     blocks: tuple[ScriptedBlock, ...]
     stop_reason: str
     stop_sequence: str | None = None
-    tokens: int | None = None
+    output_tokens: int | None = None
 
 
-def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, thinking: bool) -> AnswerContent:
+def answer_content(turn: ScenarioTurn, body: Mapping[str, Any], *, with_thinking: bool) -> AnswerContent:
     """Return the part of a turn that is sent in answer to a request with this body.
 
-    Thinking blocks are sent only if `thinking` is true. Empty texts are never sent, as in the API. If a text contains a
-    stop sequence, the answer ends before that sequence. Content with more than `max_tokens` estimated tokens is cut
-    off, unless the turn states its number of tokens.
+    Thinking blocks are sent only if `with_thinking` is true. Empty texts are never sent, as in the API. If a text
+    contains a stop sequence, the answer ends before that sequence. Content with more than `max_tokens` estimated tokens
+    is cut off, unless the turn states its number of tokens.
     """
     blocks = tuple(
         block
         for block in turn.content
-        if block.text != "" and (thinking or (block.thinking is None and block.redacted_thinking is None))
+        if block.text != "" and (with_thinking or (block.thinking is None and block.redacted_thinking is None))
     )
     whole = _cut_at_stop_sequence(blocks, body.get("stop_sequences") or ()) or AnswerContent(
         blocks, turn.final_stop_reason, turn.stop_sequence
@@ -53,18 +53,18 @@ def _cut_at_stop_sequence(blocks: Sequence[ScriptedBlock], sequences: Sequence[s
     return None
 
 
-def _cut_at_max_tokens(whole: AnswerContent, max_tokens: int) -> AnswerContent:
-    """Return the content without what exceeds `max_tokens`. The last block may be cut inside."""
+def _cut_at_max_tokens(content: AnswerContent, max_tokens: int) -> AnswerContent:
+    """Return the beginning of the content that has at most `max_tokens`. The last block may be cut in two."""
     kept: list[ScriptedBlock] = []
     left = max_tokens
-    for block in whole.blocks:
+    for block in content.blocks:
         cost = _block_tokens(block)
         if cost > left:
             part = _truncate_block(block, left)
-            return AnswerContent((*kept, *(() if part is None else (part,))), "max_tokens", tokens=max_tokens)
+            return AnswerContent((*kept, *(() if part is None else (part,))), "max_tokens", output_tokens=max_tokens)
         kept.append(block)
         left -= cost
-    return whole
+    return content
 
 
 def _block_tokens(block: ScriptedBlock) -> int:
@@ -73,19 +73,19 @@ def _block_tokens(block: ScriptedBlock) -> int:
     return text_tokens(_text_of_block(block))
 
 
-def _truncate_block(block: ScriptedBlock, tokens: int) -> ScriptedBlock | None:
-    """Return the beginning of a block with at most `tokens` tokens, or None if not even one fits.
+def _truncate_block(block: ScriptedBlock, max_tokens: int) -> ScriptedBlock | None:
+    """Return the beginning of a block with at most `max_tokens` tokens, or None if not even one fits.
 
-    A tool call keeps the beginning of its input, which is then no valid JSON.
+    A tool call then has the beginning of its input, as invalid JSON.
     """
     if block.call is not None:
-        left = tokens - tool_call_tokens(block.call.name, "")
+        left = max_tokens - tool_call_tokens(block.call.name, "")
         if left <= 0:
             return None
         written = truncate_text(_input_json(block), left)
         return ScriptedBlock(call=msgspec.structs.replace(block.call, input=None, partial_json=written))
     if block.text is not None or block.thinking is not None:
-        words = truncate_text(_text_of_block(block), tokens)
+        words = truncate_text(_text_of_block(block), max_tokens)
         return (
             None
             if not words
@@ -97,14 +97,14 @@ def _truncate_block(block: ScriptedBlock, tokens: int) -> ScriptedBlock | None:
 
 
 def _text_of_block(block: ScriptedBlock) -> str:
-    """Return the text of a text or thinking block."""
+    """Return the text of a text or thinking block, or a raw block as JSON."""
     if block.raw is not None:
         return msgspec.json.encode(block.raw).decode()
     return block.text or block.thinking or block.redacted_thinking or ""
 
 
 def _input_json(block: ScriptedBlock) -> str:
-    """Return the input of a tool call as JSON text, or the part of that text that was kept if the call was cut off."""
+    """Return the input of a tool call as JSON text, which is incomplete if the call is cut off."""
     call = block.call
     assert call is not None
     return call.partial_json or json.dumps(msgspec.to_builtins(call.input or {}), ensure_ascii=False)

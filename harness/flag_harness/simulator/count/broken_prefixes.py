@@ -23,30 +23,31 @@ _CHARACTERS_SHOWN_BEFORE_CHANGE = 12
 
 @dataclass(frozen=True, slots=True)
 class BrokenPrefix:
-    """A cached prefix that was not read because a block changed.
+    """A cached prefix that a request could not use because one of its blocks changed.
 
     Attributes:
-        path: the block that changed.
-        byte: the index of the first different byte in the block's canonical JSON.
-        before, after: the text around that byte in the old and the new block.
-        tokens: the number of cached tokens that must be processed again (simulated).
-        cost: the extra cost in US dollars at list price, or None if no price is known.
-        earlier: the number of the request that wrote or read the prefix, counted from 0.
+        block_path: where the changed block is in the request, such as `messages[0].content[1]`.
+        byte_index: the index of the first different byte in the block's canonical JSON.
+        old_text, new_text: the text around that byte in the old and the new block.
+        lost_tokens: the number of cached tokens that must be processed again (simulated).
+        extra_cost: the extra cost in US dollars at list price, or None if no price is known.
+        earlier_request_number: the number of the request that wrote or read the prefix, counted from 0.
     """
 
-    path: str
-    byte: int
-    before: str
-    after: str
-    tokens: int
-    cost: float | None
-    earlier: int = 0
+    block_path: str
+    byte_index: int
+    old_text: str
+    new_text: str
+    lost_tokens: int
+    extra_cost: float | None
+    earlier_request_number: int = 0
 
     def __str__(self) -> str:
-        cost = "at an unknown price" if self.cost is None else f"${self.cost:.6f} more at list price"
+        cost = "at an unknown price" if self.extra_cost is None else f"${self.extra_cost:.6f} more at list price"
         return (
-            f"the cached prefix breaks at {self.path}, byte {self.byte}: {self.before!r} became {self.after!r}; "
-            f"{self.tokens} tokens (simulated) are not read from the cache, {cost}"
+            f"the cached prefix breaks at {self.block_path}, byte {self.byte_index}: {self.old_text!r} became "
+            f"{self.new_text!r}; "
+            f"{self.lost_tokens} tokens (simulated) are not read from the cache, {cost}"
         )
 
 
@@ -54,7 +55,7 @@ class BrokenPrefix:
 class _StoredPrefix:
     segments: tuple[PromptSegment, ...]
     expires_at: float
-    number: int
+    request_number: int
 
 
 class BrokenPrefixDetector:
@@ -68,20 +69,21 @@ class BrokenPrefixDetector:
         self._request_count = 0
 
     def find_broken_prefix(
-        self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
+        self, tenant: str, model: Model, segments: Sequence[PromptSegment], usage: InputUsage, now: float
     ) -> BrokenPrefix | None:
         """Return the cached prefix that this request breaks, or None.
 
-        Also remember the prefix that the request wrote or read. `tenant` identifies the client whose cache it is.
+        Also remember the prefix that the request wrote or read. `tenant` identifies the client; clients share no cache.
+        `usage` has the tokens that the request read from the cache and wrote to it.
         """
         marked = [index for index, segment in enumerate(segments) if segment.cache_mark]
-        broken = self._find_largest_break(tenant, model, segments, counted, now) if marked else None
-        if marked and (counted.read or counted.tokens_written):
+        broken = self._find_largest_break(tenant, model, segments, usage, now) if marked else None
+        if marked and (usage.cache_read_tokens or usage.tokens_written):
             prefix = tuple(segments[: marked[-1] + 1])
             lifetime = max(SECONDS_BY_CACHE_LIFETIME[mark] for segment in prefix if (mark := segment.cache_mark))
             for old in prefix:
-                self._prefixes.pop((tenant, model.id, old.hash), None)
-            self._prefixes[tenant, model.id, prefix[-1].hash] = _StoredPrefix(
+                self._prefixes.pop((tenant, model.id, old.prefix_hash), None)
+            self._prefixes[tenant, model.id, prefix[-1].prefix_hash] = _StoredPrefix(
                 prefix, now + lifetime, self._request_count
             )
             while len(self._prefixes) > MAX_REMEMBERED_PREFIXES:
@@ -90,16 +92,19 @@ class BrokenPrefixDetector:
         return broken
 
     def _find_largest_break(
-        self, tenant: str, model: Model, segments: Sequence[PromptSegment], counted: InputUsage, now: float
+        self, tenant: str, model: Model, segments: Sequence[PromptSegment], usage: InputUsage, now: float
     ) -> BrokenPrefix | None:
-        """Return the cached prefix whose change lost most tokens, or None if no prefix was broken."""
+        """Return the broken prefix that costs most tokens, or None if the request breaks no prefix."""
         worst: BrokenPrefix | None = None
         for (owner, name, _), written in self._prefixes.items():
             if (owner, name) != (tenant, model.id) or written.expires_at <= now:
                 continue
-            lost = min(written.segments[-1].tokens, segments[-1].tokens if segments else 0) - counted.read
+            lost = (
+                min(written.segments[-1].prefix_tokens, segments[-1].prefix_tokens if segments else 0)
+                - usage.cache_read_tokens
+            )
             at = _first_difference(written.segments, segments)
-            if at is None or lost <= 0 or (worst is not None and lost <= worst.tokens):
+            if at is None or lost <= 0 or (worst is not None and lost <= worst.lost_tokens):
                 continue
             if _is_conversation_continued(written.segments, segments, at):
                 worst = _make_broken_prefix(written, segments[at], at, lost, model)
@@ -112,18 +117,20 @@ def _first_difference(old: Sequence[PromptSegment], new: Sequence[PromptSegment]
     Return None if one sequence is the beginning of the other.
     """
     pairs = enumerate(zip(old, new, strict=False))
-    return next((index for index, (one, other) in pairs if one.hash != other.hash), None)
+    return next((index for index, (one, other) in pairs if one.prefix_hash != other.prefix_hash), None)
 
 
-def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[PromptSegment], at: int) -> bool:
-    """Return whether `new` is a later request of the same conversation as `old`, although their blocks at index `at`
-    differ.
+def _is_conversation_continued(old: Sequence[PromptSegment], new: Sequence[PromptSegment], changed_index: int) -> bool:
+    """Return whether `new` is a later request of the same conversation as `old`, although their blocks at
+    `changed_index` differ.
     """
-    answered = any('"role":"assistant"' in segment.text for segment in new[at:])
-    if new[at].path.startswith("messages") and not answered:
-        return old[at].text == new[at].text  # a setting that precedes all blocks changed: tool_choice or thinking
-    shared = Counter(segment.text for segment in old) & Counter(segment.text for segment in new)
-    return shared.total() * 2 >= len(old) or _is_similar(old[at].text, new[at].text)
+    answered = any('"role":"assistant"' in segment.block_json for segment in new[changed_index:])
+    if new[changed_index].path.startswith("messages") and not answered:
+        return (
+            old[changed_index].block_json == new[changed_index].block_json
+        )  # a setting that precedes all blocks changed: tool_choice or thinking
+    shared = Counter(segment.block_json for segment in old) & Counter(segment.block_json for segment in new)
+    return shared.total() * 2 >= len(old) or _is_similar(old[changed_index].block_json, new[changed_index].block_json)
 
 
 def _is_similar(old: str, new: str) -> bool:
@@ -141,20 +148,29 @@ def _common_prefix_length(one: str, other: str) -> int:
     return next((index for index in range(least) if one[index] != other[index]), least)
 
 
-def _make_broken_prefix(stored: _StoredPrefix, new: PromptSegment, index: int, lost: int, model: Model) -> BrokenPrefix:
+def _make_broken_prefix(
+    stored: _StoredPrefix, new_block: PromptSegment, index: int, lost_tokens: int, model: Model
+) -> BrokenPrefix:
     """Return a `BrokenPrefix` for a change of the block at `index`.
 
-    `stored` is the cached prefix, `new` is the changed block, and `lost` the number of cached tokens that could not be
-    read.
+    `stored` is the cached prefix, `new_block` is the block after the change, and `lost_tokens` is the number of cached
+    tokens that could not be read.
     """
     old = stored.segments[index]
-    written = model.cost(Usage(cache_creation_input_tokens=lost))
-    read = model.cost(Usage(cache_read_input_tokens=lost))
+    written = model.cost(Usage(cache_creation_input_tokens=lost_tokens))
+    read = model.cost(Usage(cache_read_input_tokens=lost_tokens))
     cost = None if written is None or read is None else written - read
-    if old.text == new.text:
-        return BrokenPrefix("tool_choice or thinking", 0, "", "", lost, cost, stored.number)
-    byte = len(old.text[: _common_prefix_length(old.text, new.text)].encode())
-    return BrokenPrefix(new.path, byte, *texts_around_change(old.text, new.text), lost, cost, stored.number)
+    if old.block_json == new_block.block_json:
+        return BrokenPrefix("tool_choice or thinking", 0, "", "", lost_tokens, cost, stored.request_number)
+    byte = len(old.block_json[: _common_prefix_length(old.block_json, new_block.block_json)].encode())
+    return BrokenPrefix(
+        new_block.path,
+        byte,
+        *texts_around_change(old.block_json, new_block.block_json),
+        lost_tokens,
+        cost,
+        stored.request_number,
+    )
 
 
 def texts_around_change(old: str, new: str) -> tuple[str, str]:

@@ -33,7 +33,9 @@ def image_tokens(source: Mapping[str, Any]) -> int:
 
 
 def image_type(data: bytes) -> str | None:
-    """Return the media type of an image by its first bytes, or None if the API does not support the image."""
+    """Return the media type of an image, such as `image/png`, by its first bytes, or None if the API does not support
+    the image.
+    """
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         return "image/png"
     if data.startswith((b"GIF87a", b"GIF89a")):
@@ -44,9 +46,9 @@ def image_type(data: bytes) -> str | None:
 
 
 def image_size(data: bytes) -> tuple[int, int] | None:
-    """Return width and height of a PNG, GIF, WebP or JPEG, or None if they cannot be read."""
+    """Return the width and height of a PNG, GIF, WebP or JPEG in pixels, or None if they cannot be read."""
     kind = image_type(data)
-    reader = _SIZE_READERS.get(kind or "")
+    reader = _SIZE_READER_BY_MEDIA_TYPE.get(kind or "")
     try:
         return None if reader is None else reader(data)
     except (struct.error, IndexError):
@@ -87,7 +89,7 @@ def _jpeg_size(data: bytes) -> tuple[int, int] | None:
     return None
 
 
-_SIZE_READERS: Mapping[str, Callable[[bytes], tuple[int, int] | None]] = {
+_SIZE_READER_BY_MEDIA_TYPE: Mapping[str, Callable[[bytes], tuple[int, int] | None]] = {
     "image/png": _png_size,
     "image/gif": _gif_size,
     "image/webp": _webp_size,

@@ -19,13 +19,15 @@ from flag_harness.simulator.count.tokens import (
 from flag_harness.simulator.scenario.matching import content_blocks, message_blocks
 
 CacheLifetime: TypeAlias = Literal["5m", "1h"]
-_BODY_SETTINGS_IN_PREFIX = "state"
-_KEY_OF_ENCLOSING_BLOCK = "~in"
-"""The key under which a block inside a tool_result keeps the other fields of that tool_result, since a change of these
-also breaks the cached prefix.
+_TYPE_OF_SETTINGS_BLOCK = "state"
+_KEY_FOR_ENCLOSING_TOOL_RESULT = "~in"
+"""A key that is added to each block inside a tool_result. Its value is the other fields of the tool_result, since a
+change of these also breaks the cached prefix.
 """
-UNCACHEABLE_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
-"""Block types that cannot have a cache mark. An automatic cache mark goes to the last block of another type."""
+BLOCK_TYPES_WITHOUT_CACHE_MARK = frozenset({"thinking", "redacted_thinking"})
+"""Block types that cannot have a cache mark. An automatic cache mark (at the top level of the body) goes to the last
+block of another type.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +36,18 @@ class PromptSegment:
 
     Attributes:
         path: where the block is in the request.
-        hash: the hash of the whole prefix that ends with this block.
-        tokens: the number of tokens of that prefix.
+        prefix_hash: the hash of the prefix that ends with this block.
+        prefix_tokens: the number of tokens of that prefix.
         cache_mark: the lifetime of the block's cache mark, or None if it has none.
-        text: the canonical JSON of the block.
+        block_json: the canonical JSON of the block.
         is_nested: True for a block inside a tool_result. The tool_result itself follows as a segment of its own.
     """
 
     path: str
-    hash: str
-    tokens: int
+    prefix_hash: str
+    prefix_tokens: int
     cache_mark: CacheLifetime | None = None
-    text: str = field(default="", repr=False)
+    block_json: str = field(default="", repr=False)
     is_nested: bool = False
 
 
@@ -60,12 +62,12 @@ def prompt_segments(body: Mapping[str, Any], model: str, tenant: str = "") -> tu
         tokens += cost
         text = canonical_json(remove_cache_mark(block))
         chain = hash_of_parts(chain, text)
-        if block["type"] == _BODY_SETTINGS_IN_PREFIX:
+        if block["type"] == _TYPE_OF_SETTINGS_BLOCK:
             continue
-        nested = _KEY_OF_ENCLOSING_BLOCK in block
-        markable = markable if nested or block["type"] in UNCACHEABLE_BLOCK_TYPES else len(built)
-        built.append(PromptSegment(path, chain, tokens, _mark_lifetime(block), text, nested))
-    automatic = _mark_lifetime(body)
+        nested = _KEY_FOR_ENCLOSING_TOOL_RESULT in block
+        markable = markable if nested or block["type"] in BLOCK_TYPES_WITHOUT_CACHE_MARK else len(built)
+        built.append(PromptSegment(path, chain, tokens, _cache_mark_lifetime(block), text, nested))
+    automatic = _cache_mark_lifetime(body)
     if automatic is not None and markable is not None and built[markable].cache_mark is None:
         built[markable] = replace(built[markable], cache_mark=automatic)
     return tuple(built)
@@ -78,7 +80,7 @@ def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Ma
         yield f"tools[{index}]", {"type": "custom", **tool}, cost
     for index, block in enumerate(content_blocks(body.get("system"))):
         yield f"system[{index}]", block, block_tokens(block)
-    state = {"type": _BODY_SETTINGS_IN_PREFIX, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
+    state = {"type": _TYPE_OF_SETTINGS_BLOCK, "tool_choice": body.get("tool_choice"), "thinking": body.get("thinking")}
     yield "tool_choice, thinking", state, request_overhead_tokens(body)
     for number, message in enumerate(body["messages"]):
         for index, block in enumerate(message_blocks(message)):
@@ -91,25 +93,26 @@ def _blocks_with_token_counts(body: Mapping[str, Any]) -> Iterator[tuple[str, Ma
 
 
 def _split_tool_result(
-    path: str, block: Mapping[str, Any], parts: list[Mapping[str, Any]], cost: int
+    path: str, block: Mapping[str, Any], inner_blocks: list[Mapping[str, Any]], tokens: int
 ) -> Iterator[tuple[str, Mapping[str, Any], int]]:
-    """Yield (path, block, tokens) for each block inside a tool_result, and then for the tool_result without them.
+    """Yield (path, block, tokens) for each block inside a tool_result, and then for the tool_result without these
+    blocks.
 
-    The blocks inside may have cache marks of their own. `cost` is the number of tokens of the whole tool_result.
+    The inner blocks may have cache marks of their own. `tokens` is the number of tokens of the whole tool_result.
     """
     own = {key: value for key, value in block.items() if key != "content"}
-    costs = [block_tokens(part) for part in parts]
-    for index, part in enumerate(parts):
-        first = cost - sum(costs) if index == 0 else 0
+    costs = [block_tokens(part) for part in inner_blocks]
+    for index, part in enumerate(inner_blocks):
+        first = tokens - sum(costs) if index == 0 else 0
         yield (
             f"{path}.content[{index}]",
-            {**part, _KEY_OF_ENCLOSING_BLOCK: remove_cache_mark(own)},
+            {**part, _KEY_FOR_ENCLOSING_TOOL_RESULT: remove_cache_mark(own)},
             costs[index] + first,
         )
-    yield path, own, 0 if parts else cost
+    yield path, own, 0 if inner_blocks else tokens
 
 
-def _mark_lifetime(block: Mapping[str, Any]) -> CacheLifetime | None:
+def _cache_mark_lifetime(block: Mapping[str, Any]) -> CacheLifetime | None:
     """Return the lifetime of a block's cache mark, `5m` or `1h`, or None if it has no mark."""
     mark = block.get("cache_control")
     return None if not mark else (mark.get("ttl") or "5m")

@@ -1,6 +1,6 @@
 """Rate limits for requests and tokens per minute, in headers and, if the scenario sets limits, in errors.
 
-Each limit is a token bucket that refills continuously (documented: rate limits). Tokens that are read from the cache do
+Each limit is a bucket that refills continuously (documented: rate limits). Tokens that are read from the cache do
 not count (documented: cache-aware input limits). Output counts as soon as its size is known.
 """
 
@@ -17,40 +17,42 @@ RECORDED_LIMITS = RateLimits(requests=4_000, input_tokens=2_000_000, output_toke
 refused.
 """
 CLOCK_START_DATE = datetime(2026, 9, 1, tzinfo=UTC)
-"""The date when the simulator's clock starts. The dates in headers are counted from it."""
-_MIN_LIMIT_SHOWN_ROUNDED = 1_000
-_LIMIT_NAMES = ("requests", "input_tokens", "output_tokens")
+"""The date at the start of the simulator's clock. The dates in headers follow from it."""
+_TOKENS_ROUNDING_STEP = 1_000
+_LIMIT_KEYS = ("requests", "input_tokens", "output_tokens")
 _SECONDS_PER_MINUTE = 60.0
 _ROUNDING_TOLERANCE = 1e-9
 
 
 @dataclass(slots=True)
 class _RateLimitBucket:
-    """The requests or tokens that a rate limit still allows. They are refilled steadily."""
+    """The number of requests or tokens that a rate limit still allows (`remaining`), which grows steadily up to
+    `capacity`.
+    """
 
     capacity: int
     remaining: float
-    filled_at: float
+    refilled_at: float
 
     def refill(self, now: float) -> "_RateLimitBucket":
-        """Add the amount that has become available since the last refill, and return the bucket."""
+        """Add what has become available since the last refill. Return this bucket."""
         self.remaining = min(
-            float(self.capacity), self.remaining + (now - self.filled_at) * self.capacity / _SECONDS_PER_MINUTE
+            float(self.capacity), self.remaining + (now - self.refilled_at) * self.capacity / _SECONDS_PER_MINUTE
         )
-        self.filled_at = now
+        self.refilled_at = now
         return self
 
-    def seconds_until(self, wanted: float) -> float:
-        """Return the seconds until the bucket holds `wanted`, or until it is full if it can never hold that much."""
-        return max(0.0, (min(wanted, self.capacity) - self.remaining) * _SECONDS_PER_MINUTE / self.capacity)
+    def seconds_until_available(self, amount: float) -> float:
+        """Return the seconds until the bucket holds `amount`, or until it is full if `amount` is above its capacity."""
+        return max(0.0, (min(amount, self.capacity) - self.remaining) * _SECONDS_PER_MINUTE / self.capacity)
 
 
 @dataclass(frozen=True, slots=True)
 class ExceededLimit:
     """A rate limit that a request would exceed, and the seconds to wait before it can be sent again."""
 
-    budget: str
-    limit: int
+    limit_name: str
+    limit_per_minute: int
     wait_seconds: int
 
 
@@ -66,9 +68,8 @@ class RateLimiter:
         self._buckets: dict[str, dict[str, _RateLimitBucket]] = {}
 
     def charge_input(self, model: str, input_tokens: int, now: float) -> ExceededLimit | None:
-        """Count a request and its input tokens, and return None; or return the limit that they exceed.
-
-        A request that exceeds a limit is not counted.
+        """Count a request and its input tokens, and return None. If it exceeds a limit, return the limit and count
+        nothing.
         """
         if self._limits is None:
             self._buckets.pop(model, None)
@@ -80,7 +81,7 @@ class RateLimiter:
             bucket = buckets[kind]
             if self._limits is not None and need > bucket.remaining + _ROUNDING_TOLERANCE:
                 return ExceededLimit(
-                    kind.replace("_", " "), bucket.capacity, max(1, math.ceil(bucket.seconds_until(need)))
+                    kind.replace("_", " "), bucket.capacity, max(1, math.ceil(bucket.seconds_until_available(need)))
                 )
         for kind in ("requests", "input_tokens"):
             buckets[kind].remaining -= needs[kind]
@@ -93,7 +94,7 @@ class RateLimiter:
     def rate_limit_headers(self, model: str, now: float) -> Headers:
         """Return the twelve rate-limit headers of a response, in the recorded order."""
         buckets = self._model_buckets(model, now)
-        tokens = [buckets[kind] for kind in _LIMIT_NAMES[1:]]
+        tokens = [buckets[kind] for kind in _LIMIT_KEYS[1:]]
         both = _RateLimitBucket(sum(one.capacity for one in tokens), sum(one.remaining for one in tokens), now)
         named = {"input-tokens": tokens[0], "output-tokens": tokens[1], "requests": buckets["requests"], "tokens": both}
         return tuple(header for name, bucket in named.items() for header in self._limit_headers(name, bucket, now))
@@ -102,21 +103,22 @@ class RateLimiter:
         """Return the date that corresponds to `now`, a time in seconds on the simulator's clock."""
         return CLOCK_START_DATE + timedelta(seconds=now - self._start_time)
 
-    def _limit_headers(self, name: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
-        """Yield the three headers of one limit, such as `input-tokens`: the limit, what remains of it, and when it is
-        full again.
+    def _limit_headers(self, name_in_header: str, bucket: _RateLimitBucket, now: float) -> Iterator[tuple[str, str]]:
+        """Yield the three headers of one limit: its value, what remains of it, and when it is full again.
+
+        `name_in_header` is a part of their names, such as `input-tokens`.
         """
         left = max(0, int(bucket.remaining + _ROUNDING_TOLERANCE))
-        rounded = left if name == "requests" else left // _MIN_LIMIT_SHOWN_ROUNDED * _MIN_LIMIT_SHOWN_ROUNDED
-        reset = self.wall_clock_time(now + bucket.seconds_until(bucket.capacity))
-        yield f"anthropic-ratelimit-{name}-limit", str(bucket.capacity)
-        yield f"anthropic-ratelimit-{name}-remaining", str(rounded)
-        yield f"anthropic-ratelimit-{name}-reset", reset.isoformat(timespec="seconds").replace("+00:00", "Z")
+        rounded = left if name_in_header == "requests" else left // _TOKENS_ROUNDING_STEP * _TOKENS_ROUNDING_STEP
+        reset = self.wall_clock_time(now + bucket.seconds_until_available(bucket.capacity))
+        yield f"anthropic-ratelimit-{name_in_header}-limit", str(bucket.capacity)
+        yield f"anthropic-ratelimit-{name_in_header}-remaining", str(rounded)
+        yield f"anthropic-ratelimit-{name_in_header}-reset", reset.isoformat(timespec="seconds").replace("+00:00", "Z")
 
     def _model_buckets(self, model: str, now: float) -> Mapping[str, _RateLimitBucket]:
-        """Return the buckets of a model by the kind of limit, refilled up to now."""
+        """Return the buckets of a model by the key of their limit (such as `input_tokens`), refilled up to `now`."""
         limits = self._limits or RECORDED_LIMITS
         if model not in self._buckets:
-            sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _LIMIT_NAMES}
+            sizes = {kind: getattr(limits, kind) or getattr(RECORDED_LIMITS, kind) for kind in _LIMIT_KEYS}
             self._buckets[model] = {kind: _RateLimitBucket(size, float(size), now) for kind, size in sizes.items()}
         return {kind: bucket.refill(now) for kind, bucket in self._buckets[model].items()}

@@ -23,8 +23,8 @@ _CHARACTER_KIND_CHANGE_PATTERN = re.compile(r"(?<=[a-z])(?=[A-Z0-9])|(?<=[A-Z])(
 _MIN_CHANGES_OF_RANDOM_RUN = 8
 """A run of twenty characters looks random if it changes this often between lower case, upper case and digits."""
 _EXTRA_TOKENS_OF_RANDOM_RUN = 11
-"""The tokens that twenty random-looking characters count in addition to those of their pieces (17 in all, in recorded
-traffic).
+"""The tokens to add for twenty random-looking characters, whose words and numbers alone give too few tokens. In
+recorded traffic such a run has 17 tokens.
 """
 _MIN_UNCACHED_CHARACTERS = 32 * 1024
 _CHARACTERS_PER_SLICE = 1_000_000
@@ -41,8 +41,8 @@ _TOOL_PROMPT_TOKENS_BY_MODEL = (
     (re.compile(r"claude-[a-z]+-5\b"), 306, 437),
     (re.compile(""), 414, 518),
 )
-"""The tokens of the prompt that the API adds for tools: the pattern of a model's name, the tokens if a tool may be
-called, and the tokens if a tool must be called.
+"""The tokens of the prompt that the API adds for tools. Each entry has a pattern of model names, the tokens if the
+model may call a tool, and the tokens if it must call one.
 """
 _OVERHEAD_TOKENS_PER_TOOL = 40
 _OVERHEAD_TOKENS_OF_THINKING = 29
@@ -60,19 +60,19 @@ _SERVER_TOOL_TOKENS: Mapping[str, int] = {
     "web_fetch": 500,
     "web_search": 1_750,
 }
-"""The tokens of each tool that the API defines, by tool type without its date. The tokens of the prompt for tool use
-are added to these.
+"""The tokens of each tool that the API defines, by tool type without its date. The tokens of the prompt that the API
+adds for tools come on top.
 """
 
 
 def text_tokens(text: str) -> int:
     """Return the estimated number of tokens of a text."""
-    return _text_tokens_with_cache(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _estimate_tokens(text)
+    return _cached_text_tokens(text) if len(text) < _MIN_UNCACHED_CHARACTERS else _estimate_tokens(text)
 
 
 @lru_cache(maxsize=512)
-def _text_tokens_with_cache(text: str) -> int:
-    """Return the estimate for a short text, from a cache if the text was counted before.
+def _cached_text_tokens(text: str) -> int:
+    """Return the estimated number of tokens of a short text, from a cache if the text was counted before.
 
     Most texts are counted often, since each turn of a conversation repeats all earlier texts.
     """
@@ -112,9 +112,9 @@ def _looks_random(run: str) -> bool:
     return has_both_cases and len(_CHARACTER_KIND_CHANGE_PATTERN.findall(run)) >= _MIN_CHANGES_OF_RANDOM_RUN
 
 
-def truncate_text(text: str, count: int) -> str:
-    """Return the longest beginning of a text that has at most `count` tokens."""
-    end, left = 0, count
+def truncate_text(text: str, max_tokens: int) -> str:
+    """Return the longest beginning of a text that has at most `max_tokens` tokens."""
+    end, left = 0, max_tokens
     for piece in _WORD_OR_MARK_PATTERN.finditer(text):
         left -= _estimate_tokens_of_word(piece[0])
         if left < 0:
@@ -124,12 +124,12 @@ def truncate_text(text: str, count: int) -> str:
         end = len(text)
     if not _count_random_character_runs(text[:end]):
         return text[:end]
-    return text[: bisect_right(range(end + 1), count, key=lambda length: _estimate_tokens(text[:length])) - 1]
+    return text[: bisect_right(range(end + 1), max_tokens, key=lambda length: _estimate_tokens(text[:length])) - 1]
 
 
-def tool_call_tokens(name: str, written: str) -> int:
-    """Return the estimated number of tokens of a tool call with a name and an input (`written`, as JSON text)."""
-    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(name) + text_tokens(written)
+def tool_call_tokens(name: str, input_json: str) -> int:
+    """Return the estimated number of tokens of a tool call with this name and this input, as JSON text."""
+    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(name) + text_tokens(input_json)
 
 
 def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
@@ -142,13 +142,14 @@ def input_tokens(body: Mapping[str, Any], model: str = "") -> int:
 
 
 def message_overhead_tokens() -> int:
-    """Return the tokens of a message beyond those of its blocks."""
+    """Return the number of tokens that each message has besides those of its blocks."""
     return _OVERHEAD_TOKENS_PER_MESSAGE
 
 
 def request_overhead_tokens(body: Mapping[str, Any]) -> int:
-    """Return the tokens of a request beyond those of its tools, system prompt and messages: for its frame, thinking and
-    output format.
+    """Return the tokens of a request beyond those of its tools, system prompt and messages.
+
+    These are a fixed number, and those for thinking and the output format.
     """
     thinking = _OVERHEAD_TOKENS_OF_THINKING if is_thinking_requested(body) else 0
     schema = body.get("output_format") or (body.get("output_config") or {}).get("format")
@@ -219,8 +220,8 @@ def _tool_definition_tokens(tool: Mapping[str, Any]) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _estimate_tokens_of_tool(tool: str) -> int:
-    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(tool)
+def _estimate_tokens_of_tool(tool_json: str) -> int:
+    return _OVERHEAD_TOKENS_PER_TOOL + text_tokens(tool_json)
 
 
 def _estimate_tokens_of_word(piece: str) -> int:

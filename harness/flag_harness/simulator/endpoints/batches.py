@@ -1,8 +1,8 @@
 """Message Batches: many requests at once, whose answers are fetched later.
 
-A batch is in progress when its status is retrieved for the first time, and has ended at the second time, whatever the
-clock says. Its requests are then answered in order by the scenario. So code that polls sees both states, and never
-waits forever.
+When its status is retrieved for the first time, a batch is in progress. The second retrieval ends the batch, whatever
+the clock says: the scenario then answers its requests in order. So code that polls sees both states, and never waits
+forever.
 """
 
 from collections import Counter
@@ -47,10 +47,13 @@ class BatchBody(ClosedModel):
 
 @dataclass(slots=True)
 class MessageBatch:
-    """One batch: its requests and, once it has ended, their results."""
+    """One batch: its requests (`entries`) and, once it has ended, their results.
+
+    `creating_request` is the request that created the batch.
+    """
 
     id: str
-    request: Request
+    creating_request: Request
     entries: list[dict[str, Any]]
     created_at: datetime
     retrieval_count: int = 0
@@ -59,11 +62,11 @@ class MessageBatch:
     results: list[dict[str, Any]] = field(default_factory=list)
 
     def to_batch_object(self) -> dict[str, Any]:
-        """Return the batch object that the API returns, with the state and the counts of its requests."""
+        """Return the batch as the API shows it: with its state, and the number of requests with each outcome."""
         counts = {name: sum(1 for one in self.results if one["result"]["type"] == name) for name in _REQUEST_OUTCOMES}
         waiting = 0 if self.ended_at else len(self.entries)
         state = "ended" if self.ended_at else "canceling" if self.canceled_at else "in_progress"
-        host = urlsplit(self.request.url)
+        host = urlsplit(self.creating_request.url)
         address = f"{host.scheme}://{host.netloc}" if host.netloc else "https://api.anthropic.com"
         return {
             "id": self.id,
@@ -82,8 +85,8 @@ class MessageBatch:
 class BatchStore:
     """All batches that one simulator has created, by id."""
 
-    def __init__(self, answer_one: AnswerFunction) -> None:
-        self._answer_one = answer_one
+    def __init__(self, answer_message_request: AnswerFunction) -> None:
+        self._answer_one = answer_message_request
         self._batches: dict[str, MessageBatch] = {}
 
     def answer_request(
@@ -132,15 +135,20 @@ class BatchStore:
     def _list_batches(self, incoming: IncomingRequest) -> dict[str, Any]:
         """Return a page of the list of batches, the newest first."""
         newest_first = list(reversed(self._batches.values()))
-        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
-        after, before = incoming.query("after_id"), incoming.query("before_id")
+        limit = int(incoming.query_value("limit") or DEFAULT_PAGE_SIZE)
+        after, before = incoming.query_value("after_id"), incoming.query_value("before_id")
         return make_list_page(
-            newest_first, MessageBatch.to_batch_object, lambda one: (one.id,), limit=limit, after=after, before=before
+            newest_first,
+            MessageBatch.to_batch_object,
+            lambda one: (one.id,),
+            limit=limit,
+            after_name=after,
+            before_name=before,
         )
 
     def _count_retrieval(self, batch: MessageBatch, now: datetime) -> None:
-        """Count a retrieval of a batch's status. At the second one, or if the batch is canceled, end it by answering
-        its requests.
+        """Count a retrieval of a batch's status. At the second retrieval, or if the batch is canceled, answer its
+        requests, which ends the batch.
         """
         batch.retrieval_count += 1
         if batch.ended_at or (batch.retrieval_count <= _RETRIEVALS_UNTIL_END and not batch.canceled_at):
@@ -156,7 +164,7 @@ class BatchStore:
         if batch.canceled_at:
             return {"type": "canceled"}
         content = msgspec.json.encode({key: value for key, value in params.items() if key != "stream"})
-        response = self._answer_one(replace(batch.request, url=BATCHES_PATH.rpartition("/")[0], body=content))
+        response = self._answer_one(replace(batch.creating_request, url=BATCHES_PATH.rpartition("/")[0], body=content))
         value = decode_json_object(body(response))
         if isinstance(response[0], Head) and response[0].status == 200:
             if "service_tier" in value["usage"]:

@@ -97,10 +97,18 @@ class FileStore:
     def _list_files(self, incoming: IncomingRequest) -> tuple[str, bytes]:
         """Return a page of the list of files, the newest first."""
         newest_first = list(reversed(self._files.values()))
-        limit = int(incoming.query("limit") or DEFAULT_PAGE_SIZE)
-        after, before = incoming.query("after_id") or incoming.query("page"), incoming.query("before_id")
+        limit = int(incoming.query_value("limit") or DEFAULT_PAGE_SIZE)
+        after, before = (
+            incoming.query_value("after_id") or incoming.query_value("page"),
+            incoming.query_value("before_id"),
+        )
         page = make_list_page(
-            newest_first, UploadedFile.metadata, lambda one: (one.id,), limit=limit, after=after, before=before
+            newest_first,
+            UploadedFile.metadata,
+            lambda one: (one.id,),
+            limit=limit,
+            after_name=after,
+            before_name=before,
         )
         next_page = page["last_id"] if page["has_more"] else None
         return _JSON_CONTENT_TYPE, msgspec.json.encode({**page, "next_page": next_page})
@@ -117,7 +125,7 @@ def _parts_of_multipart_form(request: Request) -> dict[str, Message]:
 
 
 def _expiry_time(part: Message | None, now: datetime) -> datetime | None:
-    """Return when a file expires, or None if it does not. `part` is the form part with the number of seconds until
+    """Return when a file expires, or None if `part` is None. `part` is the form part with the number of seconds until
     then.
     """
     data = part.get_payload(decode=True) if part is not None else None

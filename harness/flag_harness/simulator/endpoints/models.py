@@ -1,33 +1,33 @@
-"""Answers of the endpoints `count_tokens` and `models`."""
+"""Answers to requests for a token count, for a model, or for a list of models."""
 
 from typing import Any
 
 from flag_harness.models import Model
 from flag_harness.simulator import catalogue
-from flag_harness.simulator.checking import ModelListRequest
+from flag_harness.simulator.checking import ModelsRequest
 from flag_harness.simulator.endpoints.paging import make_list_page
 from flag_harness.simulator.rules import ParsedRequest
 
 _UNKNOWN_DATE = "1970-01-01T00:00:00Z"
 
 
-def answer_model_request(request: ParsedRequest | ModelListRequest) -> dict[str, Any]:
+def answer_model_request(request: ParsedRequest | ModelsRequest) -> dict[str, Any]:
     """Return the JSON body of the answer to a valid request: a token count, a model, or a page of models."""
     if isinstance(request, ParsedRequest):
         return {"input_tokens": request.input_tokens}
-    found = catalogue.find_served_model(request.model)
+    found = catalogue.find_served_model(request.model_id)
     return _model_page(request) if found is None else _model_entry(found)
 
 
-def _model_page(request: ModelListRequest) -> dict[str, Any]:
+def _model_page(request: ModelsRequest) -> dict[str, Any]:
     """Return the page of the list of models that a request asks for."""
     return make_list_page(
         catalogue.listed_models(),
         _model_entry,
         lambda model: (model.id, *model.aliases),
-        limit=request.limit,
-        after=request.after,
-        before=request.before,
+        limit=request.page_size,
+        after_name=request.after_id,
+        before_name=request.before_id,
     )
 
 

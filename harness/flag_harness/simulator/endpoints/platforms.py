@@ -35,7 +35,8 @@ _BEDROCK_ERROR_BY_STATUS: Mapping[int, tuple[int, str]] = {
     504: (408, "ModelTimeoutException"),
     529: (503, "ServiceUnavailableException"),
 }
-"""The status and exception of Bedrock for each status of the API. For others it is `InternalServerException`."""
+"""The status and exception of Bedrock for each status of the API. All other statuses become `InternalServerException`.
+"""
 _HEADERS_REPLACED_FOR_MESSAGES_API = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
 
 
@@ -45,15 +46,15 @@ class PlatformRequest:
 
     Attributes:
         model: the model named in the path.
-        is_streamed: True if the answer is a stream.
-        is_counting: True if the request only counts tokens.
+        is_answer_streamed: True if the request asks for a stream.
+        only_counts_tokens: True if the request only counts tokens.
     """
 
     platform: str
     request: Request
     model: str
-    is_streamed: bool = False
-    is_counting: bool = False
+    is_answer_streamed: bool = False
+    only_counts_tokens: bool = False
 
     @property
     def body_problem(self) -> str | None:
@@ -69,9 +70,9 @@ class PlatformRequest:
     def to_messages_request(self) -> Request:
         """Convert this request to one of the Messages API.
 
-        A body that is not a JSON object is passed on unchanged, and refused later.
+        A body that is not a JSON object is left unchanged, and the rules refuse it later.
         """
-        path = "/v1/messages/count_tokens" if self.is_counting else "/v1/messages"
+        path = "/v1/messages/count_tokens" if self.only_counts_tokens else "/v1/messages"
         body = decode_json(self.request.body)
         headers = [pair for pair in self.request.headers if pair[0].lower() not in _HEADERS_REPLACED_FOR_MESSAGES_API]
         if not isinstance(body, dict):
@@ -79,7 +80,7 @@ class PlatformRequest:
         betas = body.get("anthropic_beta") if isinstance(body.get("anthropic_beta"), list) else []
         named = [*map(str, betas or ()), header_value(self.request.headers, "anthropic-beta")]
         kept = {key: value for key, value in body.items() if key not in ("anthropic_version", "anthropic_beta")}
-        stream = {"stream": True} if self.is_streamed else {}
+        stream = {"stream": True} if self.is_answer_streamed else {}
         named_model = kept.get("model")
         model = _model_id_from_vertex(named_model) if isinstance(named_model, str) else self.model
         whole = {**kept, "model": model, **stream}
@@ -97,23 +98,23 @@ class PlatformRequest:
         if not isinstance(head, Head) or self.platform != "bedrock":
             return response
         if head.status != 200:
-            return _bedrock_error(head, response)
+            return _convert_error_to_bedrock(head, response)
         kind = AWS_STREAM_CONTENT_TYPE if is_stream(head) else "application/json"
-        headers = _bedrock_headers(head, kind)
-        pieces = _stream_as_frames(response) if is_stream(head) else response[1:]
+        headers = _make_bedrock_headers(head, kind)
+        pieces = _convert_stream_to_frames(response) if is_stream(head) else response[1:]
         return replace(head, headers=headers), *pieces
 
     def _is_allowed_in_body(self, field: str) -> bool:
         """Return whether the platform accepts this field in the body of a request."""
-        return self.is_counting or (field == "stream" and self.platform == "vertex")
+        return self.only_counts_tokens or (field == "stream" and self.platform == "vertex")
 
     def _api_key_header(self) -> Headers:
-        """Return the credential of the request as an `x-api-key` header, or an empty tuple if it has none."""
+        """Return the credential of the request as a tuple with an `x-api-key` header, or an empty tuple."""
         key = api_key(self.request.headers)
         return (("x-api-key", key),) if key else ()
 
 
-def find_platform(request: Request) -> PlatformRequest | None:
+def parse_platform_request(request: Request) -> PlatformRequest | None:
     """Return a request to Bedrock or Vertex AI as a `PlatformRequest`, or None for any other path."""
     path = request.path.partition("?")[0]
     if found := _BEDROCK_PATH_PATTERN.fullmatch(path):
@@ -144,25 +145,29 @@ def _model_id_from_vertex(name: str) -> str:
     return f"{plain}-{date}" if date and date != "default" else plain
 
 
-def _bedrock_headers(head: Head, kind: str) -> Headers:
-    """Return the headers of a Bedrock response whose content type is `kind`."""
+def _make_bedrock_headers(head: Head, content_type: str) -> Headers:
+    """Return the headers of a Bedrock response whose content type is `content_type`."""
     request_id = header_value(head.headers, "request-id")
-    return (("date", header_value(head.headers, "date")), ("content-type", kind), ("x-amzn-requestid", request_id))
+    return (
+        ("date", header_value(head.headers, "date")),
+        ("content-type", content_type),
+        ("x-amzn-requestid", request_id),
+    )
 
 
-def _bedrock_error(head: Head, response: Response) -> Response:
+def _convert_error_to_bedrock(head: Head, response: Response) -> Response:
     """Return an error response of the Messages API in the format of Bedrock."""
     status, kind = _BEDROCK_ERROR_BY_STATUS.get(head.status, (500, "InternalServerException"))
     error = parse_response(response).error or {}
     words = "The provided model identifier is invalid." if head.status == 404 else str(error.get("message", ""))
-    headers = (*_bedrock_headers(head, "application/json"), ("x-amzn-errortype", kind))
+    headers = (*_make_bedrock_headers(head, "application/json"), ("x-amzn-errortype", kind))
     retry = header_value(head.headers, "retry-after")
     more = (("retry-after", retry),) if retry else ()
     body = msgspec.json.encode({"message": words})
     return replace(head, status=status, headers=(*headers, *more)), Chunk(head.at, body), End(head.at)
 
 
-def _stream_as_frames(response: Response) -> Response:
+def _convert_stream_to_frames(response: Response) -> Response:
     """Return a streamed response with its events in AWS frames (binary messages) instead of server-sent events.
 
     Bedrock sends no pings, and adds its metrics to `message_stop`.

@@ -27,7 +27,7 @@ class MessageThreads:
         self._threads: OrderedDict[tuple[str, str], dict[str, Any]] = OrderedDict()
 
     def add_earlier_messages(self, request: Request) -> Request | RefusedRequest:
-        """Return a request that continues a thread with the thread's earlier messages added. Return any other request
+        """If a request continues a thread, return it with the thread's earlier messages added. Return other requests
         unchanged.
 
         Return an error if the thread is unknown, or if the request sets a field that only the first request of a thread
@@ -50,13 +50,13 @@ class MessageThreads:
         return replace(request, body=msgspec.json.encode(whole))
 
     def store_answer(
-        self, key: str, body: Mapping[str, Any], message_id: str, content: Sequence[Mapping[str, Any]]
+        self, api_key: str, body: Mapping[str, Any], message_id: str, content: Sequence[Mapping[str, Any]]
     ) -> None:
         """Store the conversation with its new answer if the request creates or continues a thread."""
         if not body.get("thread"):
             return
         answer = [{"role": "assistant", "content": list(content)}] if content else []
         kept = {name: body[name] for name in _CREATE_ONLY_FIELDS if name in body}
-        self._threads[key, message_id] = {**kept, "messages": [*body["messages"], *answer]}
+        self._threads[api_key, message_id] = {**kept, "messages": [*body["messages"], *answer]}
         if len(self._threads) > _MAX_THREADS:
             self._threads.popitem(last=False)

@@ -21,13 +21,13 @@ _BLOCK_IN_PLACE_OF_RAW_BLOCKS = {"type": "text", "text": "A raw block of the sce
 
 
 def check_json(incoming: IncomingRequest) -> str | None:
-    """Refuse a body that is not JSON."""
+    """Return the error message for a body that is not JSON, or None."""
     problem = incoming.decoded_body.problem
     return None if problem is None else f"The request body is not valid JSON: {problem}"
 
 
 def check_nesting(incoming: IncomingRequest) -> str | None:
-    """Refuse a body that is nested too deeply."""
+    """Return the error message for a body that is nested too deeply, or None."""
     if not incoming.decoded_body.is_too_deep and not _is_nested_too_deeply(incoming.decoded_body.value):
         return None
     return f"The request body is not valid JSON: it is nested more than {MAX_BODY_DEPTH} deep"
@@ -45,18 +45,18 @@ def _is_nested_too_deeply(value: Any) -> bool:
 
 
 def check_body_is_object(incoming: IncomingRequest) -> str | None:
-    """Refuse a body that is not a JSON object."""
+    """Return the error message for a body that is not a JSON object, or None."""
     return None if isinstance(incoming.decoded_body.value, dict) else "Input should be a valid dictionary"
 
 
 def check_parameters_refused_by_scenario(incoming: IncomingRequest) -> str | None:
-    """Refuse parameters that the scenario lists in `refused_parameters`."""
+    """Return the error message for a parameter that the scenario lists in `refused_parameters`, or None."""
     refused = (name for name in incoming.scenario.refused_parameters if name in incoming.decoded_body.value)
     return next((f"{name}: Extra inputs are not permitted" for name in refused), None)
 
 
 def check_body_shape(incoming: IncomingRequest) -> str | None:
-    """Refuse a body with missing fields, unknown fields or fields of a wrong type."""
+    """Return the error message for a body with missing fields, unknown fields or fields of a wrong type, or None."""
     assert incoming.body_model is not None
     sent = incoming.decoded_body.value
     value = _replace_raw_blocks(sent, incoming.scenario)
@@ -67,16 +67,16 @@ def check_body_shape(incoming: IncomingRequest) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class _BodyToCheck:
-    """A body as it was sent, decoded, and the shape that it must have."""
+    """A body, as bytes and decoded, and the Pydantic model that it must fit."""
 
     body_bytes: bytes
     shape: type[BaseModel]
-    value: Any = field(compare=False)
+    decoded_body: Any = field(compare=False)
 
 
 @remember_results
 def _shape_problem(body: _BodyToCheck) -> str | None:
-    return shape_problem(body.value, body.shape)
+    return shape_problem(body.decoded_body, body.shape)
 
 
 def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, Any]:
@@ -91,23 +91,26 @@ def _replace_raw_blocks(value: dict[str, Any], scenario: Scenario) -> dict[str, 
     return {**value, "messages": [_replace_blocks(message, msgspec.to_builtins(raw)) for message in messages]}
 
 
-def _replace_blocks(message: Any, blocks: list[Any]) -> Any:
-    """Return an assistant message in which each of `blocks`, and each block of the same types, is replaced by a valid
-    block.
+def _replace_blocks(message: Any, raw_blocks: list[Any]) -> Any:
+    """Return a copy of an assistant message with a valid block in place of each raw block. Return other messages
+    unchanged.
+
+    Blocks of the same type as one of `raw_blocks` count as raw, unless it is a common type.
     """
     content = message.get("content") if isinstance(message, dict) else None
     if not isinstance(content, list) or message.get("role") != "assistant":
         return message
-    types = [kind for block in blocks if (kind := block["type"]) not in COMMON_BLOCK_TYPES]
+    types = [kind for block in raw_blocks if (kind := block["type"]) not in COMMON_BLOCK_TYPES]
     return {
         **message,
         "content": [
-            _BLOCK_IN_PLACE_OF_RAW_BLOCKS if one in blocks or type_of_object(one) in types else one for one in content
+            _BLOCK_IN_PLACE_OF_RAW_BLOCKS if one in raw_blocks or type_of_object(one) in types else one
+            for one in content
         ],
     }
 
 
 def check_model(incoming: IncomingRequest) -> str | None:
-    """Refuse an unknown model."""
+    """Return the error message for an unknown model, or None."""
     name: Any = incoming.decoded_body.value["model"]
     return None if catalogue.find_served_model(name) else f"model: {name}"

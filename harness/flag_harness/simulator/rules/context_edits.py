@@ -6,7 +6,7 @@ from typing import Any
 from flag_harness.simulator.rules.request import ParsedRequest
 
 _CLEAR_THINKING_EDIT, _COMPACT_EDIT = "clear_thinking_20251015", "compact_20260112"
-_EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
+_KEYS_AND_BETA_BY_EDIT_TYPE: Mapping[str, tuple[frozenset[str], str]] = {
     _CLEAR_THINKING_EDIT: (frozenset({"type", "keep"}), "context-management-2025-06-27"),
     "clear_tool_uses_20250919": (
         frozenset({"type", "clear_at_least", "clear_tool_inputs", "exclude_tools", "keep", "trigger"}),
@@ -18,7 +18,11 @@ _EDIT_KEYS_AND_BETAS: Mapping[str, tuple[frozenset[str], str]] = {
 
 
 def check_context_edits(request: ParsedRequest) -> str | None:
-    """Refuse context edits that are unknown, have unknown keys, lack their beta, or exclude each other."""
+    """Return the error message for invalid context edits, or None.
+
+    An edit is invalid if its type or one of its keys is unknown, if its beta is missing, or if it excludes another
+    edit.
+    """
     management = request.body.get("context_management")
     if not management:
         return None
@@ -40,7 +44,7 @@ def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
     if not isinstance(edit, dict):
         return f"{path}: Input should be a valid dictionary"
     kind = edit.get("type")
-    known = {kind: keys for kind, (keys, beta) in _EDIT_KEYS_AND_BETAS.items() if beta in request.betas}
+    known = {kind: keys for kind, (keys, beta) in _KEYS_AND_BETA_BY_EDIT_TYPE.items() if beta in request.betas}
     if "type" not in edit:
         return f"{path}: Unable to extract tag using discriminator 'type'"
     if not isinstance(kind, str) or kind not in known:
@@ -60,6 +64,8 @@ def _edit_order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:
         return None
     if kinds[0] != _CLEAR_THINKING_EDIT:
         return f"context_management.edits: `{_CLEAR_THINKING_EDIT}` must be the first edit."
-    if request.thinking in ("enabled", "adaptive") or (request.model.thinks_by_default and request.thinking is None):
+    if request.thinking_type in ("enabled", "adaptive") or (
+        request.model.thinks_by_default and request.thinking_type is None
+    ):
         return None
     return f"`{_CLEAR_THINKING_EDIT}` strategy requires `thinking` to be enabled or adaptive"

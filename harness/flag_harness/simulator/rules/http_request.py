@@ -14,41 +14,49 @@ MAX_MODELS_PER_PAGE = 1000
 
 
 def check_path(incoming: IncomingRequest) -> str | None:
-    """Refuse all paths except those of messages, count_tokens, batches, files and models."""
+    """Return the error message for a path other than those of messages, count_tokens, batches, files and models, or
+    None.
+    """
     return None if incoming.allowed_methods else "Not found"
 
 
 def check_method(incoming: IncomingRequest) -> str | None:
-    """Refuse a method that is not allowed for the path."""
+    """Return the error message for a method that is not allowed for the path, or None."""
     return None if incoming.request.method in incoming.allowed_methods else "Method Not Allowed"
 
 
 def check_body_size(incoming: IncomingRequest) -> str | None:
-    """Refuse a body over 32 MB. Batches and files may be larger."""
+    """Return the error message for a body over 32 MB, or None. Batches and files may be larger."""
     limit = next((most for path, most in _MAX_BODY_BYTES_BY_PATH if incoming.path == path), MAX_BODY_BYTES)
     return None if len(incoming.request.body) <= limit else "Request exceeds the maximum size"
 
 
-def check_api_key(incoming: IncomingRequest) -> str | None:
-    """Refuse an API key that the scenario does not list, if the scenario lists keys."""
+def check_api_key_allowed(incoming: IncomingRequest) -> str | None:
+    """Return the error message for an API key that the scenario does not list, or None.
+
+    Every key is allowed if the scenario lists no keys.
+    """
     wrong = incoming.scenario.keys and incoming.api_key and incoming.api_key not in incoming.scenario.keys
     return "invalid x-api-key" if wrong else None
 
 
-def check_key_present(incoming: IncomingRequest) -> str | None:
-    """Refuse a request without an API key."""
+def check_api_key_present(incoming: IncomingRequest) -> str | None:
+    """Return the error message for a request without an API key, or None."""
     return None if incoming.api_key else "x-api-key header is required"
 
 
 def check_api_version(incoming: IncomingRequest) -> str | None:
-    """Refuse a request without an `anthropic-version` header. Its value is not checked."""
+    """Return the error message for a request without an `anthropic-version` header, or None.
+
+    Its value is not checked.
+    """
     return (
         None if header_value(incoming.request.headers, "anthropic-version") else "anthropic-version: header is required"
     )
 
 
 def check_content_type(incoming: IncomingRequest) -> str | None:
-    """Refuse a body whose content type is not JSON, unless it is an uploaded file."""
+    """Return the error message for a body whose content type is not JSON, or None. Uploaded files may have any type."""
     if incoming.path == "/v1/files":
         return None
     kind = header_value(incoming.request.headers, "content-type").partition(";")[0].strip().lower()
@@ -56,7 +64,7 @@ def check_content_type(incoming: IncomingRequest) -> str | None:
 
 
 def check_betas(incoming: IncomingRequest) -> str | None:
-    """Refuse beta values that are unknown, or that the scenario refuses."""
+    """Return the error message for a beta value that is unknown, or that the scenario refuses, or None."""
     refused = incoming.scenario.refused_betas
     unknown = [beta for beta in incoming.betas if beta not in KNOWN_BETAS or beta in refused]
     if not unknown:
@@ -69,8 +77,8 @@ def check_betas(incoming: IncomingRequest) -> str | None:
 
 
 def check_page_size(incoming: IncomingRequest) -> str | None:
-    """Refuse a page size that is not a number from 1 to 1000."""
-    limit = incoming.query("limit")
+    """Return the error message for a page size that is not a number from 1 to 1000, or None."""
+    limit = incoming.query_value("limit")
     if not limit:
         return None
     if not limit.removeprefix("-").isdecimal():
@@ -85,6 +93,8 @@ def check_page_size(incoming: IncomingRequest) -> str | None:
 
 
 def check_models_exist(incoming: IncomingRequest) -> str | None:
-    """Refuse a request for a model, or for a page of the list of models, that names an unknown model."""
-    names = (incoming.model_name, incoming.query("after_id"), incoming.query("before_id"))
+    """Return the error message for a request for a model or for a page of models, if it names an unknown model; else
+    None.
+    """
+    names = (incoming.model_id_in_path, incoming.query_value("after_id"), incoming.query_value("before_id"))
     return next((f"model: {name}" for name in names if name and not catalogue.find_served_model(name)), None)

@@ -18,8 +18,9 @@ from flag_harness.simulator.scenario.scenario import Scenario
 from flag_harness.wire.timeline import Headers, Request, header_value
 
 Provenance: TypeAlias = Literal["recorded", "documented", "quoted by users", "ours"]
-"""The source of an error message. `ours` means that the API (or the scenario) refuses such requests, but the wording is
-our own.
+"""The source of an error message.
+
+`ours` means that the API (or the scenario) refuses such requests, but that we have written the message.
 """
 _MODELS_PATH = "/v1/models"
 _METHODS_BY_PATH_PATTERN = (
@@ -28,7 +29,7 @@ _METHODS_BY_PATH_PATTERN = (
     (re.compile("/v1/messages/batches/[^/]+/cancel"), frozenset({"POST"})),
     (re.compile("/v1/messages/batches/[^/]+/results|/v1/files/[^/]+/content"), frozenset({"GET"})),
 )
-"""The paths of batches and files, each with its allowed methods."""
+"""Patterns of the paths of batches and files, each with the methods that the path allows."""
 _AWS_CREDENTIAL_PATTERN = re.compile(r"^AWS4-\S+\s.*?Credential=([^/,\s]+)")
 _BODY_MODEL_BY_PATH: Mapping[str, type[CountTokensBody]] = {
     "/v1/messages": MessagesBody,
@@ -41,9 +42,7 @@ class SignatureChecker(Protocol):
 
     @property
     def state(self) -> Hashable:
-        """A value on which the results of all other methods depend: two checkers in equal states return the same
-        results.
-        """
+        """A value that stands for the checker's memory: two checkers with equal states return the same results."""
         ...
 
     def is_valid(self, signature: str, thinking: str) -> bool:
@@ -76,7 +75,7 @@ class SignatureChecker(Protocol):
         """Return whether the scenario has a server tool's result with the id `identifier`, but no call with that id."""
         ...
 
-    def is_paused(self, message: Mapping[str, Any]) -> bool:
+    def is_paused_answer(self, message: Mapping[str, Any]) -> bool:
         """Return whether the message is an answer issued with the stop reason `pause_turn`, which may be continued."""
         ...
 
@@ -111,7 +110,7 @@ class IncomingRequest:
         return _BODY_MODEL_BY_PATH.get(self.path)
 
     @cached_property
-    def model_name(self) -> str | None:
+    def model_id_in_path(self) -> str | None:
         """Return the model id in a path `/v1/models/ID`, or an empty string for the path `/v1/models`.
 
         Return None for all other paths.
@@ -125,7 +124,7 @@ class IncomingRequest:
         """The HTTP methods that the path allows; empty if the path does not exist."""
         if self.body_model is not None:
             return frozenset({"POST"})
-        if self.model_name is not None:
+        if self.model_id_in_path is not None:
             return frozenset({"GET"})
         return next((methods for path, methods in _METHODS_BY_PATH_PATTERN if path.fullmatch(self.path)), frozenset())
 
@@ -139,7 +138,7 @@ class IncomingRequest:
         """Return the values of the `anthropic-beta` header."""
         return beta_values(self.request.headers)
 
-    def query(self, name: str) -> str:
+    def query_value(self, name: str) -> str:
         """Return the first value of a query parameter, or an empty string if it is missing."""
         return parse_qs(urlsplit(self.request.url).query).get(name, [""])[0]
 
@@ -193,7 +192,7 @@ class ParsedRequest:
         return _prompt_segments(self)
 
     @property
-    def thinking(self) -> str | None:
+    def thinking_type(self) -> str | None:
         """The type of thinking that the request asks for, or None."""
         kind: str | None = (self.body.get("thinking") or {}).get("type")
         return kind
@@ -239,7 +238,7 @@ MAX_BYTES_OF_REMEMBERED_BODY = 1 << 16
 def remember_results(function: Callable[[BodyType], Result]) -> Callable[[BodyType], Result]:
     """Return a function that remembers what `function` returned for the latest small bodies.
 
-    This pays because a sweep (a test run under many faults) sends equal bodies hundreds of times.
+    This saves time because a sweep (one test under many faults) sends equal bodies hundreds of times.
     """
     remembering = lru_cache(maxsize=256)(function)
     return lambda sent: (remembering if len(sent.body_bytes) <= MAX_BYTES_OF_REMEMBERED_BODY else function)(sent)
@@ -272,27 +271,28 @@ CheckedRequestType = TypeVar("CheckedRequestType")
 class ApiRule(Generic[CheckedRequestType]):
     """One rule of the API.
 
-    `check` returns the error message for a request that breaks the rule, or None. `provenance` is the source of that
-    message, and `since` the date on which it was recorded, documented or quoted. `status` and `type` are those of the
-    error.
+    `find_error` returns the error message for a request that breaks the rule, or None. `provenance` is the source of
+    that message, and `source_date` the date on which it was recorded, documented or quoted. `error_status` and
+    `error_type` are the HTTP status and the `type` of the error.
     """
 
     name: str
     find_error: Callable[[CheckedRequestType], str | None]
     provenance: Provenance
     source_date: str
-    status: int = 400
-    type: str = "invalid_request_error"
+    error_status: int = 400
+    error_type: str = "invalid_request_error"
 
 
 @dataclass(frozen=True, slots=True)
 class RefusedRequest:
-    """The API's error for a refused request: the name of the broken rule, and the status, type and message of the
-    error.
+    """The API's error for a refused request, with the name of the broken rule.
+
+    `status` is the HTTP status. `extra_error_fields` are further keys of the error's JSON object.
     """
 
-    rule: str
+    rule_name: str
     status: int
-    type: str
+    error_type: str
     message: str
-    details: Mapping[str, str] | None = None
+    extra_error_fields: Mapping[str, str] | None = None

@@ -20,10 +20,17 @@ HTTP_RULES: tuple[ApiRule[IncomingRequest], ...] = (
         413,
         "request_too_large",
     ),
-    ApiRule("the API key is valid", http_request.check_api_key, "recorded", "2025-01", 401, _AUTHENTICATION_ERROR_TYPE),
+    ApiRule(
+        "the API key is valid",
+        http_request.check_api_key_allowed,
+        "recorded",
+        "2025-01",
+        401,
+        _AUTHENTICATION_ERROR_TYPE,
+    ),
     ApiRule(
         "there is an API key",
-        http_request.check_key_present,
+        http_request.check_api_key_present,
         "quoted by users",
         "2024-08",
         401,
@@ -78,18 +85,22 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
     ApiRule("max_tokens is within the model's limit", parameters.check_max_tokens, "quoted by users", "2025-02"),
     ApiRule("the model supports the type of thinking", parameters.check_thinking_type, "quoted by users", "2026-04"),
     ApiRule("the thinking budget is below max_tokens", parameters.check_thinking_budget, "quoted by users", "2025-02"),
-    ApiRule("temperature is 1 while thinking", parameters.check_thinking_temperature, "quoted by users", "2025-02"),
-    ApiRule("thinking allows top_k and top_p", parameters.check_thinking_sampling, "quoted by users", "2025-03"),
+    ApiRule(
+        "temperature is 1 while thinking", parameters.check_temperature_while_thinking, "quoted by users", "2025-02"
+    ),
+    ApiRule("thinking allows top_k and top_p", parameters.check_sampling_while_thinking, "quoted by users", "2025-03"),
     ApiRule(
         "the model supports sampling parameters", parameters.check_sampling_supported, "quoted by users", "2026-04"
     ),
-    ApiRule("no tool is forced while thinking", parameters.check_thinking_tool_choice, "quoted by users", "2025-02"),
+    ApiRule(
+        "no tool is forced while thinking", parameters.check_tool_choice_while_thinking, "quoted by users", "2025-02"
+    ),
     ApiRule("the model supports the effort level", parameters.check_effort_level, "recorded", "2026-04"),
-    ApiRule("a tool choice has tools", definitions.check_choice_has_tools, "quoted by users", "2026-11"),
+    ApiRule("a tool choice has tools", definitions.check_tool_choice_has_tools, "quoted by users", "2026-11"),
     ApiRule("the forced tool exists", definitions.check_forced_tool, "quoted by users", "2024-06"),
     ApiRule("referenced tools exist", options.check_tool_references, "documented", "2026-11"),
     ApiRule("an output format is given once", citations.check_one_output_format_field, "ours", "2026-11"),
-    ApiRule("output formats exclude citations", citations.check_formats_without_citations, "documented", "2026-11"),
+    ApiRule("output formats exclude citations", citations.check_no_format_with_citations, "documented", "2026-11"),
     ApiRule(
         "citations are for all documents or none", citations.check_citations_of_all_documents, "documented", "2026-11"
     ),
@@ -104,14 +115,14 @@ PARSED_RULES: tuple[ApiRule[ParsedRequest], ...] = (
     ApiRule("images are small enough", media.check_image_dimensions, "quoted by users", "2025-08"),
     ApiRule("there are few enough images and pages", media.check_media_count, "quoted by users", "2025-12"),
     ApiRule("the model supports prefill", messages.check_prefill, "recorded", "2026-07"),
-    ApiRule("output formats exclude prefill", citations.check_formats_without_prefill, "documented", "2026-11"),
+    ApiRule("output formats exclude prefill", citations.check_no_format_with_prefill, "documented", "2026-11"),
     ApiRule("prefill does not end with white space", messages.check_prefill_whitespace, "quoted by users", "2024-03"),
     ApiRule("assistants call tools and users send results", calls.check_block_roles, "quoted by users", "2026-02"),
-    ApiRule("tool results have content of their own", calls.check_result_content, "quoted by users", "2024-05"),
+    ApiRule("tool results have content of their own", calls.check_tool_result_content, "quoted by users", "2024-05"),
     ApiRule("tool call ids are unique", calls.check_unique_call_ids, "quoted by users", "2025-05"),
-    ApiRule("every tool result has a call", calls.check_results_have_calls, "quoted by users", "2024-06"),
+    ApiRule("every tool result has a call", calls.check_tool_results_have_calls, "quoted by users", "2024-06"),
     ApiRule("every tool call has a single result", calls.check_single_result_per_call, "quoted by users", "2026-06"),
-    ApiRule("every tool call has a result", calls.check_calls_have_results, "quoted by users", "2024-06"),
+    ApiRule("every tool call has a result", calls.check_tool_calls_have_results, "quoted by users", "2024-06"),
     ApiRule(
         "server tool results have a call", server_calls.check_server_results_have_calls, "quoted by users", "2026-07"
     ),
@@ -143,5 +154,5 @@ def find_refusal(request: CheckedRequestType, rules: Iterable[ApiRule[CheckedReq
     for rule in rules:
         words = rule.find_error(request)
         if words is not None:
-            return RefusedRequest(rule.name, rule.status, rule.type, words)
+            return RefusedRequest(rule.name, rule.error_status, rule.error_type, words)
     return None

@@ -16,12 +16,12 @@ from flag_harness.simulator.scenario.validation import settings_problem, turn_pr
 MAX_SCENARIO_BYTES = 16 << 20
 """The largest size of a scenario file in bytes, enough for one image and one document of the API's largest sizes."""
 
-_UNKNOWN_FIELD_ERROR = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
-_ERROR_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
+_UNKNOWN_FIELD_ERROR_PATTERN = re.compile(r"Object contains unknown field `(?P<key>[^`]*)`")
+_ERROR_PATH_PATTERN = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`$")
 _STRING_OR_COMMENT_PATTERN = re.compile(
     r'''"""(?:\\.|[^\\])*?"""|\'{3}.*?\'{3}|"(?:\\.|[^"\\\n])*"|'[^'\n]*'|\#[^\n]*''', re.DOTALL
 )
-"""Matches strings and comments. Only multi-line strings could contain lines that look like a table."""
+"""Matches strings and comments in TOML. Multi-line strings may contain lines that look like the header of a table."""
 _EXAMPLE_TURN = '[[turn]]\nwhen = { user_contains = "hello" }\ntext = "Hello!"'
 
 
@@ -69,19 +69,19 @@ def parse_scenario(text: str, source: Path | str = "<scenario>") -> Scenario:
 
 
 def _raise_file_not_found(path: Path) -> NoReturn:
-    """Raise a `ScenarioError` that names the most similar file of the folder."""
+    """Raise a `ScenarioError` that names the file in the same folder with the most similar name."""
     others = sorted(file.name for file in path.parent.glob("*.toml")) if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, others, n=1, cutoff=0.0)
     hint = f"the nearest is {near[0]!r}" if near else f"there are no scenarios in {path.parent}"
     raise ScenarioError(f"{path}: no such file; {hint}")
 
 
-def _error_message(error: str, text: str, source: Path | str) -> str:
-    """Return msgspec's error message with the line added and, for an unknown key, the nearest valid key."""
-    at = _ERROR_PATH.search(error)
+def _error_message(msgspec_message: str, text: str, source: Path | str) -> str:
+    """Return msgspec's error message with the file and line added and, for an unknown key, the nearest valid key."""
+    at = _ERROR_PATH_PATTERN.search(msgspec_message)
     path = at["path"] if at else ""
-    message = _ERROR_PATH.sub("", error)
-    unknown = _UNKNOWN_FIELD_ERROR.match(message)
+    message = _ERROR_PATH_PATTERN.sub("", msgspec_message)
+    unknown = _UNKNOWN_FIELD_ERROR_PATTERN.match(message)
     if unknown is None:
         key = re.sub(r"\[[^]]*\]", "", path.rpartition(".")[2])
         return f"{source}{_line_number_suffix(text, path, key)}: {path}: {message[:1].lower()}{message[1:]}"
@@ -93,17 +93,17 @@ def _error_message(error: str, text: str, source: Path | str) -> str:
     return f"{source}{line}: {where} no key {unknown['key']!r}; the nearest is {nearest!r} (all: {', '.join(known)})"
 
 
-def _blank_multiline_string(found: re.Match[str]) -> str:
+def _blank_multiline_string(match: re.Match[str]) -> str:
     """Return only the line ends of a multi-line string, so that line numbers stay the same. Return other matches
     unchanged.
     """
-    return "\n" * found[0].count("\n") or found[0]
+    return "\n" * match[0].count("\n") or match[0]
 
 
 def _line_number_suffix(text: str, path: str, key: str) -> str:
     """Return `:LINE` for the line of a key in the turn that `path` names.
 
-    If the key is not found, the line is that of the turn. The result is empty if the turn is not found either.
+    If the key is not found, return the line of the turn. If `path` names no turn, return an empty string.
     """
     lines = _STRING_OR_COMMENT_PATTERN.sub(_blank_multiline_string, text).split("\n")
     first, last = 0, len(lines)

@@ -11,27 +11,27 @@ from flag_harness.simulator.scenario.scenario import TurnConditions
 
 @dataclass(frozen=True, slots=True)
 class ToolResultView:
-    """A tool_result in the last user message, as conditions check it. `tool` is the name of the called tool."""
+    """A tool_result in the last user message: its text, whether it is an error, and the name of the called tool."""
 
     text: str
     is_error: bool
-    tool: str
+    tool_name: str
 
 
 @dataclass(frozen=True, slots=True)
 class RequestView:
     """The parts of a request that the conditions of turns check."""
 
-    user: str
-    last_user_text: str
-    results: tuple[ToolResultView, ...]
-    system: str
-    streaming: bool
-    thinking: bool
-    tools: Collection[str]
+    last_message_text: str
+    newest_user_text: str
+    tool_results: tuple[ToolResultView, ...]
+    system_text: str
+    asks_for_stream: bool
+    asks_for_thinking: bool
+    tool_names: Collection[str]
     betas: Collection[str]
     model: str
-    parameters: Collection[str]
+    body_keys: Collection[str]
 
 
 def make_request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> RequestView:
@@ -40,22 +40,22 @@ def make_request_view(body: Mapping[str, Any], betas: Collection[str] = ()) -> R
     names = _tool_names(body["messages"])
     texts = [text_content(message.get("content")) for message in users]
     return RequestView(
-        user=texts[-1] if texts else "",
-        last_user_text=next((text for text in reversed(texts) if text), ""),
-        results=tuple(
+        last_message_text=texts[-1] if texts else "",
+        newest_user_text=next((text for text in reversed(texts) if text), ""),
+        tool_results=tuple(
             ToolResultView(
                 text_content(block.get("content")), bool(block.get("is_error")), names.get(block["tool_use_id"], "")
             )
             for block in (message_blocks(users[-1]) if users else ())
             if block["type"] == "tool_result"
         ),
-        system=text_content(body.get("system")),
-        streaming=bool(body.get("stream")),
-        thinking=is_thinking_requested(body),
-        tools=frozenset(tool.get("name", "") for tool in body.get("tools") or ()),
+        system_text=text_content(body.get("system")),
+        asks_for_stream=bool(body.get("stream")),
+        asks_for_thinking=is_thinking_requested(body),
+        tool_names=frozenset(tool.get("name", "") for tool in body.get("tools") or ()),
         betas=frozenset(betas),
         model=body["model"],
-        parameters=frozenset(body),
+        body_keys=frozenset(body),
     )
 
 
@@ -65,9 +65,7 @@ def is_thinking_requested(body: Mapping[str, Any]) -> bool:
 
 
 def is_model_thinking(body: Mapping[str, Any], model: Model) -> bool:
-    """Return whether the model thinks before it answers this request, because it always does or because the request
-    asks for it.
-    """
+    """Return whether the model thinks before it answers: because the request asks for it, or by default."""
     return is_thinking_requested(body) or (model.thinks_by_default and not body.get("thinking"))
 
 
@@ -84,9 +82,8 @@ def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
 
 
 def blocks_of_prefilled_answer(body: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the blocks of the final message if it is the assistant's, else an empty list.
-
-    The answer then continues this message.
+    """Return the blocks of the final message if it is an assistant message, which the answer continues, or an empty
+    sequence.
     """
     last = body["messages"][-1]
     return message_blocks(last) if last["role"] == "assistant" else ()
@@ -107,7 +104,7 @@ def request_meets_conditions(when: TurnConditions, view: RequestView) -> bool:
 
 
 def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
-    """Return the name of the called tool for each tool call id."""
+    """Return the names of the called tools, by the id of the tool call."""
     return {
         block["id"]: block["name"]
         for message in messages
@@ -117,35 +114,35 @@ def _tool_names(messages: list[Mapping[str, Any]]) -> dict[str, str]:
     }
 
 
-def _make_result_check(test: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
-    """Return a check that is met if `test(expected, result)` is true for any tool result of the request."""
-    return lambda expected, view: any(test(expected, result) for result in view.results)
+def _make_result_check(is_match: Callable[[Any, ToolResultView], bool]) -> Callable[[Any, RequestView], bool]:
+    """Return a function that checks a condition: `is_match(expected, result)` must be true for any tool result of the
+    request.
+    """
+    return lambda expected, view: any(is_match(expected, result) for result in view.tool_results)
 
 
 def _is_tool_result_error(expected: bool, view: RequestView) -> bool:
-    """Return whether the last message has tool results, of which one is an error (if `expected`) or none is (if
-    not).
-    """
-    return bool(view.results) and any(result.is_error for result in view.results) == expected
+    """Return whether the last message has tool results, and one is an error (if `expected`) or none is (if not)."""
+    return bool(view.tool_results) and any(result.is_error for result in view.tool_results) == expected
 
 
 _CHECK_BY_CONDITION: Mapping[str, Callable[[Any, RequestView], bool]] = {
-    "user": lambda expected, view: bool(view.user == expected),
-    "user_contains": lambda expected, view: expected in view.user,
-    "user_matches": lambda expected, view: re.search(expected, view.user) is not None,
-    "prompt_contains": lambda expected, view: expected in view.last_user_text,
+    "user": lambda expected, view: bool(view.last_message_text == expected),
+    "user_contains": lambda expected, view: expected in view.last_message_text,
+    "user_matches": lambda expected, view: re.search(expected, view.last_message_text) is not None,
+    "prompt_contains": lambda expected, view: expected in view.newest_user_text,
     "result": _make_result_check(lambda expected, result: bool(result.text == expected)),
     "result_contains": _make_result_check(lambda expected, result: expected in result.text),
     "result_matches": _make_result_check(lambda expected, result: re.search(expected, result.text) is not None),
     "result_is_error": _is_tool_result_error,
-    "result_of": _make_result_check(lambda expected, result: bool(result.tool == expected)),
-    "results": lambda expected, view: len(view.results) == expected,
-    "system_contains": lambda expected, view: expected in view.system,
-    "streaming": lambda expected, view: view.streaming is expected,
-    "thinking": lambda expected, view: view.thinking is expected,
-    "tool": lambda expected, view: expected in view.tools,
+    "result_of": _make_result_check(lambda expected, result: bool(result.tool_name == expected)),
+    "results": lambda expected, view: len(view.tool_results) == expected,
+    "system_contains": lambda expected, view: expected in view.system_text,
+    "streaming": lambda expected, view: view.asks_for_stream is expected,
+    "thinking": lambda expected, view: view.asks_for_thinking is expected,
+    "tool": lambda expected, view: expected in view.tool_names,
     "beta": lambda expected, view: expected in view.betas,
     "model": lambda expected, view: bool(view.model == expected),
-    "has": lambda expected, view: all(key in view.parameters for key in expected),
-    "lacks": lambda expected, view: not any(key in view.parameters for key in expected),
+    "has": lambda expected, view: all(key in view.body_keys for key in expected),
+    "lacks": lambda expected, view: not any(key in view.body_keys for key in expected),
 }

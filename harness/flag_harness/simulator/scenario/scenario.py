@@ -136,7 +136,7 @@ STOP_REASONS = (
 
 
 class _FrozenStruct(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The base of all frozen values that are read from a scenario file. Unknown keys are refused."""
+    """The base class of the values in a scenario file. They cannot be changed, and an unknown key is an error."""
 
 
 class AnswerTiming(_FrozenStruct, frozen=True):
@@ -147,7 +147,7 @@ class AnswerTiming(_FrozenStruct, frozen=True):
 
 
 class RateLimits(_FrozenStruct, frozen=True):
-    """Rate limits per minute for each model. 0 stands for the limit in recordings of 2026."""
+    """Rate limits per minute for each model. 0 stands for the limit that recordings of 2026 show."""
 
     requests: int = 0
     input_tokens: int = 0
@@ -242,7 +242,7 @@ class ScenarioTurn(_FrozenStruct, frozen=True, rename={"calls": "call", "blocks"
 
 
 class Scenario(_FrozenStruct, frozen=True, rename={"turns": "turn"}):
-    """The settings and turns that say how the simulated API answers. `title` is shown in error messages."""
+    """The settings and turns that say how the simulated API answers. The docstring of this module explains each key."""
 
     turns: tuple[ScenarioTurn, ...] = ()
     title: str = ""

@@ -32,12 +32,12 @@ class UnmatchedRequest:
 
     Attributes:
         message: the error message with which the request was answered.
-        turn: a turn that would match the request, as TOML to add to the scenario.
+        proposed_turn: a turn that would match the request, as TOML to add to the scenario.
     """
 
     request: Request
     message: str
-    turn: str
+    proposed_turn: str
 
 
 class TurnChooser:
@@ -58,13 +58,14 @@ class TurnChooser:
         self.restart_counts()
 
     def restart_counts(self) -> None:
-        """Start counting the requests that match each turn from 1 again."""
+        """Forget how many requests have matched each turn, so that the condition `nth` counts from 1 again."""
         self._selector = TurnSelector(self._scenario.turns if self._scenario else (), self._draw)
 
     def choose_turn(self, body: Mapping[str, Any], view: RequestView) -> ScenarioTurn | None:
         """Return the turn that answers a request, or None if no turn matches.
 
-        Raise `ScenarioError` if the turn that the hook returns is invalid.
+        `view` has the parts of the request that conditions check. Raise `ScenarioError` if the hook returns an invalid
+        turn.
         """
         turn = self._hook(body) if self._hook is not None else None
         if turn is not None:

@@ -36,8 +36,8 @@ class TurnSelector:
     def choose_turn(self, view: RequestView) -> ScenarioTurn | None:
         """Return the first turn that matches a request, or None.
 
-        If that turn has a weight, one of the turns with a weight and the same conditions is drawn. For a turn with
-        `nth`, all requests that meet its other conditions are counted.
+        If that turn has a weight, draw one of the turns with a weight and the same conditions instead. For a turn with
+        `nth`, count the requests that meet its other conditions.
         """
         index, self._requests = self._requests, self._requests + 1
         matching = list(self._matching_turns(view))
@@ -64,17 +64,17 @@ def make_echo_turn(view: RequestView) -> ScenarioTurn:
 
     It repeats the tool results of the request or, if there are none, the user's text.
     """
-    text = "\n".join(result.text for result in view.results) or view.user or view.last_user_text
+    text = "\n".join(result.text for result in view.tool_results) or view.last_message_text or view.newest_user_text
     return ScenarioTurn(text=text or "(empty message)", thinking="I repeat it.")
 
 
 def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mapping[str, Any]) -> str:
     """Return the error message for a request that no turn matches. It describes the request, and lists the turns."""
-    if view.results:
-        texts = " | ".join(result.text for result in view.results)
+    if view.tool_results:
+        texts = " | ".join(result.text for result in view.tool_results)
         request = f"tool results {_quote_shortened_text(texts)}"
     else:
-        request = f"the user text {_quote_shortened_text(view.user)}"
+        request = f"the user text {_quote_shortened_text(view.last_message_text)}"
     turns = "; ".join(
         f"{turn.name or f'turn[{index}]'} when {format_turn_conditions(turn.when)}"
         for index, turn in enumerate(scenario.turns)
@@ -87,11 +87,11 @@ def no_matching_turn_message(view: RequestView, scenario: Scenario, body: Mappin
 
 
 def missing_turn_toml(view: RequestView) -> str:
-    """Return a turn that matches a request, as lines of TOML to paste into a scenario."""
-    if view.results:
-        key, text = "result_contains", next((one.text for one in view.results if one.text), "")
+    """Return a new turn that would match a request, as lines of TOML to paste into a scenario."""
+    if view.tool_results:
+        key, text = "result_contains", next((one.text for one in view.tool_results if one.text), "")
     else:
-        key, text = "user_contains", view.user
+        key, text = "user_contains", view.last_message_text
     return f'[[turn]]\nwhen = {{ {key} = {toml_string(text[:_MAX_QUOTED_CONDITION_LENGTH])} }}\ntext = "..."'
 
 

@@ -27,8 +27,8 @@ _REQUIRED_KEYS: Mapping[str, Mapping[str, type]] = {
     "thinking": {"thinking": str, "signature": str},
     **{key: {"id": str, "name": str, "input": dict} for key in ("tool_use", "server_tool_use", "mcp_tool_use")},
 }
-"""For each type of raw block, the keys that it must have and the types of their values. Without these keys the block
-cannot be sent and counted.
+"""For each type of raw block, the keys that it must have, with the types of their values. A block without them cannot
+be sent, or its tokens cannot be counted.
 """
 
 
@@ -63,9 +63,7 @@ def turn_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 
 
 def _answer_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
-    """Return the mistake in how a turn gives its answer, such as two answers or none, or None if there is no
-    mistake.
-    """
+    """Return a `ScenarioProblem` if a turn has no answer or more than one, or None."""
     flat = [key for key, value in (("thinking", turn.thinking), ("text", turn.text), ("call", turn.calls)) if value]
     if turn.error is not None and (flat or turn.blocks is not None):
         beside = (flat or ["block"])[0]
@@ -162,7 +160,7 @@ def _stop_reason_problem(turn: ScenarioTurn) -> ScenarioProblem | None:
 def _lower_case_name_without_separators(name: str) -> str:
     """Return a name in lower case without separators.
 
-    So `endTurn` and `end-turn`, the spellings of other programming languages, equal `end_turn`.
+    So `endTurn` and `end-turn`, the spellings of other programming languages, are recognised as `end_turn`.
     """
     return re.sub(r"[^a-z0-9]", "", name.lower())
 

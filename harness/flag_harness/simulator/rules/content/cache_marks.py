@@ -6,7 +6,10 @@ MAX_CACHE_MARKS = 4
 
 
 def check_cache_mark_count(request: ParsedRequest) -> str | None:
-    """Refuse more than four cache marks. The mark at the top level of the body (automatic caching) counts, too."""
+    """Return the error message for more than four cache marks, or None.
+
+    The mark at the top level of the body (automatic caching) counts, too.
+    """
     found = len(request.marked_blocks) + bool(request.body.get("cache_control"))
     if found <= MAX_CACHE_MARKS:
         return None
@@ -14,7 +17,7 @@ def check_cache_mark_count(request: ParsedRequest) -> str | None:
 
 
 def check_cache_marks_on_empty_text(request: ParsedRequest) -> str | None:
-    """Refuse a cache mark on an empty text block."""
+    """Return the error message for a cache mark on an empty text block, or None."""
     for path, block in request.marked_blocks:
         if block.get("type") == "text" and not block["text"]:
             return f"{path}.text: cache_control cannot be set for empty text blocks"
@@ -22,8 +25,9 @@ def check_cache_marks_on_empty_text(request: ParsedRequest) -> str | None:
 
 
 def check_cache_mark_lifetimes(request: ParsedRequest) -> str | None:
-    """Refuse a one-hour cache mark after a five-minute one. The mark at the top level of the body counts as the
-    last.
+    """Return the error message for a one-hour cache mark after a five-minute one, or None.
+
+    The mark at the top level of the body counts as the last.
     """
     short_seen = False
     for path, block in (*request.marked_blocks, ("", request.body)):

@@ -8,8 +8,8 @@ from flag_harness.simulator.rules.request import ParsedRequest
 _CITABLE_BLOCK_TYPES = ("document", "search_result")
 
 
-def check_formats_without_citations(request: ParsedRequest) -> str | None:
-    """Refuse an output format together with citations."""
+def check_no_format_with_citations(request: ParsedRequest) -> str | None:
+    """Return the error message for an output format together with citations, or None."""
     field = _output_format_field(request)
     cited = field and any(_enables_citations(block) for _, block in _citable_blocks(request))
     tools = field and any(_enables_citations(tool) for tool in request.body.get("tools") or ())
@@ -17,7 +17,10 @@ def check_formats_without_citations(request: ParsedRequest) -> str | None:
 
 
 def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
-    """Refuse a request in which only some of the documents, or only some of the search results, enable citations."""
+    """Return the error message for a request in which only some documents enable citations, or None.
+
+    The same holds for search results.
+    """
     for kind in _CITABLE_BLOCK_TYPES:
         blocks = [(path, block) for path, block in _citable_blocks(request) if block["type"] == kind]
         enabled = [_enables_citations(block) for _, block in blocks]
@@ -28,16 +31,21 @@ def check_citations_of_all_documents(request: ParsedRequest) -> str | None:
 
 
 def check_one_output_format_field(request: ParsedRequest) -> str | None:
-    """Refuse a request that gives the output format in both the newer and the older field."""
+    """Return the error message for a request that gives the output format in both the newer and the older field, or
+    None.
+    """
     both = request.body.get("output_format") and (request.body.get("output_config") or {}).get("format")
     return "output_format: Cannot be specified together with `output_config.format`." if both else None
 
 
-def check_formats_without_prefill(request: ParsedRequest) -> str | None:
-    """Refuse an output format together with a final assistant message (documented: structured outputs)."""
+def check_no_format_with_prefill(request: ParsedRequest) -> str | None:
+    """Return the error message for an output format together with a final assistant message, or None.
+
+    Source: the documentation of structured outputs.
+    """
     field = _output_format_field(request)
     last = request.body["messages"][-1]
-    if not field or last["role"] != "assistant" or request.signatures.is_paused(last):
+    if not field or last["role"] != "assistant" or request.signatures.is_paused_answer(last):
         return None
     return f"{field}: Prefilling the assistant message cannot be used together with structured outputs."
 

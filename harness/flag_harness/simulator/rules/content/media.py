@@ -17,20 +17,24 @@ from flag_harness.simulator.scenario.matching import content_blocks
 MAX_IMAGE_CHARACTERS = 5 * 1024 * 1024
 MAX_IMAGE_EDGE_PIXELS = 8000
 MAX_IMAGE_EDGE_PIXELS_AMONG_MANY = 2000
-MIN_MANY_IMAGES = 20
-"""A request with more images than this is a "many-image request", for which other limits hold."""
+MAX_IMAGES_WITH_USUAL_LIMITS = 20
+"""A request with more images than this is a "many-image request", whose images must be smaller."""
 MAX_IMAGES_AND_PAGES, MAX_IMAGES_AND_PAGES_IN_LONG_CONTEXT = 100, 600
 """The most images and PDF pages of a request. The second number is for context windows of a million tokens or more."""
 _LONG_CONTEXT_WINDOW = 1_000_000
 _FIRST_VERSION_WITH_STRICT_MEDIA_TYPES = (3, 7)
-"""The first model version that refuses a wrong `media_type`. Claude 3.5 took a JPEG called a PNG (recorded, 2024)."""
+"""The first model version that refuses a wrong `media_type`. Claude 3.5 accepted a JPEG as `image/png` (recorded,
+2024).
+"""
 _PDF_HEADER_BYTES = 1024
 _PDF_PAGE_PATTERN = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _PDF_PAGE_COUNT_PATTERN = re.compile(rb"/Type\s*/Pages\b[^>]*?/Count\s+(\d+)|/Count\s+(\d+)[^>]*?/Type\s*/Pages\b")
 
 
 def check_media_data(request: ParsedRequest) -> str | None:
-    """Refuse media whose data is empty, not base64, too large, or not of the stated type."""
+    """Return the error message for media whose data is empty, not base64, too large, or not of the stated type, or
+    None.
+    """
     strict_types = catalogue.model_version(request.model) >= _FIRST_VERSION_WITH_STRICT_MEDIA_TYPES
     for path, block in _media_in_messages(request):
         source = block["source"]
@@ -45,9 +49,12 @@ def check_media_data(request: ParsedRequest) -> str | None:
 
 
 def check_image_dimensions(request: ParsedRequest) -> str | None:
-    """Refuse an image that is too large: over 8000 pixels, or over 2000 if there are more than 20 images."""
+    """Return the error message for an image that is too large, or None.
+
+    Width and height may be 8000 pixels, or 2000 if there are more than 20 images.
+    """
     images = [(path, block["source"]) for path, block in _media_in_messages(request) if block["type"] == "image"]
-    many = len(images) > MIN_MANY_IMAGES
+    many = len(images) > MAX_IMAGES_WITH_USUAL_LIMITS
     for path, source in images:
         size = image_size(base64.b64decode(source["data"])) if source["type"] == "base64" else None
         longest = 0 if size is None else max(size)
@@ -60,7 +67,10 @@ def check_image_dimensions(request: ParsedRequest) -> str | None:
 
 
 def check_media_count(request: ParsedRequest) -> str | None:
-    """Refuse more than 100 images and PDF pages; models with a long context window allow 600."""
+    """Return the error message for more than 100 images and PDF pages, or None.
+
+    Models with a long context window allow 600.
+    """
     limit = (
         MAX_IMAGES_AND_PAGES_IN_LONG_CONTEXT
         if request.model.context_window >= _LONG_CONTEXT_WINDOW
@@ -96,7 +106,7 @@ def _media_in_content(path: str, content: Any) -> Iterator[tuple[str, Mapping[st
 
 
 def _path_name(block: Mapping[str, Any]) -> str:
-    """Return the name that paths in error messages use for a block, which depends on the block's type."""
+    """Return the last part of the path of an image or document in error messages, which depends on the block's type."""
     return "image" if block["type"] == "image" else "pdf"
 
 

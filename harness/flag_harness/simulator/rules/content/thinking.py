@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flag_harness.simulator.answer.signatures import CONTINUATION_SIGN, LAST_BLOCK_SIGN, position_after_blocks
+from flag_harness.simulator.answer.signatures import CONTINUATION_MARK, LAST_BLOCK_MARK, position_after_blocks
 from flag_harness.simulator.rules.request import ParsedRequest
 from flag_harness.simulator.scenario.matching import is_model_thinking, message_blocks
 
@@ -11,14 +11,14 @@ _THINKING_BLOCK_TYPES = ("thinking", "redacted_thinking")
 
 
 def check_latest_thinking(request: ParsedRequest) -> str | None:
-    """Refuse thinking blocks that the client has changed or moved.
+    """Return the error message for thinking blocks that the client has changed or moved, or None.
 
     This applies to the latest assistant message, and to all assistant messages of an unfinished tool loop.
     """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         blocks = message_blocks(message)
-        if number < _first_protected_message(messages) or message["role"] != "assistant":
+        if number < _first_protected_message_index(messages) or message["role"] != "assistant":
             continue
         for index, block in enumerate(blocks):
             if _is_thinking_text_changed(request, block) or _is_thinking_block_moved(
@@ -33,8 +33,9 @@ def check_latest_thinking(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_is_not_last(request: ParsedRequest) -> str | None:
-    """Refuse an assistant message that ends with thinking, unless the API itself issued an answer that ends like
-    this.
+    """Return the error message for an assistant message that ends with thinking, or None.
+
+    Such a message is accepted if the API itself issued it as an answer.
     """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
@@ -48,12 +49,12 @@ def check_thinking_is_not_last(request: ParsedRequest) -> str | None:
 
 
 def check_prefilled_thinking(request: ParsedRequest) -> str | None:
-    """Refuse thinking in a final assistant message if the request does not turn thinking on."""
+    """Return the error message for thinking in a final assistant message although thinking is off, or None."""
     number, last = len(request.body["messages"]) - 1, request.body["messages"][-1]
     if (
         last["role"] != "assistant"
         or is_model_thinking(request.body, request.model)
-        or request.signatures.is_paused(last)
+        or request.signatures.is_paused_answer(last)
     ):
         return None
     index = next((at for at, block in enumerate(message_blocks(last)) if block["type"] in _THINKING_BLOCK_TYPES), None)
@@ -67,7 +68,7 @@ def check_prefilled_thinking(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_signatures(request: ParsedRequest) -> str | None:
-    """Refuse a thinking block whose signature was not issued for its text."""
+    """Return the error message for a thinking block whose signature was not issued for its text, or None."""
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             path = f"messages.{number}.content.{index}"
@@ -79,14 +80,18 @@ def check_thinking_signatures(request: ParsedRequest) -> str | None:
 
 
 def check_thinking_before_tools(request: ParsedRequest) -> str | None:
-    """Refuse an unfinished tool loop that does not begin with thinking, if the request has a thinking budget.
+    """Return the error message for an unfinished tool loop that does not begin with thinking, or None.
+
+    Only a request with a thinking budget gets this error.
 
     Only the first message of the loop needs thinking, since the model thinks once unless thinking is interleaved.
     """
     messages = request.body["messages"]
-    if request.thinking != "enabled" or not (_has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"):
+    if request.thinking_type != "enabled" or not (
+        _has_tool_results(messages[-1]) or messages[-1]["role"] == "assistant"
+    ):
         return None
-    number = _tool_loop_start(messages)
+    number = _tool_loop_start_index(messages)
     blocks = message_blocks(messages[number])
     if (
         not blocks
@@ -110,54 +115,59 @@ def _is_api_answer_without_thinking(request: ParsedRequest, message: Mapping[str
     The API must accept such an answer when a client sends it back.
     """
     calls = [block["id"] for block in message_blocks(message) if block["type"] == "tool_use"]
-    return request.signatures.is_paused(message) or any(map(request.signatures.is_from_answer_without_thinking, calls))
+    return request.signatures.is_paused_answer(message) or any(
+        map(request.signatures.is_from_answer_without_thinking, calls)
+    )
 
 
-def _first_protected_message(messages: Sequence[Mapping[str, Any]]) -> int:
+def _first_protected_message_index(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return the index of the first message whose thinking must come back unchanged.
 
-    That is the latest assistant message or, if the request has new tool results, the first one of the current tool
-    loop.
+    That is the latest assistant message or, if the request ends with tool results, the first assistant message of the
+    current tool loop.
     """
     latest = max((index for index, message in enumerate(messages) if message["role"] == "assistant"), default=0)
-    return min(latest, _tool_loop_start(messages)) if _has_tool_results(messages[-1]) else latest
+    return min(latest, _tool_loop_start_index(messages)) if _has_tool_results(messages[-1]) else latest
 
 
-def _position_before_message(messages: Sequence[Mapping[str, Any]], number: int) -> str:
-    """Return the position (see `position_after_blocks`) at which message `number` begins in its turn.
+def _position_before_message(messages: Sequence[Mapping[str, Any]], message_index: int) -> str:
+    """Return the position (see `position_after_blocks`) at which a message begins in its turn.
 
     The assistant messages directly before this message belong to the same turn, so that their blocks count.
     """
-    start = number
+    start = message_index
     while start and messages[start - 1]["role"] == "assistant":
         start -= 1
-    return "".join(position_after_blocks(message_blocks(message)) for message in messages[start:number])
+    return "".join(position_after_blocks(message_blocks(message)) for message in messages[start:message_index])
 
 
 def _is_thinking_text_changed(request: ParsedRequest, block: Mapping[str, Any]) -> bool:
-    """Return whether a thinking block has a signature that was issued for another text than the block's."""
+    """Return whether a thinking block has a signature that was issued for another text than the text of the block."""
     if block["type"] != "thinking" or request.signatures.is_valid(block["signature"], block["thinking"]):
         return False
     return request.signatures.is_issued(block["signature"])
 
 
 def _is_thinking_block_moved(
-    request: ParsedRequest, block: Mapping[str, Any], before: str, blocks: Sequence[Mapping[str, Any]]
+    request: ParsedRequest,
+    block: Mapping[str, Any],
+    message_position: str,
+    preceding_blocks: Sequence[Mapping[str, Any]],
 ) -> bool:
     """Return whether a thinking block no longer follows the blocks after which the API issued it.
 
-    Positions (see `position_after_blocks`) are compared: `before` is the one at which the block's message begins in its
-    turn, and `blocks` are the blocks before it in this message.
+    `message_position` is the position (see `position_after_blocks`) at which the block's message begins in its turn.
+    `preceding_blocks` are the blocks before the block in its message.
     """
     issued = request.signatures.position_in_answer(block) if block["type"] in _THINKING_BLOCK_TYPES else None
     if issued is None:
         return False
-    continued, _, own = issued.removesuffix(LAST_BLOCK_SIGN).rpartition(CONTINUATION_SIGN)
-    found = position_after_blocks(blocks)
-    return found != own and before + found not in (own, continued + own)
+    continued, _, own = issued.removesuffix(LAST_BLOCK_MARK).rpartition(CONTINUATION_MARK)
+    found = position_after_blocks(preceding_blocks)
+    return found != own and message_position + found not in (own, continued + own)
 
 
-def _tool_loop_start(messages: Sequence[Mapping[str, Any]]) -> int:
+def _tool_loop_start_index(messages: Sequence[Mapping[str, Any]]) -> int:
     """Return the index at which the current tool loop begins.
 
     That is the first assistant message after the last user message without tool results.

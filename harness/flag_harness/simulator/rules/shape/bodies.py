@@ -69,7 +69,7 @@ class AnyToolChoice(_ParallelToolChoice):
     type: Literal["any"]
 
 
-class ToolChoiceByName(_ParallelToolChoice):
+class NamedToolChoice(_ParallelToolChoice):
     type: Literal["tool"]
     name: str
 
@@ -78,7 +78,7 @@ class NoToolChoice(ClosedModel):
     type: Literal["none"]
 
 
-ToolChoice = Annotated[AutoToolChoice | AnyToolChoice | ToolChoiceByName | NoToolChoice, Field(discriminator="type")]
+ToolChoice = Annotated[AutoToolChoice | AnyToolChoice | NamedToolChoice | NoToolChoice, Field(discriminator="type")]
 
 
 class _ThinkingWithDisplay(ClosedModel):
@@ -136,8 +136,8 @@ class Metadata(ClosedModel):
 
 
 def _type_or_kind_tag(value: Any) -> str:
-    """Return the tag (the value that selects a Pydantic model) for a value that may be a list, an object or a
-    string.
+    """Return the tag (the value that selects a Pydantic model) for a value: its `type` or, if it has none, its Python
+    type.
     """
     return f"{PREFIX_OF_TAGS_HIDDEN_IN_ERRORS}{type(value).__name__ if isinstance(value, (list, dict)) else 'str'}"
 

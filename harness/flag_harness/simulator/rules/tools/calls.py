@@ -19,7 +19,10 @@ _BLOCK_TYPES_IN_TOOL_RESULTS = frozenset({"document", "image", "search_result", 
 
 
 def check_block_roles(request: ParsedRequest) -> str | None:
-    """Refuse tool calls outside assistant messages, and tool results, images and documents outside user messages."""
+    """Return the error message for a block in a message of the wrong role, or None.
+
+    Tool calls belong in assistant messages; tool results, images and documents in user messages.
+    """
     for number, message in enumerate(request.body["messages"]):
         for block in message_blocks(message):
             if message["role"] == "assistant" and block["type"] in _MEDIA_TYPES:
@@ -30,8 +33,11 @@ def check_block_roles(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_result_content(request: ParsedRequest) -> str | None:
-    """Refuse block types in a tool_result that only messages may have, and an error without content or with media."""
+def check_tool_result_content(request: ParsedRequest) -> str | None:
+    """Return the error message for a tool_result whose content is not allowed, or None.
+
+    The content may not have block types that only messages may have. An error must have content, without media.
+    """
     for number, message in enumerate(request.body["messages"]):
         for index, block in enumerate(message_blocks(message)):
             if block["type"] != _TOOL_RESULT_TYPE:
@@ -51,14 +57,14 @@ def check_result_content(request: ParsedRequest) -> str | None:
     return None
 
 
-def check_results_have_calls(request: ParsedRequest) -> str | None:
-    """Refuse a tool_result if the assistant turn before it has no matching tool_use."""
+def check_tool_results_have_calls(request: ParsedRequest) -> str | None:
+    """Return the error message for a tool_result if the assistant turn before it has no matching tool_use, or None."""
     calls: set[str] = set()
     previous = ""
     for number, message in enumerate(request.body["messages"]):
         role, blocks = message["role"], message_blocks(message)
         if role == "assistant":
-            calls = (calls if previous == "assistant" else set()) | _block_ids(blocks, _TOOL_USE_TYPE, "id")
+            calls = (calls if previous == "assistant" else set()) | _values_of_key(blocks, _TOOL_USE_TYPE, "id")
         for index, block in enumerate(blocks):
             if block["type"] == _TOOL_RESULT_TYPE and block["tool_use_id"] not in calls:
                 return (
@@ -71,7 +77,7 @@ def check_results_have_calls(request: ParsedRequest) -> str | None:
 
 
 def check_single_result_per_call(request: ParsedRequest) -> str | None:
-    """Refuse two tool results for the same call.
+    """Return the error message for two tool results for the same call, or None.
 
     Consecutive messages of the same role count as one turn.
     """
@@ -85,12 +91,14 @@ def check_single_result_per_call(request: ParsedRequest) -> str | None:
                         f"messages.{number}.content.{index}: each tool_use must have a single result. Found multiple "
                         f"`tool_result` blocks with id: {block['tool_use_id']}"
                     )
-                seen |= _block_ids([block], _TOOL_RESULT_TYPE, "tool_use_id")
+                seen |= _values_of_key([block], _TOOL_RESULT_TYPE, "tool_use_id")
     return None
 
 
-def check_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a tool_use if the next user turn does not begin with a matching tool_result."""
+def check_tool_calls_have_results(request: ParsedRequest) -> str | None:
+    """Return the error message for a tool_use if the next user turn does not begin with a matching tool_result, or
+    None.
+    """
     messages = request.body["messages"]
     for number, message in enumerate(messages):
         if message["role"] != "assistant":
@@ -107,7 +115,7 @@ def check_calls_have_results(request: ParsedRequest) -> str | None:
 
 
 def check_unique_call_ids(request: ParsedRequest) -> str | None:
-    """Refuse two tool_use blocks with the same id."""
+    """Return the error message for two tool_use blocks with the same id, or None."""
     seen: set[str] = set()
     for message in request.body["messages"]:
         for block in message_blocks(message):
@@ -118,25 +126,26 @@ def check_unique_call_ids(request: ParsedRequest) -> str | None:
     return None
 
 
-def _leading_result_ids(following: list[Mapping[str, Any]]) -> set[str]:
-    """Return the ids in the tool results at the beginning of the next user turn. `following` are the messages after the
-    calls.
+def _leading_result_ids(following_messages: list[Mapping[str, Any]]) -> set[str]:
+    """Return the `tool_use_id` of each tool result at the beginning of the next user turn.
+
+    `following_messages` are the messages after the tool calls.
     """
     answered: set[str] = set()
-    for block in _next_user_blocks(following):
+    for block in _next_user_blocks(following_messages):
         if block["type"] != _TOOL_RESULT_TYPE:
             break
         answered.add(block["tool_use_id"])
     return answered
 
 
-def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
-    """Yield the blocks of the next user turn. `following` are the messages after an assistant message.
+def _next_user_blocks(following_messages: list[Mapping[str, Any]]) -> Iterator[Mapping[str, Any]]:
+    """Yield the blocks of the next user turn. `following_messages` are the messages after an assistant message.
 
     The turn may consist of several messages. System messages in between are skipped.
     """
     started = False
-    for message in following:
+    for message in following_messages:
         if message["role"] == "assistant" and started:
             return
         if message["role"] == "user":
@@ -144,6 +153,6 @@ def _next_user_blocks(following: list[Mapping[str, Any]]) -> Iterator[Mapping[st
             yield from message_blocks(message)
 
 
-def _block_ids(blocks: Iterable[Mapping[str, Any]], kind: str, key: str) -> set[str]:
-    """Return the values that the blocks of the type `kind` have under `key`, such as their ids."""
-    return {block[key] for block in blocks if block["type"] == kind}
+def _values_of_key(blocks: Iterable[Mapping[str, Any]], block_type: str, key: str) -> set[str]:
+    """Return the values under `key` (such as `id`) in the blocks of the type `block_type`."""
+    return {block[key] for block in blocks if block["type"] == block_type}

@@ -52,12 +52,14 @@ _TOOL_FAMILIES: Mapping[str, _ToolFamily] = {
     "web_fetch_": _ToolFamily("web_fetch", _KEYS_OF_ALL_TOOLS | _KEYS_OF_FETCH_TOOLS),
     "web_search_": _ToolFamily("web_search", _KEYS_OF_ALL_TOOLS | _KEYS_OF_SEARCH_TOOLS),
 }
-"""The tool families by the beginning of the tool type. A tool belongs to the first family whose key begins its type."""
+"""The tool families by the prefix of their tool types. A tool belongs to the first family whose prefix fits its type.
+"""
 
 
 def check_tool_types(request: ParsedRequest) -> str | None:
-    """Refuse a tool type that does not exist, or that needs a beta that the request's `anthropic-beta` header does not
-    name.
+    """Return the error message for a tool type that does not exist, or None.
+
+    A tool type whose beta is missing from the `anthropic-beta` header does not exist, either.
     """
     open_types = TOOL_TYPES_WITHOUT_BETA | {
         kind for kind, betas in BETAS_BY_TOOL_TYPE.items() if betas & set(request.betas)
@@ -73,7 +75,10 @@ def check_tool_types(request: ParsedRequest) -> str | None:
 
 
 def check_anthropic_tools(request: ParsedRequest) -> str | None:
-    """Refuse a tool that the API defines if its name is wrong, or a key is missing or unknown."""
+    """Return the error message for a tool that the API defines if its name or its keys are wrong, or None.
+
+    Keys are wrong if one is missing or unknown.
+    """
     for index, tool in enumerate(request.body.get("tools") or ()):
         problem = definition_problem(tool)
         if problem is not None:
@@ -99,13 +104,16 @@ def definition_problem(tool: Mapping[str, Any]) -> str | None:
 
 
 def check_unique_tool_names(request: ParsedRequest) -> str | None:
-    """Refuse two tools with the same name."""
+    """Return the error message for two tools with the same name, or None."""
     names = [tool["name"] for tool in request.body.get("tools") or () if tool.get("name")]
     return None if len(names) == len(set(names)) else "tools: Tool names must be unique."
 
 
-def check_choice_has_tools(request: ParsedRequest) -> str | None:
-    """Refuse the tool choice `any` if there are no tools. The choices `auto` and `none` are allowed."""
+def check_tool_choice_has_tools(request: ParsedRequest) -> str | None:
+    """Return the error message for the tool choice `any` if there are no tools, or None.
+
+    The choices `auto` and `none` are allowed.
+    """
     choice = (request.body.get("tool_choice") or {}).get("type")
     if choice != "any" or request.body.get("tools"):
         return None
@@ -113,7 +121,7 @@ def check_choice_has_tools(request: ParsedRequest) -> str | None:
 
 
 def check_forced_tool(request: ParsedRequest) -> str | None:
-    """Refuse a tool choice that names a tool that the request does not have."""
+    """Return the error message for a tool choice that names a tool that the request does not have, or None."""
     choice = request.body.get("tool_choice") or {}
     names = [tool.get("name") for tool in request.body.get("tools") or ()]
     if choice.get("type") == "tool" and choice["name"] not in names:

@@ -39,13 +39,14 @@ _MODEL_CHECK_BY_TOOL_TYPE: Mapping[str, Callable[[Model], bool]] = {
     "text_editor_20250429": _make_model_version_check((4, 0), (4, 1)),
     "text_editor_20250728": _make_model_version_check((4, 0)),
 }
-"""For each tool that not all models have, a function that returns whether a model has it (documented; for the editor of
-2025-04, quoted by users).
+"""For each tool type that some models lack, a function that returns whether a model has the tool.
+
+Sources: the documentation and, for the editor of 2025-04, users.
 """
 
 
 def check_tool_versions(request: ParsedRequest) -> str | None:
-    """Refuse a version of a tool that the model does not support."""
+    """Return the error message for a version of a tool that the model does not support, or None."""
     kinds = [tool.get("type") or "custom" for tool in request.body.get("tools") or ()]
     wrong = sorted(
         {
@@ -61,7 +62,7 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
         kind
         for kind in TOOL_TYPES_WITHOUT_BETA | BETAS_BY_TOOL_TYPE.keys()
         if kind != "custom"
-        and _MODEL_CHECK_BY_TOOL_TYPE.get(kind, _is_any_model)(request.model)
+        and _MODEL_CHECK_BY_TOOL_TYPE.get(kind, _accept_every_model)(request.model)
         and BETAS_BY_TOOL_TYPE.get(kind, betas) & betas == betas
     )
     families = tuple(kind.rstrip("0123456789") for kind in wrong)
@@ -73,7 +74,10 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
 
 
 def check_domain_lists(request: ParsedRequest) -> str | None:
-    """Refuse a web tool with both allowed and blocked domains, or a `max_uses` that is not positive."""
+    """Return the error message for a web tool with contradictory options, or None.
+
+    These are both allowed and blocked domains, or a `max_uses` that is not positive.
+    """
     for path, tool in _tools_with_paths(request):
         if tool.get("allowed_domains") and tool.get("blocked_domains"):
             return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
@@ -84,9 +88,10 @@ def check_domain_lists(request: ParsedRequest) -> str | None:
 
 
 def check_deferred_tools(request: ParsedRequest) -> str | None:
-    """Refuse a request whose tools are all deferred (loaded later, once a tool search finds them).
+    """Return the error message for tools that are deferred although they must not be, or None.
 
-    Also refuse a tool-search tool that is itself deferred, and a deferred tool with a cache mark (`cache_control`).
+    A deferred tool is loaded later, once a tool search finds it. The API refuses a request whose tools are all
+    deferred, a tool-search tool that is itself deferred, and a deferred tool with a cache mark (`cache_control`).
     """
     tools = request.body.get("tools") or ()
     for _, tool in _tools_with_paths(request):
@@ -104,8 +109,10 @@ def check_deferred_tools(request: ParsedRequest) -> str | None:
 
 
 def check_tool_callers(request: ParsedRequest) -> str | None:
-    """Refuse a tool that may be called by code (of the code execution tool) if the tool is strict or forced, or if
-    parallel calls are disabled.
+    """Return the error message for a tool that wrongly allows calls by code, or None.
+
+    A tool that the code execution tool may call must not be strict or forced, and the request must allow parallel
+    calls.
     """
     called_by_code = [tool for tool in request.body.get("tools") or () if _may_be_called_by_code(tool)]
     for tool in called_by_code:
@@ -121,7 +128,7 @@ def check_tool_callers(request: ParsedRequest) -> str | None:
 
 
 def check_mcp_servers(request: ParsedRequest) -> str | None:
-    """Refuse an MCP server without a toolset, and a toolset without its server.
+    """Return the error message for an MCP server without a toolset, or a toolset without its server, or None.
 
     The first beta of MCP has no toolsets: its servers hold their own settings.
     """
@@ -138,7 +145,7 @@ def check_mcp_servers(request: ParsedRequest) -> str | None:
 
 
 def check_tool_references(request: ParsedRequest) -> str | None:
-    """Refuse a tool_reference to a tool that the request does not define."""
+    """Return the error message for a tool_reference to a tool that the request does not define, or None."""
     names = {tool.get("name") for tool in request.body.get("tools") or ()}
     for message in request.body["messages"]:
         for block in message_blocks(message):
@@ -161,6 +168,6 @@ def _may_be_called_by_code(tool: Mapping[str, Any]) -> bool:
     return any(isinstance(caller, str) and caller.startswith(_CODE_EXECUTION_CALLER_PREFIX) for caller in callers)
 
 
-def _is_any_model(model: Model) -> bool:
-    """Return True. It is the check of tool versions that every model supports."""
+def _accept_every_model(model: Model) -> bool:
+    """Return True. This is the check for a tool that every model has."""
     return True

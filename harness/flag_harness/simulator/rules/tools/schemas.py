@@ -44,7 +44,10 @@ _UNSUPPORTED_KEYWORDS: Mapping[str, frozenset[str]] = {
 
 
 def check_schemas(request: ParsedRequest) -> str | None:
-    """Refuse an input schema with a keyword whose value has a wrong type, or with a type that does not exist."""
+    """Return the error message for an input schema with a keyword whose value has a wrong type, or None.
+
+    A schema with a type that does not exist is refused, too.
+    """
     for index, tool in enumerate(request.body.get("tools") or ()):
         if not all(map(_has_valid_keywords, _walk_subschemas(tool.get("input_schema")))):
             return (
@@ -56,7 +59,7 @@ def check_schemas(request: ParsedRequest) -> str | None:
 
 
 def check_schema_roots(request: ParsedRequest) -> str | None:
-    """Refuse an input schema with `oneOf`, `allOf` or `anyOf` at its top level."""
+    """Return the error message for an input schema with `oneOf`, `allOf` or `anyOf` at its top level, or None."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         schema = tool.get("input_schema")
         if isinstance(schema, dict) and any(schema.get(key) is not None for key in ("oneOf", "allOf", "anyOf")):
@@ -66,10 +69,10 @@ def check_schema_roots(request: ParsedRequest) -> str | None:
 
 
 def check_property_keys(request: ParsedRequest) -> str | None:
-    """Refuse a top-level property of an input schema whose name has over 64 characters, or characters that the API
-    refuses.
+    """Return the error message for a top-level property of an input schema with an invalid name, or None.
 
-    Properties of inner objects may have any name (quoted by users, 2026-08).
+    A name may have 64 characters: letters, digits, `_`, `.` and `-`. Properties of inner objects may have any name
+    (quoted by users, 2026-08).
     """
     for index, tool in enumerate(request.body.get("tools") or ()):
         properties = (tool.get("input_schema") or {}).get("properties") or ()
@@ -82,7 +85,7 @@ def check_property_keys(request: ParsedRequest) -> str | None:
 
 
 def check_strict_tool_count(request: ParsedRequest) -> str | None:
-    """Refuse more than 20 strict tools."""
+    """Return the error message for more than 20 strict tools, or None."""
     found = sum(1 for tool in request.body.get("tools") or () if tool.get("strict"))
     if found <= MAX_STRICT_TOOLS:
         return None
@@ -93,8 +96,11 @@ def check_strict_tool_count(request: ParsedRequest) -> str | None:
 
 
 def check_schemas_compile(request: ParsedRequest) -> str | None:
-    """Refuse schemas that do not compile: with open objects, circular definitions or unsupported keywords."""
-    for path, schema in _schemas_that_are_compiled(request):
+    """Return the error message for schemas that do not compile, or None.
+
+    Open objects, circular definitions and unsupported keywords do not compile.
+    """
+    for path, schema in _compiled_schemas(request):
         circle = _reference_cycle(schema)
         if circle:
             return (
@@ -108,8 +114,8 @@ def check_schemas_compile(request: ParsedRequest) -> str | None:
 
 
 def check_optional_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse schemas that have more than 24 optional parameters in all."""
-    found = sum(_count_optional_properties(schema) for _, schema in _schemas_that_are_compiled(request))
+    """Return the error message for more than 24 optional parameters in all schemas of a request, or None."""
+    found = sum(_count_optional_properties(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_OPTIONAL_PARAMETERS:
         return None
     return (
@@ -119,8 +125,8 @@ def check_optional_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_union_parameter_count(request: ParsedRequest) -> str | None:
-    """Refuse schemas that in all have more than 16 parameters with `anyOf` or a list of types."""
-    found = sum(_count_union_properties(schema) for _, schema in _schemas_that_are_compiled(request))
+    """Return the error message for more than 16 parameters with `anyOf` or a list of types in all schemas, or None."""
+    found = sum(_count_union_properties(schema) for _, schema in _compiled_schemas(request))
     if found <= MAX_UNION_PARAMETERS:
         return None
     return (
@@ -131,10 +137,11 @@ def check_union_parameter_count(request: ParsedRequest) -> str | None:
 
 
 def check_schema_complexity(request: ParsedRequest) -> str | None:
-    """Refuse a single schema with 16 parameters that have `anyOf` or a list of types, or with 24 optional
-    parameters.
+    """Return the error message for a single schema with too many parameters, or None.
+
+    A schema may have fewer than 16 parameters with `anyOf` or a list of types, and fewer than 24 optional ones.
     """
-    for _, schema in _schemas_that_are_compiled(request):
+    for _, schema in _compiled_schemas(request):
         if (
             _count_union_properties(schema) >= TOO_MANY_UNIONS_IN_ONE_SCHEMA
             or _count_optional_properties(schema) >= MAX_OPTIONAL_PARAMETERS
@@ -145,7 +152,7 @@ def check_schema_complexity(request: ParsedRequest) -> str | None:
     return None
 
 
-def _schemas_that_are_compiled(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def _compiled_schemas(request: ParsedRequest) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Yield the schemas of strict tools and of structured outputs, which the API compiles, each with its path."""
     for index, tool in enumerate(request.body.get("tools") or ()):
         if tool.get("strict") and isinstance(tool.get("input_schema"), dict):
@@ -172,12 +179,12 @@ def _walk_subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
                 yield from _walk_subschemas(part)
 
 
-def _has_valid_keywords(part: Mapping[str, Any]) -> bool:
+def _has_valid_keywords(schema: Mapping[str, Any]) -> bool:
     """Return whether the values of a schema's keywords have the right types."""
     return all(
         value is None or is_match(value)
         for key, is_match in _VALUE_CHECK_BY_KEYWORD.items()
-        for value in [part.get(key)]
+        for value in [schema.get(key)]
     )
 
 
@@ -230,15 +237,15 @@ def _count_union_properties(schema: Mapping[str, Any]) -> int:
     )
 
 
-def _subschema_problem(part: Mapping[str, Any]) -> str | None:
+def _subschema_problem(schema: Mapping[str, Any]) -> str | None:
     """Return the API's error message for a part of a schema that does not compile, or None."""
-    kind = part.get("type")
+    kind = schema.get("type")
     if not isinstance(kind, str):
         return None
-    if kind == "object" and part.get("additionalProperties") is not False:
+    if kind == "object" and schema.get("additionalProperties") is not False:
         return "For 'object' type, 'additionalProperties' must be explicitly set to false"
-    properties = part.get("properties", {})
-    unsupported = sorted(_UNSUPPORTED_KEYWORDS.get(kind, frozenset()) & part.keys())
+    properties = schema.get("properties", {})
+    unsupported = sorted(_UNSUPPORTED_KEYWORDS.get(kind, frozenset()) & schema.keys())
     if kind == "object" and not (isinstance(properties, dict) and all(map(_is_dict, properties.values()))):
         unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
     if not unsupported:
@@ -286,8 +293,8 @@ def _find_reference_cycle_from(start: str, edges: Mapping[str, list[str]]) -> Se
     return ()
 
 
-def _name_of_referenced_definition(part: Mapping[str, Any]) -> str:
+def _name_of_referenced_definition(schema: Mapping[str, Any]) -> str:
     """Return the name of the definition to which `$ref` in this schema refers, or an empty string."""
-    reference = part.get("$ref")
+    reference = schema.get("$ref")
     parts = reference.split("/") if isinstance(reference, str) else []
     return parts[2] if len(parts) > 2 and parts[0] == "#" and parts[1] in _DEFINITIONS_KEYWORDS else ""

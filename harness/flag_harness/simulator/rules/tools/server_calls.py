@@ -17,7 +17,7 @@ _TOOL_SEARCH_NAME_PREFIX = "tool_search_tool"
 
 
 def check_server_results_have_calls(request: ParsedRequest) -> str | None:
-    """Refuse the result of a server tool or MCP tool without a call before it.
+    """Return the error message for the result of a server tool or MCP tool without a call before it, or None.
 
     If the scenario itself has such a result without a call, it is accepted if the client sends it back.
     """
@@ -41,7 +41,10 @@ def check_server_results_have_calls(request: ParsedRequest) -> str | None:
 
 
 def check_server_calls_have_results(request: ParsedRequest) -> str | None:
-    """Refuse a server tool call without a result, if the user's next message has more than tool results."""
+    """Return the error message for a server tool call without a result, or None.
+
+    A call may lack its result if the user's next message has only tool results.
+    """
     messages = request.body["messages"]
     answered = [block.get("tool_use_id") for message in messages for block in message_blocks(message)]
     for number, message in enumerate(messages[:-1]):
