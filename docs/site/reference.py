@@ -12,7 +12,7 @@ import flag_harness
 from flag_harness.cli.main import make_parser
 from flag_harness.fault_arguments import ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS
 from flag_harness.faults import fault_kinds
-from flag_harness.plugin.marks import MARK_DESCRIPTIONS
+from flag_harness.plugin.mark_descriptions import MARK_DESCRIPTIONS
 
 
 def options_page() -> str:

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin import features, modes, options
+from flag_harness.plugin import features, modes
+from flag_harness.plugin.options import all_options
 
 
 class Parser:
@@ -38,7 +39,7 @@ def test_an_option_is_left_to_another_installed_plugin(
     )
     parser: Any = Parser()
     manager = request.config.pluginmanager
-    options.pytest_addoption(parser, manager)
+    all_options.pytest_addoption(parser, manager)
     features.pytest_addoption(parser, manager)
     assert "--harness-upstream" in parser.names
     assert (set() if owner == "xdist" else SHARED) == SHARED & set(parser.names)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from flag_harness.plugin.stash import free_traffic
-
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
     """Free the traffic of a test after its last report, so that a long run does not keep the traffic of all tests."""
     result = yield
+    from flag_harness.plugin.stash import free_traffic
+
     free_traffic(item)
     return result
 

@@ -45,31 +45,6 @@ class CommandLineFlags:
 COMMAND_LINE_FLAGS_KEY = pytest.StashKey[CommandLineFlags]()
 
 
-def add_flag_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-matrix`, `--harness-flags` and `--harness-baseline`."""
-    group.addoption(
-        "--harness-matrix",
-        metavar="SELECTION",
-        default="",
-        help="the combinations of every matrix test, in place of those that its mark selects: "
-        "full, 2, 3 or 4 (a covering array of that strength), single (one flag at a time), or random:N,SEED",
-    )
-    group.addoption(
-        "--harness-flags",
-        metavar="FLAGS",
-        default="",
-        help="the values of flags in every combination of this run: streaming,-prompt_cache,model=haiku; "
-        "with --harness-baseline, the change that is asked for",
-    )
-    group.addoption(
-        "--harness-baseline",
-        metavar="FILE",
-        default="",
-        help="run matrix tests under the state of production, each single change from it, and the change of "
-        "--harness-flags; FILE is an export of flagd or LaunchDarkly, or {flag: value}",
-    )
-
-
 def configure_flags(config: pytest.Config) -> None:
     """Read the options about flags. Raise `FlagError` if one names an unknown flag, or if two contradict each other."""
     selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
@@ -142,7 +117,7 @@ def item_combinations(node: pytest.Item) -> "tuple[Combination, ...]":
     )
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+def parametrize_by_combinations(metafunc: pytest.Metafunc) -> None:
     """Parametrize a test with the mark `flag_matrix` by the combinations of its flags."""
     mark = metafunc.definition.get_closest_marker("flag_matrix")
     if mark is None:
@@ -153,7 +128,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize("harness_combination", combinations, ids=ids, indirect=True)
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
+def add_flags_of_marks(item: pytest.Item) -> None:
     """Make every test with the mark `flags` or `flag_matrix` run under its flags, even if it uses no fixture.
 
     A test whose vcr mark the harness plays runs under the flags that the command line pins.

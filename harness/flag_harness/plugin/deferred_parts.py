@@ -6,12 +6,10 @@ In a run without such a test, no hook of the harness is called for any test.
 import pytest
 
 from flag_harness.config import Config
-from flag_harness.plugin.marks import CONFIG_KEY, MARK_DESCRIPTIONS
+from flag_harness.plugin.mark_descriptions import HARNESS_MARKS
+from flag_harness.plugin.marks import CONFIG_KEY
+from flag_harness.plugin.modes import CHECKS_PLUGIN_NAME
 
-CHECKS_PLUGIN_NAME = "flag-harness-checks"
-"""The name under which the module with the checks of each test is registered."""
-HARNESS_MARKS = frozenset(mark.partition(":")[0].partition("(")[0] for mark in MARK_DESCRIPTIONS)
-"""The names of the marks of the harness."""
 _FIXTURE_PREFIX = "harness_"
 """Every fixture of the harness has a name with this prefix, or requests a fixture that has one."""
 _OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")

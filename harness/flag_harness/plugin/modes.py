@@ -2,7 +2,7 @@
 
 import os
 import shlex
-from importlib.metadata import entry_points
+from importlib.util import find_spec
 from typing import Literal, TypeAlias, cast
 
 import pytest
@@ -12,6 +12,10 @@ RECORD_MODES = ("none", "once", "new_episodes", "all", "rewrite")
 UPSTREAM_NAMES = ("live", "simulator")
 CASES_PACKAGE = "flag_harness.conformance"
 """The name of the package with the 25 cases: `pytest --pyargs flag_harness.conformance` runs them."""
+CHECKS_PLUGIN_NAME = "flag-harness-checks"
+"""The name under which the module with the checks of each test is registered."""
+FEATURES_PLUGIN = "flag_harness.plugin.features"
+"""The plugin of the 25 cases, which read the shipped flags. Their conftest files load it."""
 
 _OTHER_PLUGINS_BY_OPTION = {
     "--block-network": ("recording",),
@@ -21,6 +25,10 @@ _OTHER_PLUGINS_BY_OPTION = {
     "--record-mode": ("recording", "cassetter"),
 }
 """For each shared option, the plugins that may register it instead (names of `pytest11` entry points)."""
+_PACKAGES = {"pytest-bdd": "pytest_bdd", "recording": "pytest_recording", "vcr": "pytest_vcr"}
+"""The packages of these plugins, if they have other names. Looking for them is faster than reading the entry points of
+all that is installed.
+"""
 
 
 def record_mode_of_run(config: pytest.Config) -> RecordMode:
@@ -54,5 +62,13 @@ def quoted_nodeid(config: pytest.Config, nodeid: str) -> str:
 
 def is_option_of_other_plugin(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
     """Return True if another plugin registers the option: it is installed, and not blocked with `-p no:`."""
-    installed = {entry.name for entry in entry_points(group="pytest11")}
-    return any(name in installed and not pluginmanager.is_blocked(name) for name in _OTHER_PLUGINS_BY_OPTION[option])
+    return any(
+        _is_installed(_PACKAGES.get(name, name)) and not pluginmanager.is_blocked(name)
+        for name in _OTHER_PLUGINS_BY_OPTION[option]
+    )
+
+
+def _is_installed(package: str) -> bool:
+    """Return whether a package can be imported. A mere folder of that name in the project does not count."""
+    spec = find_spec(package)
+    return spec is not None and spec.origin is not None

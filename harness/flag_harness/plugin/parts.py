@@ -10,11 +10,11 @@ from flag_harness.plugin.border.late_work import LateWorkReporter
 from flag_harness.plugin.border.run_border import register_network_border_of_run
 from flag_harness.plugin.border.tracebacks import RepeatedErrors
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
-from flag_harness.plugin.deferred_parts import CHECKS_PLUGIN_NAME, DEFERRED_PARTS_KEY
+from flag_harness.plugin.deferred_parts import DEFERRED_PARTS_KEY
 from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.spending import register_cost_preview
 from flag_harness.plugin.marks import CONFIG_KEY
-from flag_harness.plugin.modes import is_recording_disabled
+from flag_harness.plugin.modes import CHECKS_PLUGIN_NAME, is_recording_disabled
 from flag_harness.plugin.redact.secrets import REPORT_MASK_KEY, ReportMask
 from flag_harness.plugin.run.flag_effects import FlagEffects
 from flag_harness.plugin.run.flag_reads import FlagReadReporter

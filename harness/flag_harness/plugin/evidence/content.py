@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.wire.timeline import Request, Response
 
-CONTENT_LEVELS = ("none", "masked", "full")
 _COMMON_PERSONAL_DATA_PATTERNS = {
     "email": r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+",
     "phone": r"(?<!\w)\+\d[\d ().-]{6,16}\d",

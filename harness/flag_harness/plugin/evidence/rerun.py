@@ -18,17 +18,6 @@ _ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harnes
 _COMMIT_HASH_LENGTH = 10
 
 
-def add_rerun_option(group: pytest.OptionGroup) -> None:
-    """Add the option `--harness-rerun`."""
-    group.addoption(
-        "--harness-rerun",
-        type=Path,
-        metavar="RUN",
-        help="run only the tests that failed in an earlier run, answered by what that run kept; RUN is its "
-        "record, or a folder with it, such as the artifact of a CI job. No recordings and no key are needed",
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class EvidenceCassette:
     """The cassette kept of a failed test, and whether its texts are `masked` or `full`."""

@@ -1,6 +1,5 @@
 """`--harness-max-age`: name or fail tests that play recordings older than a limit."""
 
-import argparse
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,20 +32,10 @@ class MaxRecordingAge(NamedTuple):
         return age if age is not None and age > self.limit else None
 
 
-def add_age_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-max-age`."""
-    group.addoption(
-        MAX_AGE_OPTION,
-        type=_require_valid_max_age,
-        metavar="AGE[:fail]",
-        help="name tests that play recordings older than AGE (30d, 2w, 12h), or fail them; nothing is recorded",
-    )
-
-
 def max_recording_age(config: pytest.Config) -> MaxRecordingAge | None:
     """Return the limit that `--harness-max-age` sets, or None."""
     text: str | None = config.getoption(MAX_AGE_OPTION, default=None)
-    return _parse_max_age(text) if text else None
+    return parse_max_age(text) if text else None
 
 
 def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") -> Iterator[str]:
@@ -73,17 +62,8 @@ def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: d
     yield f"{plays} recordings older than {MAX_AGE_OPTION}={limit.text}: {named}"
 
 
-def _require_valid_max_age(text: str) -> str:
-    """Return the value of the option unchanged. Raise `ArgumentTypeError` if it is not a valid age."""
-    if _parse_max_age(text) is None:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not an age: write a whole number of days, weeks or hours (30d, 2w, 12h), and :fail after it "
-            "to fail tests instead of naming them"
-        )
-    return text
-
-
-def _parse_max_age(text: str) -> MaxRecordingAge | None:
+def parse_max_age(text: str) -> MaxRecordingAge | None:
+    """Return the limit that the text of the option sets, or None if it is not a valid age."""
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
     return (

@@ -16,19 +16,6 @@ COST_LIMIT_KEY = pytest.StashKey["CostLimit | None"]()
 """The stash key of the run's `CostLimit`, which is None without `--harness-max-cost`."""
 
 
-def add_cost_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-max-cost`."""
-    group.addoption(
-        "--harness-max-cost",
-        type=float,
-        metavar="DOLLARS",
-        help="the list price that the requests of `cassette` may cost at the live API. It is checked before each "
-        "request: none is sent once the answers so far and the request's own input would exceed it, or could with what "
-        "others under way may cost, so the run can exceed it by one answer. Each shard, and each worker of "
-        "pytest-xdist, gets an equal share",
-    )
-
-
 def configure_cost_limit(config: pytest.Config) -> None:
     """Read `--harness-max-cost`. Raise `pytest.UsageError` if it is not an amount."""
     dollars = config.getoption("--harness-max-cost")

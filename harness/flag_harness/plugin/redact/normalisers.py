@@ -12,14 +12,6 @@ if TYPE_CHECKING:
 NORMALISERS_FIXTURE = "harness_normalisers"
 
 
-@pytest.fixture(scope="session")
-def harness_normalisers() -> "Normalisers":
-    """Return normalisers to use besides `[tool.flag-harness.normalise]`. Override this fixture to add some."""
-    from flag_harness.cassette import Normalisers  # imported here: a run that uses no cassette does not need it
-
-    return Normalisers()
-
-
 def normalisers_in_configuration(config: pytest.Config) -> "Normalisers":
     """Return the normalisers of `[tool.flag-harness.normalise]`. Raise `ConfigError` if a JSON path is invalid."""
     from flag_harness.cassette import Normalisers

@@ -24,14 +24,6 @@ _PROJECT_FILTERS_KEY = pytest.StashKey["Filters"]()
 """The stash key of the filters in the configuration, which are made once in a run."""
 
 
-@pytest.fixture(scope="session")
-def harness_filters() -> "Filters":
-    """Return filters to use besides `[tool.flag-harness.filters]`. Override this fixture for filters that need code."""
-    from flag_harness.cassette import Filters  # imported here: a run that uses no cassette does not need it
-
-    return Filters()
-
-
 def filters_in_configuration(config: pytest.Config) -> "Filters":
     """Return the filters and detectors of `[tool.flag-harness]`.
 

@@ -21,19 +21,21 @@ class TestIdMask:
     The filters of the fixture `harness_filters` are not known yet; a recording is refused if they find anything.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
-        self._config = config
-
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
         """Rewrite the ids once everything has parametrized the test, and before pytest makes an item for each."""
         yield
-        if "harness_cassette" not in metafunc.fixturenames:
-            return
-        filters = filters_in_configuration(self._config)
-        with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
-            filters += filters_in_marks(metafunc.definition)
-        metafunc._calls = [_mask_id_of_parametrization(call, filters) for call in metafunc._calls]
+        mask_ids_of_test(metafunc)
+
+
+def mask_ids_of_test(metafunc: pytest.Metafunc) -> None:
+    """Hide secrets in the ids of a test's parameters, if the test uses a cassette."""
+    if "harness_cassette" not in metafunc.fixturenames:
+        return
+    filters = filters_in_configuration(metafunc.config)
+    with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
+        filters += filters_in_marks(metafunc.definition)
+    metafunc._calls = [_mask_id_of_parametrization(call, filters) for call in metafunc._calls]
 
 
 def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:

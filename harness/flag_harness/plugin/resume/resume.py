@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, count_workers_of_all_shards
-from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
+from flag_harness.plugin.options.run_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
 from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
 from flag_harness.plugin.test.rows import attach_row
@@ -37,18 +37,6 @@ _OPTIONS_THAT_MAY_DIFFER = (
 """The options that may differ between an interrupted run and the one that resumes it."""
 _HEADER_FIELDS_THAT_MUST_MATCH = ("package", "sdk", "commit", "flags")
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
-
-
-def add_resume_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-resume`."""
-    group.addoption(
-        "--harness-resume",
-        type=Path,
-        metavar="RECORD",
-        help="go on with an interrupted run of --harness-verdict or --harness-repeat that wrote RECORD "
-        "(--harness-record): finished runs of tests are taken from it, the others run, and complete answers of the "
-        "live API are not paid for again. Type the other options as before; --harness-repeat may be larger",
-    )
 
 
 def configure_resume(config: pytest.Config) -> None:

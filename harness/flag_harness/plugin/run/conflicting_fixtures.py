@@ -14,7 +14,8 @@ import pytest
 from flag_harness.config import Config, find_root, read_settings_table
 from flag_harness.errors import ConfigError
 from flag_harness.flag import SET_FLAGS_FIXTURE
-from flag_harness.plugin.deferred_parts import HARNESS_MARKS, has_harness_fixture_or_mark
+from flag_harness.plugin.deferred_parts import has_harness_fixture_or_mark
+from flag_harness.plugin.mark_descriptions import HARNESS_MARKS
 from flag_harness.plugin.marks import CONFIG_KEY, declared_flags
 
 UNAMBIGUOUS_FIXTURE_NAMES = {

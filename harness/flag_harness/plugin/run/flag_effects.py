@@ -26,7 +26,7 @@ from flag_harness.matrix import flag_space, node_id_without_combination
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
 from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
+from flag_harness.plugin.options.run_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
 from flag_harness.plugin.run.blame import (
     ADVICE_TO_LOCATE_FLAGS,

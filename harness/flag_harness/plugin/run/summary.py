@@ -9,7 +9,7 @@ import pytest
 from flag_harness.plugin.limits.age import MaxRecordingAge, recording_age_lines
 from flag_harness.plugin.limits.spending import NOTHING_SPENT_NOTICE, spending_lines
 from flag_harness.plugin.marks import all_flags
-from flag_harness.plugin.record_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
+from flag_harness.plugin.options.run_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import row_of_report
 from flag_harness.report.table import has_log_error, log_lines, summary_lines

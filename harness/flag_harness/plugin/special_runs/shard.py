@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from flag_harness.errors import ConfigError
-from flag_harness.plugin.record_options import FAIL_ON_INERT_FLAG
+from flag_harness.plugin.options.run_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.stash import nodeid_of_first_repetition
 
 SHARD_KEY = pytest.StashKey["TestShard | None"]()
@@ -28,25 +28,6 @@ class TestShard:
 
     def __str__(self) -> str:
         return f"{self.index}/{self.shard_count}"
-
-
-def add_shard_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-shard` and `--harness-shard-by`."""
-    group.addoption(
-        "--harness-shard",
-        default=None,
-        metavar="I/N",
-        help="run the I-th of N parts of the tests, such as 1/3. All combinations of one test are in the same part. "
-        "--harness-max-cost is divided by N. `flag-harness report merge` joins the records",
-    )
-    group.addoption(
-        "--harness-shard-by",
-        type=Path,
-        default=None,
-        metavar="RECORD",
-        help="the record of an earlier run, by whose durations --harness-shard balances the parts. All N runs must "
-        "be given the same one",
-    )
 
 
 def configure_shard(config: pytest.Config) -> None:

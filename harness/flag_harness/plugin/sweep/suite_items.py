@@ -13,6 +13,7 @@ from flag_harness.config import SweepSettings
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.border.border import uses_harness
 from flag_harness.plugin.marks import CONFIG_KEY
+from flag_harness.plugin.options.sweep_options import DEFAULT_SWEEPS, SCHEDULES_SWEEP, TOOLS_SWEEP
 from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner, copy_marks
 from flag_harness.plugin.sweep.budget import (
     OTHER_TROUBLES,
@@ -23,9 +24,6 @@ from flag_harness.plugin.sweep.budget import (
 )
 from flag_harness.plugin.sweep.certificates import load_certificates_late
 from flag_harness.plugin.sweep.options import (
-    DEFAULT_SWEEPS,
-    SCHEDULES_SWEEP,
-    TOOLS_SWEEP,
     lines_that_suggest_other_keyword,
     refuse_fault_as_keyword,
     seconds_since_start,

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.fault_arguments import fault_argument_help_lines
 from flag_harness.plugin.combinations import item_combinations
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC_KEY
@@ -29,20 +28,6 @@ COMMAND_LINE_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
 MARKED_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
 """The stash key of copies of the faults in the item's marks, which count only its requests."""
 _FAULTS_MARK = "@pytest.mark.faults"
-
-
-def add_fault_options(group: pytest.OptionGroup) -> None:
-    """Add `--harness-fault`."""
-    group.addoption(
-        "--harness-fault",
-        action="append",
-        default=[],
-        dest="harness_faults",
-        metavar="NAME:ARGUMENTS",
-        help="a fault for every test that uses the cassette fixture (repeatable): overloaded:on=2, "
-        "stream_error:kind=api_error,at=mid_partial_json, overloaded:path=/v1/messages,on=1\n"
-        + "\n".join(fault_argument_help_lines()),
-    )
 
 
 def configure_faults(config: pytest.Config) -> None:

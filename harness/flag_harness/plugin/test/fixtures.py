@@ -1,4 +1,4 @@
-"""The fixtures `flags`, which sets environment variables, and `cassette`, which answers a test's requests."""
+"""All fixtures of the harness. What they need is imported when a test requests one."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,25 +6,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.combinations import combination_in_flags_marks
-from flag_harness.plugin.marks import CONFIG_KEY, declared_flags
-from flag_harness.plugin.run.cassette_paths import default_cassette_path
-from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
-from flag_harness.plugin.stash import (
-    ANSWER_SOURCE_KEY,
-    COMBINATION_KEY,
-    LOG_COUNTER_KEY,
-    PROBE_KEY,
-    REFUSALS_KEY,
-    TRAFFIC_KEY,
-)
-from flag_harness.plugin.test.faults import make_command_line_faults_of_test, make_marked_faults_of_test
+from flag_harness.plugin.start.sleeping import wake_harness
 
 if TYPE_CHECKING:
+    from respx import MockRouter
+
+    from flag_harness.cassette import Filters, Normalisers
     from flag_harness.matrix import Combination
     from flag_harness.plugin.test.plan import TrafficPlan
     from flag_harness.plugin.test.traffic import CassetteTraffic
+    from flag_harness.plugin.verdicts.scores import Scorer
     from flag_harness.sources import SetFlagsFunction
+    from flag_harness.transports.serve.server import LoopbackServer
 
 
 @pytest.fixture
@@ -42,8 +35,13 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
     The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
+    wake_harness(request)
     from flag_harness.matrix import Combination
-    from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
+    from flag_harness.plugin.combinations import combination_in_flags_marks
+    from flag_harness.plugin.marks import declared_flags
+    from flag_harness.plugin.parts import register_plugin_parts
+    from flag_harness.plugin.stash import COMBINATION_KEY
+    from flag_harness.plugin.test.flag_sources import set_flags_outside_environment
 
     register_plugin_parts(request.config)  # a test may request this fixture only while it runs
     declared = declared_flags(request.config)
@@ -58,8 +56,6 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
             monkeypatch.delenv(variable, raising=False)
         else:
             monkeypatch.setenv(variable, value)
-    from flag_harness.plugin.test.flag_sources import set_flags_outside_environment
-
     with set_flags_outside_environment(request, combination, declared):
         yield combination
 
@@ -76,12 +72,18 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
     The default is `<recordings>/<module>/<test>.json`. Tests with the same path share a file; each plays its own part.
     """
+    wake_harness(request)
+    from flag_harness.plugin.run.cassette_paths import default_cassette_path
+
     return default_cassette_path(request.node)
 
 
 @pytest.fixture
 def harness_scenarios(request: pytest.FixtureRequest) -> Path:
     """Return the folder of the simulator's scenarios, `<fixtures>/scenarios`. Override it to keep them elsewhere."""
+    wake_harness(request)
+    from flag_harness.plugin.marks import CONFIG_KEY
+
     config: pytest.Config = request.config
     return config.rootpath / config.stash[CONFIG_KEY].fixtures / "scenarios"
 
@@ -98,11 +100,12 @@ def harness_cassette(
 
     Use the fixture `cassette`, which returns the same object; use this one if another plugin defines `cassette`.
     """
-    # imported here: a run that uses no cassette does not need them
     from flag_harness.plugin.border.border import BORDER_KEY
     from flag_harness.plugin.redact.secrets import REPORT_MASK_KEY, mask_logs
     from flag_harness.plugin.refusals import hide_refusals_in_threads
+    from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
     from flag_harness.plugin.run.log_counts import count_logs
+    from flag_harness.plugin.stash import ANSWER_SOURCE_KEY, LOG_COUNTER_KEY, PROBE_KEY, REFUSALS_KEY, TRAFFIC_KEY
     from flag_harness.plugin.test.plan import make_plan_of_extra_combination, make_plan_of_sweep, make_traffic_plan
 
     source = request.node.stash.get(ANSWER_SOURCE_KEY, None)
@@ -148,9 +151,84 @@ def cassette(harness_cassette: "CassetteTraffic") -> "CassetteTraffic":
     return harness_cassette
 
 
+@pytest.fixture
+def harness_cassette_server(
+    harness_cassette: "CassetteTraffic", request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> "Iterator[LoopbackServer]":
+    """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
+
+    Use the fixture `cassette_server`, which returns the same server; use this one if another plugin defines that name.
+    """
+    from flag_harness.plugin.test.server import serve_cassette
+
+    with serve_cassette(harness_cassette, request.node) as server:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        yield server
+
+
+@pytest.fixture
+def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServer":
+    """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
+
+    Programs in any language that the test starts are answered there, under the same checks as clients of the test, and
+    can read OpenFeature flags there (OFREP). Answers come at once, or in the recorded rhythm if the test has the mark
+    `harness_real_time`. If the test records from the live API, requests are forwarded one at a time, and each answer
+    arrives in one piece.
+    """
+    return harness_cassette_server
+
+
+@pytest.fixture(scope="session")
+def harness_filters() -> "Filters":
+    """Return filters to use besides `[tool.flag-harness.filters]`. Override this fixture for filters that need code."""
+    from flag_harness.cassette import Filters
+
+    return Filters()
+
+
+@pytest.fixture(scope="session")
+def harness_normalisers() -> "Normalisers":
+    """Return normalisers to use besides `[tool.flag-harness.normalise]`. Override this fixture to add some."""
+    from flag_harness.cassette import Normalisers
+
+    return Normalisers()
+
+
+@pytest.fixture
+def harness_respx(request: pytest.FixtureRequest) -> "Iterator[MockRouter]":
+    """Return a respx router that answers the installed SDK, whether that uses httpx2 (since 1.0) or httpx.
+
+    Use it instead of `respx_mock`, which does not know httpx2.
+    `@pytest.mark.respx(base_url="https://api.anthropic.com")` sets the options of the router, as it does for
+    `respx_mock`. The test is skipped if respx is not installed.
+    """
+    respx = pytest.importorskip("respx", reason="the fixture harness_respx needs respx: pip install respx")
+
+    from flag_harness.transports import sdk_http_library
+    from flag_harness.transports.respx_routes import respx_mocker_name
+
+    mark = request.node.get_closest_marker("respx")
+    options = {"using": respx_mocker_name(sdk_http_library().__name__), **(mark.kwargs if mark else {})}
+    with respx.mock(**options) as router:
+        yield router
+
+
+@pytest.fixture
+def harness_score(request: pytest.FixtureRequest) -> "Scorer":
+    """Return a function that grades the run: `harness_score("politeness", 0.8)`, or with `equals`, `matches` or `by`.
+
+    Scores are from 0 to 1. `--harness-verdict` judges each of them like the test itself.
+    """
+    from flag_harness.plugin.verdicts.scores import Scorer
+
+    return Scorer(request.node)
+
+
 def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combination: str) -> "CassetteTraffic":
     from flag_harness.plugin.border.border import BORDER_KEY
     from flag_harness.plugin.evidence.kept_cassettes import make_evidence_recorder
+    from flag_harness.plugin.stash import PROBE_KEY
+    from flag_harness.plugin.test.faults import make_command_line_faults_of_test, make_marked_faults_of_test
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
     border, probe = request.config.stash[BORDER_KEY], request.node.stash.get(PROBE_KEY, None)

@@ -1,4 +1,4 @@
-"""The fixture `cassette_server`, which serves a test's cassette over HTTP to code in other processes."""
+"""Serve a test's cassette over HTTP to code in other processes, for the fixture `cassette_server`."""
 
 import logging
 import os
@@ -26,43 +26,25 @@ _CONNECTION_HEADERS = frozenset({"accept-encoding", "connection", "content-lengt
 """Headers about the connection to this server, which must not be forwarded."""
 
 
-@pytest.fixture
-def harness_cassette_server(
-    harness_cassette: "CassetteTraffic", request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
-) -> "Iterator[LoopbackServer]":
-    """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
-
-    Use the fixture `cassette_server`, which returns the same server; use this one if another plugin defines that name.
-    """
+@contextmanager
+def serve_cassette(traffic: "CassetteTraffic", item: pytest.Item) -> "Iterator[LoopbackServer]":
+    """Serve the cassette of a test on loopback. Raise `MissingExtraFailure` without the libraries of the server."""
     from flag_harness.sources.endpoint import FlagEndpoint
-    from flag_harness.transports.virtual_time import keep_time_real  # imported here: most tests do not need it
+    from flag_harness.transports.virtual_time import keep_time_real
 
     try:
         from flag_harness.transports.serve.server import LoopbackServer
     except MissingExtraError as error:
         raise MissingExtraFailure(f"cassette_server: {error}") from None
 
-    keep_time_real(harness_cassette.clock)  # other processes live in real time
-    upstream, layers = harness_cassette.upstream_and_layers
+    keep_time_real(traffic.clock)  # other processes live in real time
+    upstream, layers = traffic.upstream_and_layers
     if upstream is None:  # forwarded requests are seen by the traffic, like all others of this process
         upstream, layers = _make_forwarding_upstream(os.environ.get(BASE_URL_VARIABLE) or LIVE_API_URL), ()
-    flags = (FlagEndpoint(scope),) if (scope := request.node.stash.get(FLAG_SCOPE_KEY, None)) is not None else ()
-    pace = 1 if request.node.get_closest_marker("harness_real_time") else 0
+    flags = (FlagEndpoint(scope),) if (scope := item.stash.get(FLAG_SCOPE_KEY, None)) is not None else ()
+    pace = 1 if item.get_closest_marker("harness_real_time") else 0
     with _shorten_refusals_in_log(), LoopbackServer(upstream, *flags, *layers, pace=pace) as server:
-        monkeypatch.setenv(BASE_URL_VARIABLE, server.url)
         yield server
-
-
-@pytest.fixture
-def cassette_server(harness_cassette_server: "LoopbackServer") -> "LoopbackServer":
-    """Serve the test's cassette on loopback, and set `ANTHROPIC_BASE_URL` to its address.
-
-    Programs in any language that the test starts are answered there, under the same checks as clients of the test, and
-    can read OpenFeature flags there (OFREP). Answers come at once, or in the recorded rhythm if the test has the mark
-    `harness_real_time`. If the test records from the live API, requests are forwarded one at a time, and each answer
-    arrives in one piece.
-    """
-    return harness_cassette_server
 
 
 @contextmanager

@@ -30,19 +30,6 @@ _ChangesByCombination: TypeAlias = "dict[_CombinationKey, set[FlagChange]]"
 _TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 
 
-def add_verdict_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-verdict`."""
-    group.addoption(
-        "--harness-verdict",
-        metavar="FLAGS",
-        default="",
-        help="run the matrix tests with and without each of these flags (streaming,model, or all), the other flags as "
-        "in production (--harness-baseline) or at their defaults, for at most --harness-repeat=N rounds, and say of "
-        "each flag whether it is safe to turn on: PASS, FAIL or INCONCLUSIVE. A decided flag stops. With "
-        "--harness-matrix, from each combination that it selects",
-    )
-
-
 def register_flag_verdicts(config: pytest.Config) -> None:
     """Judge flags if the command line has `--harness-verdict`. Raise `HarnessError` without `--harness-repeat`."""
     names = config.getoption("--harness-verdict")

@@ -7,22 +7,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
+from flag_harness.plugin.options.run_options import DEFAULT_RETRIES
 from flag_harness.plugin.stash import refusals_of_item
 from flag_harness.plugin.test.rows import attach_row, row_of_report
 
-DEFAULT_RETRIES = 3
 _LONGEST_WAIT = 60.0
-
-
-def add_retry_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-provider-retries`."""
-    group.addoption(
-        "--harness-provider-retries",
-        type=int,
-        metavar="N",
-        help="with --harness-repeat, run a test again up to N times, after 1, 2, 4, ... seconds, if its last request "
-        f"to the live API broke off or got a 408, 409, 429 or a status from 500 (default: {DEFAULT_RETRIES})",
-    )
 
 
 def register_provider_failure_repeater(config: pytest.Config) -> None:

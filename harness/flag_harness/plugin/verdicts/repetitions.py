@@ -16,26 +16,6 @@ _EmptyCallSpec: Any = getattr(python, "CallSpec", None) or python.CallSpec2
 _FLAG_MARKS = ("flag_matrix", "flags")
 
 
-def add_repeat_option(group: pytest.OptionGroup) -> None:
-    """Add `--harness-repeat` and `--harness-seed`."""
-    group.addoption(
-        "--harness-repeat",
-        type=int,
-        default=None,
-        metavar="N",
-        help="run each test that uses the harness N times under each combination, one round over all tests after the "
-        "other. Each repetition has a recording of its own, and the summary says how reliable each test is",
-    )
-    group.addoption(
-        "--harness-seed",
-        type=int,
-        default=0,
-        metavar="SEED",
-        help="the seed of the simulator's random answers, the turns of a scenario that have a weight, and of the first "
-        "schedule of --harness-sweep=schedules (default: 0)",
-    )
-
-
 def register_repetition_maker(config: pytest.Config) -> None:
     """Register the plugin that repeats tests. Raise `pytest.UsageError` if the number of runs is not positive."""
     count = config.getoption("--harness-repeat")
@@ -57,8 +37,10 @@ class RepetitionMaker:
     def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
         """Add the repetitions of the items that pytest makes for a test function."""
         found = yield
-        if not isinstance(found, list):
-            return found
+        return self.add_repetitions(found) if isinstance(found, list) else found
+
+    def add_repetitions(self, found: list[Any]) -> list[Any]:
+        """Return the items of a test function, each followed by its repetitions."""
         return [one for item in found for one in (item, *self._repetitions(item))]
 
     @pytest.hookimpl(trylast=True)

@@ -1,4 +1,4 @@
-"""The fixture `harness_score`: grade a run with more than pass or fail."""
+"""Grade a run with more than pass or fail, for the fixture `harness_score`."""
 
 import re
 from collections.abc import Callable
@@ -46,12 +46,3 @@ class Scorer:
             )
         self._scores[name] = float(score)
         return float(score)
-
-
-@pytest.fixture
-def harness_score(request: pytest.FixtureRequest) -> Scorer:
-    """Return a function that grades the run: `harness_score("politeness", 0.8)`, or with `equals`, `matches` or `by`.
-
-    Scores are from 0 to 1. `--harness-verdict` judges each of them like the test itself.
-    """
-    return Scorer(request.node)
