@@ -37,7 +37,7 @@ neither how many faults there are nor how large they are.
   budget was spent), and the result says so.
 - **undecided**: a part is named, or nothing, and the result says why.
 - **part seen**: what is named is right, but a further fault never showed in any run. The result says up to which size
-  other faults are ruled out (`excluded_size`), and the fault that was missed is larger.
+  other faults are ruled out (`max_size_ruled_out`), and the fault that was missed is larger.
 - **wrong**: a named conjunction holds in a program that passes, or has a literal too many, or a fault of a size that
   was ruled out exists.
 """
@@ -119,7 +119,7 @@ def judge(location: CauseSearchResult, faults: Sequence[Fault]) -> str:
         return "exact" if location.is_decided else "named, and undecided"
     if not location.is_decided:
         return "undecided"
-    return "wrong" if any(len(fault) <= location.excluded_size for fault in missed) else "part seen"
+    return "wrong" if any(len(fault) <= location.max_size_ruled_out for fault in missed) else "part seen"
 
 
 def fault_of(conjunction: Conjunction) -> Fault:

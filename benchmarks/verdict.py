@@ -23,8 +23,8 @@ from flag_harness.analysis.verdict.betting import HarmBettingStrategies, SafetyB
 from flag_harness.analysis.verdict.judgment import DEFAULT_ALPHA
 from flag_harness.analysis.verdict.multiplicity import holm_rejections
 from flag_harness.analysis.verdict.stratum_test import (
-    FAR_LOSS_ALPHA_SHARE,
-    FAR_LOSS_IN_MARGINS,
+    WIDER_LOSS_ALPHA_SHARE,
+    WIDER_LOSS_IN_MARGINS,
     StratumTest,
     safety_p_value,
 )
@@ -119,7 +119,7 @@ class Safety:
     def __init__(self, margin: float, shape: tuple[int, ...]) -> None:
         self._near, self._far = (
             Wealth(SafetyBettingStrategies(margin), shape),
-            Wealth(SafetyBettingStrategies(FAR_LOSS_IN_MARGINS * margin), shape),
+            Wealth(SafetyBettingStrategies(WIDER_LOSS_IN_MARGINS * margin), shape),
         )
         self._best = np.ones((*shape[:-2], shape[-1]))
 
@@ -127,7 +127,7 @@ class Safety:
         """Add one round of each trial."""
         self._near.add(gains)
         self._far.add(gains)
-        weaker = np.minimum(self._near.now, self._far.now * FAR_LOSS_ALPHA_SHARE)
+        weaker = np.minimum(self._near.now, self._far.now * WIDER_LOSS_ALPHA_SHARE)
         np.maximum(self._best, weaker.min(axis=-2), out=self._best)
 
     @property

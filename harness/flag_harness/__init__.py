@@ -69,7 +69,7 @@ __all__ = [
     "simulate",
 ]
 
-_MODULE_OF_NAME = {
+_MODULE_BY_NAME = {
     "Cassette": "flag_harness.cassette",
     "CassetteError": "flag_harness.errors",
     "CassetteMiss": "flag_harness.errors",
@@ -106,6 +106,6 @@ _MODULE_OF_NAME = {
 def __getattr__(name: str) -> Any:
     if name == "faults":
         return import_module("flag_harness.faults")
-    if name in _MODULE_OF_NAME:
-        return getattr(import_module(_MODULE_OF_NAME[name]), name)
+    if name in _MODULE_BY_NAME:
+        return getattr(import_module(_MODULE_BY_NAME[name]), name)
     raise AttributeError(f"module 'flag_harness' has no attribute {name!r}")

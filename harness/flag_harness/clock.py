@@ -79,7 +79,7 @@ class VirtualClock:
             await (asyncio.sleep(0) if _is_running_in_asyncio() else _import_trio().lowlevel.checkpoint())
             while self._sleepers[0] != sleeper or await self._fire_timer_before(sleeper[0]):
                 if self._sleepers[0] != sleeper:
-                    await self._wait_for_turn(sleeper)
+                    await self._make_turn_awaitable(sleeper)
             with self._lock:
                 self._move_clock_to(sleeper[0], self._running_loop())
         finally:
@@ -120,13 +120,13 @@ class VirtualClock:
             if due >= moment:
                 return False
             self._move_clock_to(due, loop)
-        for _ in range(_MAX_ROUNDS_AFTER_TIMER):
+        for _ in range(_MAX_LOOP_ROUNDS_AFTER_TIMER):
             await asyncio.sleep(0)
             if not loop._ready:
                 break
         return True
 
-    def _wait_for_turn(self, sleeper: tuple[float, int]) -> Awaitable[object]:
+    def _make_turn_awaitable(self, sleeper: tuple[float, int]) -> Awaitable[object]:
         """Return an awaitable that ends when this sleeper is the next to wake.
 
         The first sleeper, which may be this one, is woken at once.
@@ -157,27 +157,27 @@ class VirtualClock:
 
 
 _get_running_loop = asyncio._get_running_loop
-_MAX_ROUNDS_AFTER_TIMER = 100
+_MAX_LOOP_ROUNDS_AFTER_TIMER = 100
 """After a timer has fired, its callbacks may run for this many rounds of the loop before the clock moves on."""
 
 
 class _ShiftedLoopTime:
     """A replacement for `loop.time`: the real time plus the seconds by which a virtual clock was moved."""
 
-    __slots__ = ("_loop_time", "seconds")
+    __slots__ = ("_loop_time", "offset_seconds")
 
     def __init__(self, loop_time: Callable[[], float]) -> None:
-        self._loop_time, self.seconds = loop_time, 0.0
+        self._loop_time, self.offset_seconds = loop_time, 0.0
 
     def __call__(self) -> float:
-        return self._loop_time() + self.seconds
+        return self._loop_time() + self.offset_seconds
 
 
 def _advance_loop(loop: Any, seconds: float) -> None:
     """Advance the time of a loop. Timers that are due by then fire in its next round."""
     if not isinstance(loop.time, _ShiftedLoopTime):
         loop.time = _ShiftedLoopTime(loop.time)
-    loop.time.seconds += seconds
+    loop.time.offset_seconds += seconds
 
 
 def _is_running_in_asyncio() -> bool:

@@ -26,7 +26,7 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name[:_MAX_STEM_OF_TEMPORARY_NAME]}.{secrets.token_hex(8)}.part")
+    part = path.with_name(f".{path.name[:_MAX_TEMPORARY_STEM_LENGTH]}.{secrets.token_hex(8)}.part")
     try:
         with part.open("xb") as file:
             with contextlib.suppress(FileNotFoundError):
@@ -66,7 +66,7 @@ def read_regular_file(path: Path, limit: int) -> bytes:
     return data
 
 
-def why_unreadable(error: OSError | ValueError) -> str:
+def reason_unreadable(error: OSError | ValueError) -> str:
     """Return why `read_regular_file` could not read a file, without the file's name."""
     return getattr(error, "strerror", None) or str(error)
 
@@ -97,7 +97,7 @@ def remove_abandoned_temporary_files(path: Path, *, of_any_age: bool = False) ->
     With `of_any_age`, recent files are removed too; the caller must know that nobody is writing the file.
     """
     path = Path(os.path.realpath(path))
-    for part in path.parent.glob(f".{glob.escape(path.name[:_MAX_STEM_OF_TEMPORARY_NAME])}.{'[0-9a-f]' * 16}.part"):
+    for part in path.parent.glob(f".{glob.escape(path.name[:_MAX_TEMPORARY_STEM_LENGTH])}.{'[0-9a-f]' * 16}.part"):
         if of_any_age or _is_abandoned(part, time.time()):
             with contextlib.suppress(OSError):
                 part.unlink()
@@ -115,7 +115,7 @@ def _is_abandoned(path: Path, now: float) -> bool:
 
 _TEMPORARY_NAME_PATTERN = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _MAX_WRITING_SECONDS = 60.0
-_MAX_STEM_OF_TEMPORARY_NAME = 50
+_MAX_TEMPORARY_STEM_LENGTH = 50
 """A temporary file's name begins with at most so many characters of the name of the file that is written.
 
 At 4 bytes each they fit into the limit of 255 bytes.

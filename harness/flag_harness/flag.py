@@ -26,7 +26,7 @@ _UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 _VALID_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL_LENGTH}}}")
 _FLAG_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE_NAME_PATTERN = re.compile(r"[^\s=\0]+")
-_SET_TARGET_PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_SETTER_FUNCTION_PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 
 SET_FLAGS_FIXTURE = "harness_set_flags"
 """The fixture that sets the flags that are declared with its name: `set = "harness_set_flags"`."""
@@ -243,7 +243,7 @@ def _check_source(flag: Flag) -> None:
             f"flag {flag.name!r} has the variable {flag.env!r}, which is not a valid name; "
             "use a name without spaces and without ="
         )
-    if flag.set and flag.set != SET_FLAGS_FIXTURE and not _SET_TARGET_PATTERN.fullmatch(flag.set):
+    if flag.set and flag.set != SET_FLAGS_FIXTURE and not _SETTER_FUNCTION_PATTERN.fullmatch(flag.set):
         raise FlagError(
             f"flag {flag.name!r} is set by {flag.set!r}, which is neither module:function, such as "
             f"myapp.settings:override, nor the fixture {SET_FLAGS_FIXTURE}; write one of them"

@@ -19,7 +19,7 @@ def import_attribute(name: str, noun: str, example: str, folder: Path | None = N
     module, colon, attribute = name.partition(":")
     if not colon or not module or not attribute:
         raise ConfigError(f"{noun} {name!r} must be spelled module:attribute, such as {example}")
-    with _import_path(folder):
+    with _extend_import_path(folder):
         found: Any = _import_module(name, noun, module)
     try:
         for part in attribute.split("."):
@@ -42,7 +42,7 @@ def _import_module(name: str, noun: str, module: str) -> Any:
 
 
 @contextmanager
-def _import_path(folder: Path | None) -> Iterator[None]:
+def _extend_import_path(folder: Path | None) -> Iterator[None]:
     """Add a folder to the import path while the `with` block runs.
 
     Installed commands do not look in the current directory.

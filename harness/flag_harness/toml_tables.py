@@ -13,13 +13,13 @@ import msgspec
 from flag_harness.errors import ConfigError
 
 T = TypeVar("T", bound=msgspec.Struct)
-_KEY_PART = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
-_DOTTED_KEY = rf"\s*(?P<key>{_KEY_PART}(?:\s*\.\s*{_KEY_PART})*)\s*"
-_TABLE_HEADER = re.compile(rf"\s*\[\[?{_DOTTED_KEY}\]")
-_ASSIGNMENT = re.compile(rf"{_DOTTED_KEY}=")
-_PATH_STEP = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
+_KEY_PART_PATTERN = r"""(?:"[^"]*"|'[^']*'|[\w-]+)"""
+_DOTTED_KEY_PATTERN = rf"\s*(?P<key>{_KEY_PART_PATTERN}(?:\s*\.\s*{_KEY_PART_PATTERN})*)\s*"
+_TABLE_HEADER_PATTERN = re.compile(rf"\s*\[\[?{_DOTTED_KEY_PATTERN}\]")
+_ASSIGNMENT_PATTERN = re.compile(rf"{_DOTTED_KEY_PATTERN}=")
+_PATH_STEP_PATTERN = re.compile(r"\.([^.\[]+)|\[([^]]*)\]")
 _ERROR_PATH_PATTERN = re.compile(r" - at `\$(?P<path>[^`]*)`$")
-_MISSING_FIELD_ERROR = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
+_MISSING_FIELD_ERROR_PATTERN = re.compile(r"Object missing required field `(?P<key>[^`]*)`")
 
 TomlText = Annotated[str, msgspec.Meta(description="a string")]
 TomlTextList = Annotated[tuple[str, ...], msgspec.Meta(description="a list of strings")]
@@ -69,9 +69,9 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
     lines: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for number, line in enumerate(text.splitlines(), 1):
-        if header := _TABLE_HEADER.match(line):
+        if header := _TABLE_HEADER_PATTERN.match(line):
             path = table = _split_toml_key(header["key"])
-        elif assignment := _ASSIGNMENT.match(line):
+        elif assignment := _ASSIGNMENT_PATTERN.match(line):
             path = (*table, *_split_toml_key(assignment["key"]))
         else:
             continue
@@ -81,7 +81,7 @@ def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
 
 
 def _split_toml_key(key: str) -> tuple[str, ...]:
-    return tuple(part.strip("\"'") for part in re.findall(_KEY_PART, key))
+    return tuple(part.strip("\"'") for part in re.findall(_KEY_PART_PATTERN, key))
 
 
 def convert_table(table: Any, kind: type[T], where: str) -> T:
@@ -92,14 +92,14 @@ def convert_table(table: Any, kind: type[T], where: str) -> T:
     """
     if not isinstance(table, Mapping):
         raise ConfigError(f"{where} must be a table, not {table!r}")
-    require_known_names(table, [field.encode_name for field in msgspec.structs.fields(kind)], where)
+    refuse_unknown_names(table, [field.encode_name for field in msgspec.structs.fields(kind)], where)
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{where} {_describe_problem(str(error), table, kind)}") from None
+        raise ConfigError(f"{where} {_conversion_error_text(str(error), table, kind)}") from None
 
 
-def require_known_names(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
+def refuse_unknown_names(names: Iterable[str], known: Iterable[str], where: str, noun: str = "key") -> None:
     """Raise `ConfigError` if one of `names` is not in `known`. The message names the nearest known name."""
     choices = list(known)
     for name in names:
@@ -109,12 +109,12 @@ def require_known_names(names: Iterable[str], known: Iterable[str], where: str, 
             raise ConfigError(f"{where} has no {noun} {name!r}; {hint}")
 
 
-def _describe_problem(error: str, table: Mapping[str, Any], kind: type) -> str:
+def _conversion_error_text(error: str, table: Mapping[str, Any], kind: type) -> str:
     """Return the error message for a table that msgspec refuses: the key, its value, and what the value must be."""
-    if missing := _MISSING_FIELD_ERROR.match(error):
+    if missing := _MISSING_FIELD_ERROR_PATTERN.match(error):
         return f"lacks {missing['key']}, which must be {_type_description(_type_at_path(kind, [(missing['key'], '')]))}"
     found = _ERROR_PATH_PATTERN.search(error)
-    steps = _PATH_STEP.findall(found["path"]) if found else []
+    steps = _PATH_STEP_PATTERN.findall(found["path"]) if found else []
     while steps and not _type_description(_type_at_path(kind, steps)):
         steps.pop()
     key = "".join(f".{name}" if name else f"[{index}]" for name, index in steps)[1:]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.analysis.blame import Conjunction, explain_failures, explain_failures_of_tests, find_suspects
+from flag_harness.analysis.blame import Conjunction, explain_failures, explain_failures_by_test, find_suspects
 from flag_harness.matrix import FlagSpace, MatrixFlag, Row, covering_array, full_matrix
 
 SHIPPED = FlagSpace([MatrixFlag(name) for name in ("streaming", "prompt_cache", "extended_output")])
@@ -100,7 +100,7 @@ def test_tests_with_the_same_explanation_stand_together() -> None:
     """The explanation of most tests comes first; tests that pass are left out."""
     both = runs(SHIPPED, {(1, 1, 0), (1, 1, 1)})
     tests = {"c": runs(SHIPPED, {(0, 0, 0)}), "a": both, "b": both, "d": runs(SHIPPED, set())}
-    findings = explain_failures_of_tests(SHIPPED, tests)
+    findings = explain_failures_by_test(SHIPPED, tests)
     assert ["fails when streaming and prompt_cache: 2 tests", ("a", "b")] == [str(findings[0]), findings[0].tests]
     assert ["fails when not streaming and not prompt_cache and not extended_output: 1 test"] == [
         str(finding) for finding in findings[1:]
@@ -118,7 +118,7 @@ def test_the_explanation_of_a_full_matrix_is_the_smallest(data: st.DataObject) -
     explanation = explain_failures(space, runs(space, failing))
     named = {row for row in rows if any(holds(one, space.flag_values_of_row(row)) for one in explanation.conjunctions)}
     assert failing == named
-    assert explanation.is_smallest
+    assert explanation.is_proven_smallest
     literals = sum(len(one.literals) for one in explanation.conjunctions)
     assert smallest_by_brute_force(space, failing) == (len(explanation.conjunctions), literals)
 
@@ -149,7 +149,7 @@ def test_the_planted_fault_is_among_the_suspects(seed: int) -> None:
     for suspect in suspects:
         states = [(holds(suspect.conjunction, space.flag_values_of_row(row)), passed) for row, passed in rows]
         assert (True, True) not in states
-        assert suspect.failing_rows == states.count((True, False)) > 0
+        assert suspect.failing_row_count == states.count((True, False)) > 0
 
 
 def test_suspects_name_values_and_negations() -> None:
@@ -174,6 +174,6 @@ def test_a_thousand_tests_take_less_than_two_seconds() -> None:
             (row, not any(all(row[i] == v for i, v in fault.items()) for fault in faults)) for row in rows
         ] + [(random.choice(rows), True)]
     start = time.process_time()
-    findings = explain_failures_of_tests(space, tests)
+    findings = explain_failures_by_test(space, tests)
     assert time.process_time() - start < 2
     assert 1_000 == sum(len(finding.tests) for finding in findings)

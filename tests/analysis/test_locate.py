@@ -110,20 +110,24 @@ def test_a_test_that_never_fails_is_run_until_triples_are_covered() -> None:
     """The result says which faults are ruled out."""
     location = search(TWENTY, lambda _: True)
     assert "never fails" == str(location)
-    assert 3 == location.excluded_size
+    assert 3 == location.max_size_ruled_out
 
 
 def test_what_is_not_ruled_out_is_said() -> None:
     """Every value passed without the fault, so no other single flag breaks it; larger faults may exist."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]))
-    assert location.excluded_size in (1, 2)
-    assert f"of {location.excluded_size + 1} or more flag values" in location.caveat
+    assert location.max_size_ruled_out in (1, 2)
+    assert f"of {location.max_size_ruled_out + 1} or more flag values" in location.caveat
 
 
 def test_a_budget_that_is_spent_is_said() -> None:
     """With two runs more than the array has, nothing is named, and the suspects are listed."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]), budget=10)
-    assert ("the budget of 10 runs is spent", 10, ()) == (location.reason, location.run_count, location.conjunctions)
+    assert ("the budget of 10 runs is spent", 10, ()) == (
+        location.unexplained_reason,
+        location.run_count,
+        location.conjunctions,
+    )
     assert location.suspected_conjunctions
     assert "undecided: the budget of 10 runs is spent (suspects: " in str(location)
 
@@ -133,7 +137,7 @@ def test_rows_that_cannot_be_run_leave_it_undecided() -> None:
     rows = [(row, passes(row, [{0: 1, 1: 1}])) for row in covering_array(TWENTY, 2)]
     location = find_failure_causes(TWENTY, lambda _: None, rows)
     assert (8, ()) == (location.run_count, location.conjunctions)
-    assert "rows could not be run" in location.reason
+    assert "rows could not be run" in location.unexplained_reason
 
 
 @given(st.integers(0, 10_000))
@@ -165,7 +169,7 @@ def test_a_test_that_fails_by_no_conjunction_is_undecided() -> None:
     """An odd number of six flags: the search ends, names nothing, and says why."""
     location = search(TWENTY, lambda row: sum(row[:6]) % 2 == 0)
     assert (False, ()) == (location.is_decided, location.conjunctions)
-    assert location.reason
+    assert location.unexplained_reason
 
 
 def test_a_flaky_row_is_reported_and_blames_no_flag() -> None:
@@ -232,7 +236,7 @@ def test_no_wrong_name_is_given_in_small_spaces(seed: int) -> None:
     location = search(space, lambda row: passes(row, faults), seed=seed)
     assert [] == wrong_names(space, location, faults)
     assert DEFAULT_RUN_BUDGET >= location.run_count
-    if location.is_decided and location.excluded_size >= max(map(len, faults)):
+    if location.is_decided and location.max_size_ruled_out >= max(map(len, faults)):
         named = [
             row
             for row in full_matrix(space)

@@ -47,7 +47,7 @@ def test_a_stream_and_a_plain_answer_add_up() -> None:
     stream = (Head(0.1, 200, STREAM), Chunk(0.2, START), Chunk(0.3, DELTA), Chunk(0.4, USED + STOP), End(0.5))
     plain = _plain({"usage": {"input_tokens": 10, "output_tokens": 2}})
     metrics = measure_traffic([(_request({"model": MODEL}), plain), (_request({"model": MODEL}), stream)])
-    assert (2, 0) == (metrics.requests, metrics.errors)
+    assert (2, 0) == (metrics.request_count, metrics.error_count)
     assert Usage(input_tokens=110, output_tokens=11, cache_read_input_tokens=1000) == metrics.usage
     assert pytest.approx((110 + 5 * 11 + 0.1 * 1000) / 1e6) == metrics.cost
     assert (0.3, 1.25) == (metrics.first_token, metrics.seconds)
@@ -57,7 +57,7 @@ def test_nothing_measured_is_nothing_spent() -> None:
     """No request at all."""
     metrics = measure_traffic([])
     assert (0, 0, Usage(), 0, None, 0) == (
-        metrics.requests, metrics.errors, metrics.usage, metrics.cost, metrics.first_token, metrics.seconds
+        metrics.request_count, metrics.error_count, metrics.usage, metrics.cost, metrics.first_token, metrics.seconds
     )  # fmt: skip
 
 
@@ -73,14 +73,14 @@ def test_nothing_measured_is_nothing_spent() -> None:
 def test_what_is_no_whole_200_is_an_error(response: Response) -> None:
     """It adds no tokens."""
     metrics = measure_traffic([(_request({"model": MODEL}), response)])
-    assert (1, Usage(), 0) == (metrics.errors, metrics.usage, metrics.cost)
+    assert (1, Usage(), 0) == (metrics.error_count, metrics.usage, metrics.cost)
 
 
 @pytest.mark.parametrize("usage", [None, "much", {"input_tokens": "many"}])
 def test_an_answer_may_state_no_usage(usage: Any) -> None:
     """Such as a count of tokens: it is no error."""
     metrics = measure_traffic([(_request({"model": MODEL}), _plain({"usage": usage}))])
-    assert (0, Usage(), 0) == (metrics.errors, metrics.usage, metrics.cost)
+    assert (0, Usage(), 0) == (metrics.error_count, metrics.usage, metrics.cost)
 
 
 def test_without_a_price_there_is_no_cost() -> None:
@@ -139,5 +139,5 @@ def test_the_longest_gap_of_a_stream_has_a_start() -> None:
     request = _request({"model": MODEL})
     measured, plain = measure_request(request, stream), measure_request(request, _plain({}))
     assert pytest.approx((0.7, 0.2)) == (measured.longest_gap, measured.longest_gap_start)
-    assert (0.1, 0.2, 0.9, 1.0, 1.0) == measured.rhythm
-    assert (0.0, 0.0, ()) == (plain.longest_gap, plain.longest_gap_start, plain.rhythm)
+    assert (0.1, 0.2, 0.9, 1.0, 1.0) == measured.arrival_times
+    assert (0.0, 0.0, ()) == (plain.longest_gap, plain.longest_gap_start, plain.arrival_times)

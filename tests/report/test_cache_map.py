@@ -93,7 +93,7 @@ def test_every_format_names_the_block_and_its_price(make_record: Callable[[int],
     assert "| 3 | 0 | 900 | 900 | 1,100 | written to system\\[0\\] | system\\[0\\] changed at byte 31 |" in markdown
     values = report_to_json(report)["cache"]
     assert [("system[0]", 31, 900)] == [(one["block"], one["byte"], one["tokens"]) for one in values["breaks"]]
-    assert 8 == len(values["costs_more"]) == len(group_broken_prefixes(report.rows)[0].tests)
+    assert 8 == len(values["costs_more"]) == len(group_broken_prefixes(report.rows)[0].node_ids)
     plain = build_report(RunRecord(report.record.header, (row("a", None),)), NOW)
     assert 'id="cache"' not in render_html(plain, NOW)
     assert "Prompt cache" not in "\n".join(markdown_lines(plain))

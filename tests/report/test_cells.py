@@ -36,13 +36,13 @@ def test_a_run_is_compared_with_the_passing_run_that_differs_in_the_fewest_flags
     found = {key[1]: row.combination for key, row in nearest_passing_runs(rows).items()}
     assert {"a+b": "a", "a+b+c": "a+c"} == {name: found[name] for name in ("a+b", "a+b+c")}
     assert {"off": "a", "c": "off"} == {name: found[name] for name in ("off", "c")}
-    assert ["a+b", "a+b+c"] == sorted(key[1] for key in nearest_passing_runs(rows, only_of_failed=True))
+    assert ["a+b", "a+b+c"] == sorted(key[1] for key in nearest_passing_runs(rows, only_failed=True))
 
 
 def test_a_run_two_flags_away_is_compared_if_no_nearer_one_passed() -> None:
     """And none if no other combination passed, or if the test has no flags."""
     rows = _matrix(lambda values: any(values.values()))
-    assert {"off"} == {row.combination for row in nearest_passing_runs(rows, only_of_failed=True).values()}
+    assert {"off"} == {row.combination for row in nearest_passing_runs(rows, only_failed=True).values()}
     assert {} == nearest_passing_runs(_matrix(lambda values: True))
     assert {} == nearest_passing_runs([RunRow(case="test_it.py::test_plain", combination="off", outcome="passed")])
 
@@ -50,7 +50,7 @@ def test_a_run_two_flags_away_is_compared_if_no_nearer_one_passed() -> None:
 def test_repetitions_are_compared_with_the_same_repetition() -> None:
     """If that one passed; else with the first that did."""
     rows = [row for row in _matrix(lambda values: values["a"], 2) if (row.combination, row.repetition) != ("off", 0)]
-    found = nearest_passing_runs(rows, only_of_failed=True)
+    found = nearest_passing_runs(rows, only_failed=True)
     assert [1, 1] == [found["test_it.py::test_it[a]", "a", number].repetition for number in (0, 1)]
     assert [0, 1] == [found["test_it.py::test_it[a+b]", "a+b", number].repetition for number in (0, 1)]
 

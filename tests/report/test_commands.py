@@ -223,7 +223,7 @@ def test_a_project_on_another_drive_is_named_by_its_whole_path(monkeypatch: pyte
         raise ValueError(f"path is on mount {path!r}, start on mount {start!r}")
 
     monkeypatch.setattr(os.path, "relpath", refuse)
-    assert str(Path("shop")) == location_of_run(Path("shop"), None, Path("home")).root
+    assert str(Path("shop")) == location_of_run(Path("shop"), None, Path("home")).root_folder
 
 
 def test_what_failed_is_run_again_from_wherever_it_is_shown(

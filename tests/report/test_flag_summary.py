@@ -41,7 +41,7 @@ def _record(make_body: Callable[..., Mapping[str, Any]], tests: int = 2, **field
 
 
 def _changes(record: RunRecord) -> list[tuple[str, str]]:
-    return [(one.setting, one.change) for one in request_effects(record)]
+    return [(one.setting, one.change_text) for one in request_effects(record)]
 
 
 def test_a_change_is_shown_with_its_values_and_pairs() -> None:
@@ -143,7 +143,7 @@ def test_a_flag_is_told_only_what_its_own_values_break(make_matrix_record: Calla
         return "two" if fast and model == "sonnet" else "" if concise else "one"
 
     report = build_report(make_matrix_record(flags, {"test_a": reason}), NOW)
-    breaks = {one.setting: [cause.text for cause in one.causes_with_flag] for one in flag_summaries(report)}
+    breaks = {one.setting: [cause.condition_text for cause in one.causes_with_flag] for one in flag_summaries(report)}
     together = "fails when fast is on and model is sonnet"
     assert {"fast": [together], "no-concise": ["fails when concise is off"], "model=sonnet": [together]} == {
         name: texts for name, texts in breaks.items() if texts
@@ -159,9 +159,9 @@ def test_further_causes_of_a_flag_are_counted(make_matrix_record: Callable[..., 
     }
     report = build_report(make_matrix_record(flags, reasons), NOW)
     fast, *others = make_overview(report).flags
-    assert fast.breaks.endswith("; and 10 more causes")
+    assert fast.broken_tests_text.endswith("; and 10 more causes")
     named = [f"test_{number}, only with fast" for number in range(1, 8)]
-    assert named == [one.breaks for one in others], "those of two others are named with the flag itself"
+    assert named == [one.broken_tests_text for one in others], "those of two others are named with the flag itself"
     page, lines = render_html(report, NOW), list(markdown_lines(report))
     assert "2 further causes" in page
     assert page.index("model is m7</strong>") < page.index("2 further causes") < page.index("model is m9</strong>")
@@ -173,7 +173,7 @@ def test_a_value_that_fails_as_the_default_does_breaks_nothing(make_matrix_recor
     """Only the third value of the model passes, so it prevents the failure, and the second one does not cause it."""
     flags = {"model": ("haiku", "sonnet", "opus")}
     report = build_report(make_matrix_record(flags, {"test_a": lambda model: "" if model == "opus" else "no"}), NOW)
-    assert ["fails when model is not opus"] == [cause.text for cause in report.causes]
+    assert ["fails when model is not opus"] == [cause.condition_text for cause in report.causes]
     found = {one.setting: (one.causes_with_flag, one.causes_without_flag) for one in flag_summaries(report)}
     assert {"model=sonnet": ((), ()), "model=opus": ((), report.causes)} == found
 
@@ -196,7 +196,7 @@ def test_that_a_flag_breaks_nothing_is_said_with_the_tests_that_show_it(
     }
     for text, rows in expected.items():
         report = build_report(RunRecord(record.header, rows), NOW)
-        assert [text, text] == [line.breaks for line in make_overview(report).flags]
+        assert [text, text] == [line.broken_tests_text for line in make_overview(report).flags]
         assert text in render_html(report, NOW)
         assert text in "\n".join(markdown_lines(report))
 

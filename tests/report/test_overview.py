@@ -50,10 +50,10 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     streaming, cache, extended = overview.flags
     assert ("streaming", "prompt_cache", "extended_output") == (streaming.setting, cache.setting, extended.setting)
     names = "test_agent_answers_question_0, test_agent_answers_question_4"
-    assert f"{names}, only without prompt_cache" == streaming.breaks
+    assert f"{names}, only without prompt_cache" == streaming.broken_tests_text
     shown = "nothing in 8 tests of 8 (8 combinations)"
-    assert f"{shown}; prevents a failure of the same 2 tests, only with streaming" == cache.breaks
-    assert shown == extended.breaks
+    assert f"{shown}; prevents a failure of the same 2 tests, only with streaming" == cache.broken_tests_text
+    assert shown == extended.broken_tests_text
     assert "$0.019 → $0.011 (-$8.10 per 1,000 runs)" == _cell(cache, "cost")
     assert ("input 4,800 → 2,100", "same") == (_cell(cache, "tokens"), _cell(cache, "total time"))
     assert "0.97 → 0.24 s" == _cell(streaming, "first token")
@@ -61,7 +61,7 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     tests = "test_agent_answers_question_0 and test_agent_answers_question_4"
     failure = f"{tests} fail when streaming is on and prompt_cache is off"
     [cause], [verdict] = overview.causes, overview.next_steps
-    assert (failure, "", "test_agent_answers_question_0") == (cause.text, cause.locate_command, cause.shown_test)
+    assert (failure, "", "test_agent_answers_question_0") == (cause.sentence, cause.locate_command, cause.shown_test)
     assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reasons[1]
     assert "extended_output" in verdict.purpose, "no flag that breaks a test"
     assert verdict.is_optional
@@ -71,7 +71,7 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     start = page.index('class="overview"')
     assert "simulated</span>" not in page[start : page.index("<nav ")], "as all figures are"
     assert page.index("Answered by the simulator (64 runs): tokens are") < start
-    command = cause.command.replace("'", "&#39;")
+    command = cause.rerun_command.replace("'", "&#39;")
     optional = "Optional, for flags that break nothing: to judge"
     parts = ("to type next", failure, "question_0 fail:", command, "per 1,000 runs", optional, "Also found", "<nav ")
     assert sorted(parts, key=lambda part: page.index(part, start)) == list(parts)
@@ -129,7 +129,7 @@ def test_what_depends_on_another_flag_is_not_called_chance() -> None:
     report = rows(lambda tools, _: 900 if tools else -10)
     [line] = [one for one in make_overview(report).flags if one.setting == "fast"]
     assert "input 100 → 90 without tools, 100 → 1,000 with tools" == _cell(line, "tokens")
-    [effect] = [one for one in report.effects if (one.name, one.figure.name) == ("fast", "input tokens")]
+    [effect] = [one for one in report.effects if (one.setting_text, one.figure.name) == ("fast", "input tokens")]
     assert (True, "-10 to +900, depending on the test and on other flags (4 pairs)") == (effect.is_mixed, str(effect))
     assert "may be chance" not in render_html(report, NOW)
     assert "(4 pairs)" in render_html(report, NOW)
@@ -192,7 +192,7 @@ def test_simulated_figures_are_not_compared_with_those_of_the_api() -> None:
     )
     [line] = overview.flags
     assert (2, 3) == (line.figures.compared_pair_count, line.figures.pair_count)
-    [cost] = [effect for effect in report.effects if (effect.figure.name, effect.name) == ("cost", "fast")]
+    [cost] = [effect for effect in report.effects if (effect.figure.name, effect.setting_text) == ("cost", "fast")]
     assert 2 == cost.pair_count
 
 
@@ -291,7 +291,9 @@ def _cause(flag: str, ran: int = 2, tests: int = 1, command: str = "pytest") -> 
     """Return the cause of tests that fail when a flag is on, of which `ran` of two combinations ran."""
     names = tuple(f"t.py::test_{number}[*]" for number in range(tests))
     literals = (FlagLiteral(flag, (True,), (False,)),)
-    return FailureCause(f"fails when {flag}", names, command, ran, 2, case=f"t.py::test_0[{flag}]", literals=literals)
+    return FailureCause(
+        f"fails when {flag}", names, command, ran, 2, shown_node_id=f"t.py::test_0[{flag}]", literals=literals
+    )
 
 
 def test_a_guess_says_perhaps_and_how_to_make_sure() -> None:
@@ -299,8 +301,10 @@ def test_a_guess_says_perhaps_and_how_to_make_sure() -> None:
     causes = [_cause("fast", 1, 3, f"pytest {number}") for number in range(6)]
     report = replace(_report(), causes=tuple(causes))
     overview = make_overview(report)
-    assert overview.flags[0].breaks.startswith("perhaps test_0, test_1 and 1 more, by itself; the same 3 tests")
-    assert ["pytest 0", "pytest 1", "pytest 2", "pytest 3"] == [cause.command for cause in overview.causes]
+    assert overview.flags[0].broken_tests_text.startswith(
+        "perhaps test_0, test_1 and 1 more, by itself; the same 3 tests"
+    )
+    assert ["pytest 0", "pytest 1", "pytest 2", "pytest 3"] == [cause.rerun_command for cause in overview.causes]
     assert {"pytest t.py::test_0 --harness-locate"} == {cause.locate_command for cause in overview.causes}
     assert "2 further causes, each with its command" in render_html(
         replace(report, matrix_rows=_report(_row("t.py::test_0[fast]")).matrix_rows), NOW
@@ -313,7 +317,7 @@ def test_different_reasons_of_one_cause_are_told(make_matrix_record: Callable[..
     report = build_report(make_matrix_record({"fast": (False, True)}, reasons), NOW)
     [cause], [line] = report.causes, make_overview(report).causes
     assert [("KeyError: 'a'", ("test_a.py::test_a[*]",)), ("KeyError: 'b'", ("test_a.py::test_b[*]",))] == [
-        *cause.reasons[:2]
+        *cause.reasons_with_tests[:2]
     ]
     assert ("test_a: KeyError: 'a'", "test_b: KeyError: 'b'", "and 2 other reasons") == line.reasons
     lines = [*markdown_lines(report)]

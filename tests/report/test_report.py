@@ -124,7 +124,7 @@ def test_a_cause_is_a_guess_as_long_as_combinations_are_missing(make_record: Cal
     record = make_record(1)
     kept = tuple(row for row in record.rows if row.combination in ("off", "streaming"))
     [cause] = build_report(RunRecord(record.header, kept), NOW).causes
-    assert (False, 2, 8) == (cause.is_certain, cause.ran, cause.allowed)
+    assert (False, 2, 8) == (cause.is_certain, cause.run_combination_count, cause.allowed_combination_count)
     text = _page(RunRecord(record.header, kept)).text
     assert "Perhaps 1 test fails when streaming is on" in text
     assert "2 of 8 combinations ran" in text
@@ -392,9 +392,13 @@ def test_a_failure_that_something_else_explains_is_not_blamed_on_flags(change: d
     header = RunHeader(package="1", sdk="1", python="3", started_at="2026-11-28T09:00:00+00:00", flags=flags)
     report = build_report(RunRecord(header, tuple(rows)), NOW)
     (cause,) = report.causes
-    assert ("fails when concise is on", 3, 4) == (cause.text, cause.ran, cause.allowed)
+    assert ("fails when concise is on", 3, 4) == (
+        cause.condition_text,
+        cause.run_combination_count,
+        cause.allowed_combination_count,
+    )
     assert [(reason, ("test_ask.py::test_ask[streaming]",))] == [
-        (one.reason, one.cases) for one in report.excluded_runs
+        (one.reason, one.node_ids) for one in report.excluded_runs
     ]
     assert f"1 run not blamed on flags: {reason}" in render_html(report, NOW)
     (line,) = [line for line in markdown_lines(report) if line.startswith("- Not blamed on flags: ")]
@@ -485,13 +489,13 @@ def test_each_cause_of_a_test_has_its_own_command(make_matrix_record: Callable[.
     assert [
         ("fails when tools is on", 2, "pytest 'test_a.py::test_a[tools]'", "KeyError: 'call'"),
         ("fails when fast and cached are both on", 1, "pytest 'test_a.py::test_b[fast+cached]'", "TimeoutError"),
-    ] == [(one.text, len(one.tests), one.command, one.reason) for one in report.causes]
+    ] == [(one.condition_text, len(one.tests), one.rerun_command, one.reason) for one in report.causes]
     page, lines = Page(render_html(report, NOW)), list(markdown_lines(report))
     shown = [text for tag, text in page.elements if tag == "strong"]
     assert 2 == len(shown)
     for cause in report.causes:
-        assert f"To see it fail: {cause.command}" in page.text
-        assert f"  - To see it fail: `{cause.command}`" in lines
+        assert f"To see it fail: {cause.rerun_command}" in page.text
+        assert f"  - To see it fail: `{cause.rerun_command}`" in lines
 
 
 def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[..., RunRecord]) -> None:
@@ -501,7 +505,7 @@ def test_a_run_with_one_cause_is_not_always_there(make_matrix_record: Callable[.
     rows = tuple(row for row in record.rows if row.combination != "cached")
     rows += (msgspec.structs.replace(rows[0], case="test_a.py::test_b[off]"),)
     [cause] = build_report(replace(record, rows=rows), NOW).causes
-    assert ("pytest 'test_a.py::test_a[fast]'", False) == (cause.command, cause.is_certain)
+    assert ("pytest 'test_a.py::test_a[fast]'", False) == (cause.rerun_command, cause.is_certain)
 
 
 def test_markdown_says_of_each_flag_what_it_breaks_and_costs(make_record: Callable[[int], RunRecord]) -> None:
@@ -534,5 +538,5 @@ def test_flaky_runs_and_single_combinations_are_listed_with_their_reason(
         ("passed in some repetitions and failed in others, under the same flags", 1),
         ("the test ran under one combination only", 201),
     ]
-    assert expected == [(one.reason, len(one.cases)) for one in report.excluded_runs]
+    assert expected == [(one.reason, len(one.node_ids)) for one in report.excluded_runs]
     assert "<p>and 1 more</p>" in render_html(report, NOW)

@@ -10,7 +10,13 @@ from hypothesis import strategies as st
 
 from flag_harness.record import LogCount, RequestRecord, RunRow
 from flag_harness.record.cache import CacheTurn, CacheUse
-from flag_harness.report.table import align_columns, answers_line, group_by_combination, log_lines, summary_lines
+from flag_harness.report.table import (
+    align_columns,
+    answers_line,
+    group_by_combination,
+    logged_error_lines,
+    summary_lines,
+)
 from flag_harness.wire.usage import Usage
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
@@ -157,6 +163,6 @@ def test_columns_are_aligned(rows: list[tuple[str, ...]]) -> None:
 def test_beyond_five_errors_only_their_number_is_shown() -> None:
     """The most frequent ones are listed."""
     logs = tuple(LogCount("ERROR", "agent", f"message {number}", number) for number in range(1, 9))
-    lines = [*log_lines([_row(logs=logs)])]
+    lines = [*logged_error_lines([_row(logs=logs)])]
     assert lines[0].endswith("ERROR agent: message 8")
     assert "and 3 other errors in the logs; --harness-record=FILE keeps all" == lines[5]

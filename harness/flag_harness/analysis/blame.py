@@ -26,13 +26,13 @@ class FailureExplanation:
     """The flag values that make a test fail, as conjunctions such as `streaming and model=haiku`.
 
     At least one conjunction holds in every failing row (combination of flag values), and none in a passing row.
-    `flaky_rows` lists the rows that both passed and failed; the conjunctions do not explain these. `is_smallest` is
-    False if the search stopped before it had ruled out a smaller explanation.
+    `flaky_rows` lists the rows that both passed and failed; the conjunctions do not explain these. `is_proven_smallest`
+    is False if the search stopped before it had ruled out a smaller explanation.
     """
 
     conjunctions: tuple[Conjunction, ...]
     flaky_rows: tuple[Row, ...] = ()
-    is_smallest: bool = True
+    is_proven_smallest: bool = True
 
     @property
     def always_fails(self) -> bool:
@@ -48,7 +48,7 @@ class FailureExplanation:
 
 
 @dataclass(frozen=True, slots=True)
-class ExplanationOfTests:
+class SharedExplanation:
     """An explanation that several tests have in common: which flag values make them fail. `tests` has their names."""
 
     explanation: FailureExplanation
@@ -59,7 +59,7 @@ class ExplanationOfTests:
 
 
 @dataclass(frozen=True, slots=True)
-class ConjunctionOfTests:
+class SharedConjunction:
     """A conjunction (such as `streaming and model=haiku`) that explains failures of several tests, and the names of
     these tests.
     """
@@ -75,7 +75,7 @@ class SuspectConjunction:
     """
 
     conjunction: Conjunction
-    failing_rows: int
+    failing_row_count: int
 
 
 def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> FailureExplanation:
@@ -88,9 +88,9 @@ def explain_failures(space: FlagSpace, runs: Iterable[RowOutcome]) -> FailureExp
     return _FailureExplainer(space).explain_test_failures(runs)
 
 
-def explain_failures_of_tests(
+def explain_failures_by_test(
     space: FlagSpace, tests: Mapping[str, Iterable[RowOutcome]]
-) -> tuple[ExplanationOfTests, ...]:
+) -> tuple[SharedExplanation, ...]:
     """Explain the failures of several tests, and group the tests that have the same explanation.
 
     `tests` has the outcomes of each test by its name. The largest group comes first. Tests that never fail are left
@@ -103,7 +103,7 @@ def explain_failures_of_tests(
         if explanation.conjunctions:
             groups.setdefault(explanation.conjunctions, []).append((name, explanation))
     findings = [
-        ExplanationOfTests(
+        SharedExplanation(
             _merge_explanations([explanation for _, explanation in group]), tuple(name for name, _ in group)
         )
         for group in groups.values()
@@ -111,7 +111,7 @@ def explain_failures_of_tests(
     return tuple(sorted(findings, key=lambda finding: -len(finding.tests)))
 
 
-def split_into_conjunctions(findings: Iterable[ExplanationOfTests]) -> tuple[ConjunctionOfTests, ...]:
+def split_into_conjunctions(findings: Iterable[SharedExplanation]) -> tuple[SharedConjunction, ...]:
     """Return each conjunction that occurs in the explanations once, with all tests that it makes fail.
 
     The conjunction with the most tests comes first.
@@ -120,12 +120,12 @@ def split_into_conjunctions(findings: Iterable[ExplanationOfTests]) -> tuple[Con
     for finding in findings:
         for conjunction in finding.explanation.conjunctions:
             tests.setdefault(conjunction, []).extend(finding.tests)
-    found = (ConjunctionOfTests(conjunction, tuple(names)) for conjunction, names in tests.items())
+    found = (SharedConjunction(conjunction, tuple(names)) for conjunction, names in tests.items())
     return tuple(sorted(found, key=lambda one: -len(one.tests)))
 
 
-def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tuple[SuspectConjunction, ...]:
-    """Return all sets of at most `size` flag values that some failing row has and that no passing row has.
+def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], max_size: int) -> tuple[SuspectConjunction, ...]:
+    """Return all sets of at most `max_size` flag values that some failing row has and that no passing row has.
 
     The sets that explain the most failing rows come first; of these, the shortest.
     """
@@ -135,7 +135,7 @@ def find_suspects(space: FlagSpace, runs: Iterable[RowOutcome], size: int) -> tu
     pass_bits = [encoding.encode_row(row) for row in passing]
     found: dict[int, int] = {}
     for row in fail_bits:
-        for excluded in _conjunctions_in_no_passing_row(list(encoding.literals_in_row(row)), pass_bits, size):
+        for excluded in _conjunctions_in_no_passing_row(list(encoding.literals_in_row(row)), pass_bits, max_size):
             if excluded not in found:
                 found[excluded] = sum(1 for other in fail_bits if not other & excluded)
     order = sorted(found, key=lambda excluded: (-found[excluded], encoding.count_literals(excluded), excluded))
@@ -279,7 +279,7 @@ def _conjunctions_in_no_passing_row(literals: list[tuple[int, int]], passing: li
 def _merge_explanations(explanations: Sequence[FailureExplanation]) -> FailureExplanation:
     """Return one explanation for several that have the same conjunctions. It has the flaky rows of all of them."""
     flaky = dict.fromkeys(row for explanation in explanations for row in explanation.flaky_rows)
-    smallest = all(explanation.is_smallest for explanation in explanations)
+    smallest = all(explanation.is_proven_smallest for explanation in explanations)
     return FailureExplanation(explanations[0].conjunctions, tuple(flaky), smallest)
 
 

@@ -16,7 +16,7 @@ from flag_harness.analysis.evidence import (
     find_uncovered_pairs,
 )
 
-CANDIDATE_SIZES = range(4)
+FIRST_CANDIDATE_SIZES = range(4)
 MAX_CANDIDATE_SIZE = 4
 MAX_CANDIDATES_OF_MAX_SIZE = 300_000
 """The most candidates of four literals (conditions on one flag).
@@ -57,7 +57,7 @@ class ConjunctionSearch:
         row: int,
         known_conjunctions: Sequence[int],
         random: Random,
-        sizes: range = CANDIDATE_SIZES,
+        sizes: range = FIRST_CANDIDATE_SIZES,
     ) -> None:
         self.row = row
         self.proven_conjunction: int | None = None

@@ -15,20 +15,21 @@ from flag_harness.matrix.matrix_flag import FlagLike
 
 @dataclass(frozen=True, slots=True)
 class FlagLiteral:
-    """The condition that a flag has one of `values`, such as `not streaming`. `others` are the flag's remaining values.
+    """The condition that a flag has one of `values`, such as `not streaming`. `other_values` are the flag's remaining
+    values.
 
     Values are True and False, or the short texts (labels) of values.
     """
 
     flag: str
     values: tuple[object, ...]
-    others: tuple[object, ...]
+    other_values: tuple[object, ...]
 
     def __str__(self) -> str:
-        if all(isinstance(value, bool) for value in (*self.values, *self.others)):
+        if all(isinstance(value, bool) for value in (*self.values, *self.other_values)):
             return self.flag if self.values == (True,) else f"not {self.flag}"
-        if len(self.others) == 1 < len(self.values):
-            return f"not {self.flag}={self.others[0]}"
+        if len(self.other_values) == 1 < len(self.values):
+            return f"not {self.flag}={self.other_values[0]}"
         return f"{self.flag}={'|'.join(str(value) for value in self.values)}"
 
 

@@ -162,18 +162,18 @@ def _prefix_hashes(messages: Sequence[Any]) -> list[tuple[int, bytes]]:
     """
     found, parts = [], b""
     for count, message in enumerate(messages, 1):
-        parts = _message_hash(parts, message)
+        parts = _conversation_hash(parts, message)
         found.append((count, parts))
     return found
 
 
-def _message_hash(before: bytes, message: Any) -> bytes:
+def _conversation_hash(hash_before: bytes, message: Any) -> bytes:
     """Return the hash of a conversation.
 
-    `before` is the hash of all messages but the last, and `message` is the last.
+    `hash_before` is the hash of all messages but the last, and `message` is the last.
     """
     content = msgspec.json.encode(_normalize_message(message), order="sorted")
-    return blake2b(before + content, digest_size=_HASH_BYTES).digest()
+    return blake2b(hash_before + content, digest_size=_HASH_BYTES).digest()
 
 
 def _normalize_message(value: Any) -> Any:
@@ -230,24 +230,24 @@ def _to_text_block(value: Any) -> Mapping[str, Any]:
 
 
 def _new_system_and_tool_blocks(
-    body: Mapping[str, Any], before: Mapping[str, Any]
+    body: Mapping[str, Any], earlier_body: Mapping[str, Any]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the blocks of `system` and `tools` that the request `before` does not have, each as (`system` or `tools`,
-    block).
+    """Yield the blocks of `system` and `tools` that the request `earlier_body` does not have, each as (`system` or
+    `tools`, block).
     """
     for part in ("system", "tools"):
         value = body.get(part)
-        if value is not None and _normalize_message(value) != _normalize_message(before.get(part)):
+        if value is not None and _normalize_message(value) != _normalize_message(earlier_body.get(part)):
             yield from ((part, block) for _, block in _blocks_with_roles([{"role": part, "content": value}]))
 
 
-def _find_parameter_changes(body: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the parameters that are new or changed since the request `before`.
+def _find_parameter_changes(body: Mapping[str, Any], earlier_body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that are new or changed since the request `earlier_body`.
 
     A removed parameter has the value None.
     """
-    changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != before.get(key)}
-    return changed | {key: None for key in before if key not in body and key not in _CONTENT_KEYS}
+    changed = {key: value for key, value in body.items() if key not in _CONTENT_KEYS and value != earlier_body.get(key)}
+    return changed | {key: None for key in earlier_body if key not in body and key not in _CONTENT_KEYS}
 
 
 def _text_block_of_invalid_body(

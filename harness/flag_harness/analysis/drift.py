@@ -29,7 +29,7 @@ NO_MATCHING_TURN_ERROR = "scenario_has_no_turn"
 
 _MODEL_CHOSEN_KEYS = frozenset({"input"})
 """Keys whose contents the model chooses, so their shape is not compared."""
-_SIGNED_BLOCKS = {"thinking": "signature", "redacted_thinking": "data"}
+_SIGNATURE_KEY_BY_BLOCK_TYPE = {"thinking": "signature", "redacted_thinking": "data"}
 """The key that holds the signature, for each type of block that an upstream accepts only if it issued the
 block itself.
 """
@@ -134,7 +134,7 @@ def _signed_block_types(value: Any) -> Iterator[str]:
     """Yield the type of each block in `value`, a part of a request, that has a signature."""
     for member in member_values(value):
         kind = member.get("type") if isinstance(member, dict) else None
-        if isinstance(kind, str) and member.get(_SIGNED_BLOCKS.get(kind, "")):
+        if isinstance(kind, str) and member.get(_SIGNATURE_KEY_BY_BLOCK_TYPE.get(kind, "")):
             yield kind
         yield from _signed_block_types(member)
 
@@ -148,10 +148,10 @@ def _find_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[Answ
         yield AnswerDrift("status", before.status, _describe_status(after) if after.error is not None else after.status)
         return
     if before.is_stream != after.is_stream:
-        yield AnswerDrift("content-type", _kind_of_answer_body(before), _kind_of_answer_body(after))
+        yield AnswerDrift("content-type", _answer_body_kind(before), _answer_body_kind(after))
         return
     yield from _value_drifts(before, after)
-    yield from _shape_drifts(_answer_shape(before), _answer_shape(after), whole=before.is_complete)
+    yield from _shape_drifts(_answer_shape(before), _answer_shape(after), is_complete=before.is_complete)
 
 
 def _value_drifts(before: ParsedResponse, after: ParsedResponse) -> Iterator[AnswerDrift]:
@@ -180,7 +180,7 @@ def _error_type(answer: ParsedResponse) -> Any:
     return answer.error.get("type") if answer.error is not None else None
 
 
-def _kind_of_answer_body(answer: ParsedResponse) -> str:
+def _answer_body_kind(answer: ParsedResponse) -> str:
     return "a stream" if answer.is_stream else "a plain answer"
 
 
@@ -189,11 +189,11 @@ class _AnswerShape:
     """The shape of an answer.
 
     Attributes:
-        objects: the paths of all objects.
+        object_paths: the paths of all objects.
         types_by_path: for the path of each key, the path of its object and the JSON types of its values.
     """
 
-    objects: set[str]
+    object_paths: set[str]
     types_by_path: dict[str, tuple[str, set[str]]]
 
 
@@ -213,7 +213,7 @@ def _answer_shape(answer: ParsedResponse) -> _AnswerShape:
 
 def _collect_shape(value: Mapping[str, Any], node: str, shape: _AnswerShape) -> None:
     """Add to `shape` the keys of the JSON object `value` at the path `node`, and those of the objects inside it."""
-    shape.objects.add(node)
+    shape.object_paths.add(node)
     for key, member in value.items():
         path = f"{node}.{key}" if node else key
         shape.types_by_path.setdefault(path, (node, set()))[1].add(_json_type(member))
@@ -233,20 +233,20 @@ def _objects_in_value(value: Any, path: str) -> Iterator[tuple[Mapping[str, Any]
         yield from ((member, f"{path}[{member.get('type', '')}]") for member in value if isinstance(member, dict))
 
 
-def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, whole: bool) -> Iterator[AnswerDrift]:
+def _shape_drifts(before: _AnswerShape, after: _AnswerShape, *, is_complete: bool) -> Iterator[AnswerDrift]:
     """Yield a drift for each key that is missing or has another JSON type, and for each added key.
 
-    Added keys are ignored unless the recording is complete (`whole`). Null may stand for any type.
+    Added keys are ignored unless the recording is complete (`is_complete`). Null may stand for any type.
     """
     for path, (node, kinds) in before.types_by_path.items():
-        if node not in after.objects:
+        if node not in after.object_paths:
             continue
         if path not in after.types_by_path:
             yield AnswerDrift(path, _join_types(kinds), ABSENT)
         elif (now := after.types_by_path[path][1]) - {"null"} and kinds - {"null"} and not now & kinds - {"null"}:
             yield AnswerDrift(path, _join_types(kinds), _join_types(now))
     for path, (node, kinds) in after.types_by_path.items():
-        if whole and node in before.objects and path not in before.types_by_path:
+        if is_complete and node in before.object_paths and path not in before.types_by_path:
             yield AnswerDrift(path, ABSENT, _join_types(kinds))
 
 

@@ -66,9 +66,9 @@ class RowEvidence:
         """The rows that both passed and failed."""
         return tuple(self.encoding.decode_row(bits) for bits, outcome in self._outcomes.items() if outcome == 3)
 
-    def failing_rows_without_cause(self, named: Sequence[int]) -> list[int]:
-        """Return the failing rows in which none of the conjunctions in `named` holds."""
-        return [row for row in self.failing_rows if all(row & excluded for excluded in named)]
+    def failing_rows_without_cause(self, known_conjunctions: Sequence[int]) -> list[int]:
+        """Return the failing rows in which none of the conjunctions in `known_conjunctions` holds."""
+        return [row for row in self.failing_rows if all(row & excluded for excluded in known_conjunctions)]
 
     def count_runs_of_row(self, bits: int) -> int:
         """Return how many times a row has run."""
@@ -172,18 +172,18 @@ class RowEvidence:
                     return found
         return None
 
-    def max_size_ruled_out(self, named: Sequence[int]) -> int:
+    def max_size_ruled_out(self, known_conjunctions: Sequence[int]) -> int:
         """Return the largest size, at most 3, such that no unknown conjunction of up to this many literals can cause
         failures.
 
         Every choice of that many values passed in some row, is impossible, or contains one of the conjunctions in
-        `named`.
+        `known_conjunctions`.
         """
         rows = [self.encoding.decode_row(bits) for bits in self.passing_rows]
         for size in range(1, min(3, len(self.space.flags)) + 1):
             for fixed in find_uncovered_tuples(self.space, rows, size):
                 bits = sum(1 << self.encoding.offsets[index] + value for index, value in fixed.items())
-                if not any(self._is_conjunction_implied_by(bits, excluded) for excluded in named):
+                if not any(self._is_conjunction_implied_by(bits, excluded) for excluded in known_conjunctions):
                     return size - 1
         return min(3, len(self.space.flags))
 

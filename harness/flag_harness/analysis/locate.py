@@ -34,41 +34,41 @@ class CauseSearchResult:
     Attributes:
         conjunctions: the conditions on flags that make the test fail. Each holds only in failing rows, and none of its
             parts can be left out. This is proven if at most two conditions make the test fail.
-        excluded_size: no other condition on up to this many flags makes the test fail; larger ones may.
+        max_size_ruled_out: no other condition on up to this many flags makes the test fail; larger ones may.
         suspected_conjunctions: conditions that may explain the failing rows that `conjunctions` do not explain.
-        reason: why some failing rows are not explained, or an empty string if all are.
+        unexplained_reason: why some failing rows are not explained, or an empty string if all are.
         run_count: the number of runs, including runs from before the search.
         flaky_rows: the rows that both passed and failed.
     """
 
     conjunctions: tuple[Conjunction, ...]
-    excluded_size: int
+    max_size_ruled_out: int
     suspected_conjunctions: tuple[Conjunction, ...]
-    reason: str
+    unexplained_reason: str
     run_count: int
     flaky_rows: tuple[Row, ...] = ()
 
     @property
     def is_decided(self) -> bool:
         """Whether the conjunctions that were found explain all failing rows."""
-        return not self.reason
+        return not self.unexplained_reason
 
     @property
     def caveat(self) -> str:
         """A sentence about what the search has not ruled out, to be shown with the result."""
-        return f"whether other sets of {self.excluded_size + 1} or more flag values make it fail, too"
+        return f"whether other sets of {self.max_size_ruled_out + 1} or more flag values make it fail, too"
 
     def __str__(self) -> str:
         parts = ["fails when " + ", or when ".join(map(str, self.conjunctions))] if self.conjunctions else []
         if self.conjunctions == (Conjunction(()),):
             parts = ["always fails"]
-        if self.reason:
+        if self.unexplained_reason:
             suspects = (
                 f" (suspects: {', '.join(map(str, self.suspected_conjunctions))})"
                 if self.suspected_conjunctions
                 else ""
             )
-            parts.append(f"undecided: {self.reason}{suspects}")
+            parts.append(f"undecided: {self.unexplained_reason}{suspects}")
         return "; ".join(parts) or "never fails"
 
 
@@ -235,7 +235,7 @@ class CauseSearch:
 
 def find_failure_causes(
     space: FlagSpace,
-    oracle: RunTestUnderRow,
+    run_test: RunTestUnderRow,
     runs: Iterable[tuple[Row, bool]] = (),
     *,
     budget: int = DEFAULT_RUN_BUDGET,
@@ -245,11 +245,11 @@ def find_failure_causes(
 ) -> CauseSearchResult:
     """Run a test under more rows until the causes of its failures are found or the budget of runs is spent.
 
-    `oracle` runs the test under a row. For the other parameters see `CauseSearch`.
+    `run_test` runs the test under a row. For the other parameters see `CauseSearch`.
     """
     locator = CauseSearch(space, runs, budget=budget, min_runs=min_runs, repeat=repeat, seed=seed)
     while rows := locator.next_rows():
-        locator.add_outcomes([(row, oracle(row)) for row in rows])
+        locator.add_outcomes([(row, run_test(row)) for row in rows])
     return locator.result()
 
 

@@ -61,20 +61,20 @@ class FailingTest:
         name: the node id without the combination.
         flags: the flags of its combinations.
         runs: its runs, except those whose outcome is not due to flags.
-        pins: the values of flags that have the same value in all runs, by name.
+        pinned_values: the values of flags that have the same value in all runs, by name.
         faults: the faults that could fire in all of its runs.
     """
 
     name: str
     flags: "tuple[Flag, ...]"
     runs: tuple[MatrixRun, ...]
-    pins: Mapping[str, object] = field(default_factory=dict)
+    pinned_values: Mapping[str, object] = field(default_factory=dict)
     faults: frozenset[str] = frozenset()
 
     @property
     def space(self) -> FlagSpace:
         """All combinations under which the test could run."""
-        return FlagSpace(self.flags, pins=self.pins) if self.pins else flag_space(self.flags)
+        return FlagSpace(self.flags, pins=self.pinned_values) if self.pinned_values else flag_space(self.flags)
 
     @property
     def row_outcomes(self) -> "list[tuple[Row, bool]]":
@@ -87,18 +87,20 @@ class FailingTest:
         return self.space.has_at_most_rows(len({row for row, _ in self.row_outcomes}))
 
     @property
-    def smallest_failure(self) -> MatrixRun:
+    def failing_run_nearest_defaults(self) -> MatrixRun:
         """The failing run with the fewest flags that are not at their default."""
-        return self.failures_when(Conjunction(()))[0]
+        return self.failing_runs_under(Conjunction(()))[0]
 
-    def failures_when(self, conjunction: Conjunction) -> list[MatrixRun]:
+    def failing_runs_under(self, conjunction: Conjunction) -> list[MatrixRun]:
         """Return the failing runs in which a conjunction (condition on flags) holds, those with the fewest changed
         flags first.
 
         A run whose combination also passed in another repetition comes last.
         """
         passing, space = {row for row, passed in self.row_outcomes if passed}, self.space
-        failing = [run for run in self.runs if not run["has_passed"] and conjunction.holds(self.literal_values(run))]
+        failing = [
+            run for run in self.runs if not run["has_passed"] and conjunction.holds(self.values_for_conjunctions(run))
+        ]
 
         def sort_key(run: MatrixRun) -> tuple[bool, int, str]:
             row = row_of_run(run, self.flags)
@@ -106,7 +108,7 @@ class FailingTest:
 
         return sorted(failing, key=sort_key)
 
-    def literal_values(self, run: MatrixRun) -> dict[str, object]:
+    def values_for_conjunctions(self, run: MatrixRun) -> dict[str, object]:
         """Return the value of each flag in a run, as conjunctions name it: True or False, or the label of a value."""
         return {
             flag.name: values_in_literals(flag)[index]

@@ -22,16 +22,16 @@ class Metrics:
     """The metrics of several requests together. A value is None if it could not be measured.
 
     Attributes:
-        requests: the number of requests, retries included.
-        errors: the number of requests that did not get a complete answer with status 200.
+        request_count: the number of requests, retries included.
+        error_count: the number of requests that did not get a complete answer with status 200.
         usage: the sum of the tokens of all answers that report them.
         cost: US dollars at list price.
         first_token: seconds from the first request to the first content delta of a stream.
         seconds: the sum of the seconds from each request to the end of its answer.
     """
 
-    requests: int
-    errors: int
+    request_count: int
+    error_count: int
     usage: Usage
     cost: float | None
     first_token: float | None
@@ -52,10 +52,10 @@ class RequestMetrics:
         cost: US dollars at list price for `usage`, or None if there is no usage or its price is unknown.
         first_token: seconds to the first content delta, or None if nothing was streamed.
         seconds: seconds to the end of the answer.
-        chunks: the number of chunks in which the body arrived.
+        chunk_count: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
         longest_gap_start: the seconds after which the longest gap began; 0 for any other answer.
-        rhythm: the result of `selected_arrival_times` for a stream; empty for any other answer.
+        arrival_times: the result of `selected_arrival_times` for a stream; empty for any other answer.
     """
 
     model: str
@@ -67,10 +67,10 @@ class RequestMetrics:
     cost: float | None
     first_token: float | None
     seconds: float
-    chunks: int
+    chunk_count: int
     longest_gap: float
     longest_gap_start: float
-    rhythm: tuple[float, ...]
+    arrival_times: tuple[float, ...]
 
 
 def measure_traffic(exchanges: Sequence[tuple[Request, Response]]) -> Metrics:
@@ -95,10 +95,10 @@ def measure_request(request: Request, response: Response) -> RequestMetrics:
         cost=None if usage is None else models.find_model(model).cost(usage),
         first_token=seconds_to_first_token(response),
         seconds=times[-1] if times else 0.0,
-        chunks=sum(isinstance(piece, Chunk) for piece in response),
+        chunk_count=sum(isinstance(piece, Chunk) for piece in response),
         longest_gap=gap,
         longest_gap_start=round(times[gap_start], 3) if answer.is_stream else 0.0,
-        rhythm=selected_arrival_times(times, gap_start) if answer.is_stream else (),
+        arrival_times=selected_arrival_times(times, gap_start) if answer.is_stream else (),
     )
 
 
@@ -128,8 +128,8 @@ def combine_metrics(requests: Sequence[RequestMetrics]) -> Metrics:
     costs = [cost for _, cost in usages]
     firsts = [one.first_token for one in requests if one.first_token is not None]
     return Metrics(
-        requests=len(requests),
-        errors=len(requests) - len(whole),
+        request_count=len(requests),
+        error_count=len(requests) - len(whole),
         usage=sum((usage for usage, _ in usages), Usage()),
         cost=None if None in costs else sum(cost for cost in costs if cost is not None),
         first_token=firsts[0] if firsts else None,

@@ -83,17 +83,17 @@ class CostBudget:
     def __init__(self, limit: float) -> None:
         self.limit, self.spent = limit, 0.0
 
-    def refusal_reason(self, expected: float | None) -> str:
+    def refusal_reason(self, expected_cost: float | None) -> str:
         """Return why a request must not be sent, or an empty string if it may be.
 
         A request is refused if its expected cost is unknown (None), or more than what is left of the limit.
         """
-        if expected is None:
+        if expected_cost is None:
             return "no list price is known for its model, so its cost cannot be estimated"
-        if self.spent >= self.limit or self.spent + expected > self.limit:
-            return f"it would cost about ${expected:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
+        if self.spent >= self.limit or self.spent + expected_cost > self.limit:
+            return f"it would cost about ${expected_cost:.4f}; ${self.spent:.4f} of ${self.limit:.2f} are spent"
         return ""
 
-    def add_cost(self, expected: float | None, actual: float | None) -> None:
-        """Add the cost of a sent request: the actual cost, or the expected cost if `actual` is None."""
-        self.spent += actual if actual is not None else expected or 0.0
+    def add_cost(self, expected_cost: float | None, actual_cost: float | None) -> None:
+        """Add the cost of a sent request: the actual cost, or the expected cost if `actual_cost` is None."""
+        self.spent += actual_cost if actual_cost is not None else expected_cost or 0.0

@@ -36,7 +36,7 @@ BUGGY_LINE = 'if message["role"] == "user":'
 FIXED_LINE = "if message is messages[-1]:"
 """The line of `agent.py` after the correction: only the last turn gets a cache mark, not every turn of the user."""
 
-_EVERY_PAIR_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
+_COMPLETE_PAIRS_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
 _API_MESSAGE_PATTERN = re.compile(r"'message': '(.+?)'[,}]")
 _PREFIXES_OF_UNINHERITED_VARIABLES = ("PYTEST_", "ANTHROPIC_")
 """The prefixes of variables that are not passed to the run, such as the options of a pytest around it, a key or an
@@ -159,8 +159,8 @@ def _effect_lines(output: str) -> Iterator[str]:
     for line in _find_output_section(output, "what each flag changes"):
         name, _, effect = line.partition("  ")
         flag = name or flag
-        if _EVERY_PAIR_PATTERN.search(effect):
-            effects.setdefault(flag, _EVERY_PAIR_PATTERN.sub("", effect).strip())
+        if _COMPLETE_PAIRS_PATTERN.search(effect):
+            effects.setdefault(flag, _COMPLETE_PAIRS_PATTERN.sub("", effect).strip())
     width = max(map(len, effects), default=0)
     yield from (f"  {name:<{width}}  {effect}" for name, effect in effects.items())
 

@@ -88,7 +88,7 @@ def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
     unread = find_unread_variables(flags, read_code_files(source.parent, CODE_SUFFIXES), flags)
     for name, reason in unread.items():
         print(f"{name}: {reason}")
-    return int(any(one.nearest for one in unread.values()))
+    return int(any(one.nearest_variable for one in unread.values()))
 
 
 def _refuse_missing_declaration(source: Path) -> int:

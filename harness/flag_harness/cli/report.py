@@ -38,7 +38,7 @@ from flag_harness.record.conversation import load_conversations, save_conversati
 from flag_harness.record.failed_test_cassettes import copy_failed_test_cassettes
 from flag_harness.report.commands.location import ReportLocation, locate_project
 from flag_harness.report.failures.causes import flags_in_header
-from flag_harness.report.logs import log_digest_lines, logs_to_json
+from flag_harness.report.logs import logged_message_lines, logs_to_json
 from flag_harness.report.metrics import count_passes_by_combination, effect_to_json, effects_in_record, metric_lines
 from flag_harness.report.output import REPORT_SUFFIXES, check_report_path, write_report
 from flag_harness.wording import join_names
@@ -268,7 +268,7 @@ def _select_changes(arguments: argparse.Namespace, changes: Sequence[FlagChange]
 
 def _run_logs(arguments: argparse.Namespace) -> int:
     record = _load_run(arguments.record)
-    print(json.dumps(logs_to_json(record)) if arguments.json else "\n".join(log_digest_lines(record)))
+    print(json.dumps(logs_to_json(record)) if arguments.json else "\n".join(logged_message_lines(record)))
     if not arguments.json:
         _print_record_problem(record)
     return 1 if record.problem else 0

@@ -13,7 +13,7 @@ from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, MessagePart, load_conversations
 from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
-from flag_harness.report.commands.location import ReportLocation, folder_seen_from, locate_project
+from flag_harness.report.commands.location import ReportLocation, locate_project, relative_folder_path
 from flag_harness.report.commands.rerun import pytest_command, select_options
 from flag_harness.report.failures.causes import explain_failures_of_run
 from flag_harness.report.output import write_report
@@ -78,7 +78,7 @@ class OpenedRun:
             if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
         }
         runs = failed if len(set(failed.values())) > 1 else {self.path: next(iter(failed.values()), ())}
-        tests, root = [case] if case else [], self.location.root
+        tests, root = [case] if case else [], self.location.root_folder
         paths = {run: _path_from(root, run) for run in runs}
         return [
             pytest_command(self.record.header, [*tests, f"--harness-rerun={paths[run]}", *options], root)
@@ -126,7 +126,7 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
     if rows:
         what = "it" if len(rows) == 1 else "them"
         yield ""
-        where = ", at the root of the project" if opened.location.root is None else ""
+        where = ", at the root of the project" if opened.location.root_folder is None else ""
         yield f"To run {what} again, from what the run kept{where}:"
         yield from (f"  {command}" for command in opened.rerun_commands(case))
 
@@ -135,7 +135,7 @@ def _path_from(root: str | None, path: Path) -> str:
     """Return a path as it is typed in the project's root folder; if `root` is None, return the whole path."""
     if root is None:
         return str(path.absolute())
-    return folder_seen_from(Path(root).absolute(), path.absolute()) or "." if root else str(path)
+    return relative_folder_path(Path(root).absolute(), path.absolute()) or "." if root else str(path)
 
 
 def _sort_key_by_changed_flags(row: RunRow) -> tuple[str, int]:

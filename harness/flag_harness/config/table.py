@@ -32,7 +32,7 @@ from flag_harness.flag import (
     value_label,
 )
 from flag_harness.matrix import flag_space
-from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, require_known_names
+from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, refuse_unknown_names
 
 _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TomlTextList, ()) for kind in FILTER_KINDS])
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TomlTextList, ()) for kind in NORMALISER_KINDS])
@@ -132,7 +132,7 @@ def _parse_groups(table: Any, flags: Any, where: str) -> dict[str, tuple[str, ..
     for name, members in table.items():
         if not isinstance(members, list) or len(members) < 2 or not all(isinstance(one, str) for one in members):
             raise ConfigError(f"{where} {name} = {members!r} must be a list of at least two flags' names")
-        require_known_names(members, flags if isinstance(flags, Mapping) else (), f"{where} {name}", "flag")
+        refuse_unknown_names(members, flags if isinstance(flags, Mapping) else (), f"{where} {name}", "flag")
         for member in members:
             if member in groups or members.count(member) > 1:
                 raise ConfigError(f"{where} {name} has the flag {member!r} twice, or in a second group; remove one")
@@ -159,7 +159,7 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
         raise ConfigError(f"{where} {name} = {value!r} must be a variable's name, or a table with {SOURCE_EXAMPLES}")
     flag = convert_table(value, _FlagTable, f"{where} {name}")
     _require_flag_source(flag, value, f"{where} {name}")
-    require_known_names(flag.expect, EXPECTED_FIGURES, f"{where} {name} expect")
+    refuse_unknown_names(flag.expect, EXPECTED_FIGURES, f"{where} {name} expect")
     if wrong := [figure for figure, direction in flag.expect.items() if direction not in ("lower", "higher")]:
         raise ConfigError(f'{where} {name} expect.{wrong[0]} = {flag.expect[wrong[0]]!r} must be "lower" or "higher"')
     if flag.values is not None:

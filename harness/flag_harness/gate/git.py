@@ -57,7 +57,7 @@ def author_of_last_commit(folder: Path, path: str) -> str:
     return _git_output(folder, "log", "-1", "--format=%aE", "--", _literal_pathspec(path)).lower()
 
 
-def people_of_last_commit(folder: Path, path: str) -> set[str]:
+def emails_of_last_commit(folder: Path, path: str) -> set[str]:
     """Return the emails of the author and the signer of the last commit that changed a path.
 
     The author's email is included both as written and as `.mailmap` maps it.
@@ -71,7 +71,7 @@ def has_valid_signature(folder: Path, commit: str) -> bool:
     return bool(commit) and _run_git(folder, "verify-commit", commit).returncode == 0
 
 
-def people_who_wrote_change(folder: Path, path: str, old: Path, *, is_executable: bool) -> set[str]:
+def emails_of_change_authors(folder: Path, path: str, old: Path, *, is_executable: bool) -> set[str]:
     """Return the emails of the authors and co-authors of the commits that changed the file `old` into `path` in
     `folder`.
 

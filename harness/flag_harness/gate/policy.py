@@ -9,7 +9,7 @@ import msgspec
 from flag_harness.config.settings import BUDGET_NAMES
 from flag_harness.durations import parse_duration
 from flag_harness.errors import ConfigError
-from flag_harness.toml_tables import TomlBoolean, TomlTable, TomlText, TomlTextList, convert_table, require_known_names
+from flag_harness.toml_tables import TomlBoolean, TomlTable, TomlText, TomlTextList, convert_table, refuse_unknown_names
 
 _RequiredUpstream: TypeAlias = Annotated[
     Literal["live", "simulator"], msgspec.Meta(description="'live', or 'simulator' if simulated answers are enough")
@@ -85,7 +85,7 @@ def parse_policy(table: Mapping[str, Any], where: str) -> GatePolicy:
         raise ConfigError(f'{where} tests = [] requires no test; name at least one: tests = ["tests/test_agent.py::*"]')
     for key in ("max_age", "max_recording_age"):
         values[key] = _parse_age_limit(values[key], f"{where} {key}")
-    require_known_names(values["budget"], BUDGET_NAMES, f"{where} budget")
+    refuse_unknown_names(values["budget"], BUDGET_NAMES, f"{where} budget")
     for name, limit in values["budget"].items():
         if isinstance(limit, bool) or not isinstance(limit, (int, float)) or not limit >= 0:
             raise ConfigError(f"{where} budget {name} = {limit!r} must be a number, 0 or more")

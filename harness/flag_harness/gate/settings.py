@@ -12,7 +12,7 @@ import msgspec
 
 from flag_harness.config import read_config
 from flag_harness.errors import ConfigError
-from flag_harness.files import read_regular_file, why_unreadable
+from flag_harness.files import read_regular_file, reason_unreadable
 from flag_harness.flag import Flag
 from flag_harness.gate.declared.patterns import pattern_problem
 from flag_harness.gate.policy import GatePolicy, parse_policy
@@ -23,7 +23,7 @@ GATE_FILE = "gate.toml"
 _MAX_BYTES = 16 << 20
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
 """The environment variables that name the folders TEST and PROD. They override the settings `test` and `prod`."""
-_EXAMPLE_OF_SETTINGS = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
+_SETTINGS_EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
 
 
 class _GateTable(msgspec.Struct):
@@ -91,7 +91,7 @@ def _read_toml_file(path: Path) -> dict[str, Any]:
         return parse_toml(read_regular_file(path, _MAX_BYTES).decode("utf-8"), path)
     except (OSError, ValueError) as error:
         raise ConfigError(
-            f"{path}: cannot be read: {why_unreadable(error)}; put the gate's settings in a file of this name"
+            f"{path}: cannot be read: {reason_unreadable(error)}; put the gate's settings in a file of this name"
         ) from None
 
 
@@ -100,7 +100,7 @@ def _parse_gate(
 ) -> GateSettings:
     parsed = convert_table(table, _GateTable, where)
     if not parsed.files:
-        raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_EXAMPLE_OF_SETTINGS}")
+        raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_SETTINGS_EXAMPLE}")
     for pattern in parsed.files:
         if problem := pattern_problem(pattern):
             raise ConfigError(f"{where} files: {pattern!r} {problem}")

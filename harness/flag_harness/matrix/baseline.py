@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from flag_harness.errors import FlagError
-from flag_harness.files import read_regular_file, why_unreadable
+from flag_harness.files import read_regular_file, reason_unreadable
 from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.matrix.combination import Combination
 from flag_harness.matrix.covering import rows_with_single_changes
@@ -87,7 +87,7 @@ def read_baseline(path: Path, flags: Sequence[Flag]) -> ProductionBaseline:
     try:
         data = read_regular_file(path, _MAX_EXPORT_BYTES)
     except (OSError, ValueError) as error:
-        raise FlagError(f"{path} cannot be read: {why_unreadable(error)}; give {BASELINE_FORMATS}") from None
+        raise FlagError(f"{path} cannot be read: {reason_unreadable(error)}; give {BASELINE_FORMATS}") from None
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:

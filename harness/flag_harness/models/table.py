@@ -19,7 +19,7 @@ from flag_harness.toml_tables import (
     TomlTextList,
     convert_table,
     parse_toml,
-    require_known_names,
+    refuse_unknown_names,
 )
 
 Effort: TypeAlias = Literal["low", "medium", "high", "xhigh", "max"]
@@ -155,5 +155,5 @@ class _ModelReader:
 
         Raise `ConfigError` if the TOML file does not list `source`.
         """
-        require_known_names([source], self.sources, f"{self.file}: sources", "source")
+        refuse_unknown_names([source], self.sources, f"{self.file}: sources", "source")
         return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)

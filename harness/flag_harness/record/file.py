@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from flag_harness.errors import RecordError
-from flag_harness.files import read_regular_file, why_unreadable, write_atomically
+from flag_harness.files import read_regular_file, reason_unreadable, write_atomically
 from flag_harness.record.flags import flag_from_declaration
 from flag_harness.record.header import FORMAT_VERSION, RunHeader
 from flag_harness.record.row import RunRow
@@ -117,7 +117,7 @@ def read_record_bytes(path: Path) -> bytes:
     try:
         return read_regular_file(path, _MAX_BYTES)
     except (OSError, ValueError) as error:
-        why = why_unreadable(error)
+        why = reason_unreadable(error)
         raise RecordError(f"{path}: cannot be read: {why}; to write a record: pytest --harness-record=FILE") from None
 
 

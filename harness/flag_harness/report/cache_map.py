@@ -9,7 +9,7 @@ from typing import Any
 from flag_harness.record import CacheBreak, CacheTurn, CacheUse, RunRow
 from flag_harness.wording import count_with_noun
 
-MAX_SHOWN = 5
+MAX_LISTED_FINDINGS = 5
 """The most broken prefixes, and the most tests whose marks cost more than they save, that the terminal lists."""
 RUNS_PER_PRICE_FIGURE = 1_000
 """Prices are given for this many runs, because the price of one run is tiny."""
@@ -33,7 +33,7 @@ class BrokenCacheBlock:
     is_simulated: bool
 
     @property
-    def tests(self) -> tuple[str, ...]:
+    def node_ids(self) -> tuple[str, ...]:
         """The node ids of the tests in which this block broke a prefix, each once."""
         return tuple(dict.fromkeys(row.case for row, _ in self.rows_and_breaks))
 
@@ -44,12 +44,12 @@ class BrokenCacheBlock:
         return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
 
     @property
-    def tokens(self) -> int:
+    def missed_token_count(self) -> int:
         """The number of cached tokens that could not be read in the most expensive test."""
         return self.rows_and_breaks[0][1].tokens
 
     @property
-    def price(self) -> str:
+    def cost_text(self) -> str:
         """The extra cost per 1,000 runs that this block causes in the most expensive test, as text."""
         return (
             UNKNOWN_PRICE if self.cost is None else f"{_price_text(self.cost)} more per {RUNS_PER_PRICE_FIGURE:,} runs"
@@ -74,7 +74,7 @@ class CacheUseOfTest:
     cache_use: CacheUse
 
     @property
-    def price(self) -> str:
+    def cost_text(self) -> str:
         """The US dollars that the cache marks save or cost, as text."""
         if self.cache_use.saved is None:
             return UNKNOWN_PRICE
@@ -83,7 +83,7 @@ class CacheUseOfTest:
 
 
 @dataclass(frozen=True, slots=True)
-class UnusedMarks:
+class UnusedCacheMarks:
     """Runs whose cache marks save nothing, because nothing was read from the cache or written to it, all for one
     reason.
     """
@@ -92,7 +92,7 @@ class UnusedMarks:
     rows: tuple[RunRow, ...]
 
     @property
-    def text(self) -> str:
+    def sentence(self) -> str:
         """A sentence with the number of runs and the reason."""
         longest = max(turn.uncached for row in self.rows if row.cache for turn in row.cache.turns)
         reason = self.reason or "nothing was written or read"
@@ -100,7 +100,7 @@ class UnusedMarks:
         return f"cache marks save nothing in {runs}: {reason}; the longest prompt has {longest:,}"
 
 
-def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
+def group_unused_cache_marks(rows: Iterable[RunRow]) -> tuple[UnusedCacheMarks, ...]:
     """Group the runs that have cache marks, but neither read nor wrote the cache, by the reason.
 
     The group with the most runs comes first.
@@ -110,13 +110,13 @@ def group_unused_marks(rows: Iterable[RunRow]) -> tuple[UnusedMarks, ...]:
         if has_unused_cache_marks(row.cache):
             reasons = (turn.why for turn in row.cache.turns if turn.why) if row.cache else ()
             groups.setdefault(next(iter(reasons), ""), []).append(row)
-    found = [UnusedMarks(reason, tuple(own)) for reason, own in groups.items()]
+    found = [UnusedCacheMarks(reason, tuple(own)) for reason, own in groups.items()]
     return tuple(sorted(found, key=lambda one: -len(one.rows)))
 
 
-def has_unused_cache_marks(use: CacheUse | None) -> bool:
+def has_unused_cache_marks(cache_use: CacheUse | None) -> bool:
     """Return whether the requests of a test have cache marks, and none of them read from the cache or wrote to it."""
-    return use is not None and bool(use.turns) and not (use.tokens_read or use.tokens_written)
+    return cache_use is not None and bool(cache_use.turns) and not (cache_use.tokens_read or cache_use.tokens_written)
 
 
 def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...]:
@@ -132,7 +132,7 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
             costs[row.case] = costs.get(row.case, 0.0) + (broken.cost or 0.0)
         breaks.sort(key=lambda one: (-costs[one[0].case], -(one[1].cost or 0.0), -one[1].tokens))
         found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(row.is_simulated for row, _ in breaks)))
-    return tuple(sorted(found, key=lambda place: (-(place.cost or 0.0), -place.tokens)))
+    return tuple(sorted(found, key=lambda place: (-(place.cost or 0.0), -place.missed_token_count)))
 
 
 def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
@@ -146,25 +146,26 @@ def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
 def cache_lines(rows: Sequence[RunRow]) -> Iterator[str]:
     """Yield lines about the broken prefixes of a run, and about tests whose cache marks cost more than they save."""
     places = group_broken_prefixes(rows)
-    for place in places[:MAX_SHOWN]:
-        more = len(place.tests) - 1
+    for place in places[:MAX_LISTED_FINDINGS]:
+        more = len(place.node_ids) - 1
         others = f" and {more} other test{'s' if more > 1 else ''}" if more else ""
         change = f": {place.text_change}" if place.text_change else ""
         yield (
-            f"cache: {place.tests[0]}{others}: the cached prefix breaks at {place.block}, byte "
-            f"{place.byte_index}{change}; {place.tokens:,} tokens{' (simulated)' if place.is_simulated else ''} are "
-            f"not read, {place.price}"
+            f"cache: {place.node_ids[0]}{others}: the cached prefix breaks at {place.block}, byte "
+            f"{place.byte_index}{change}; {place.missed_token_count:,} tokens"
+            f"{' (simulated)' if place.is_simulated else ''} are not read, {place.cost_text}"
         )
-    if len(places) > MAX_SHOWN:
-        yield f"cache: and {len(places) - MAX_SHOWN} other blocks that break a prefix; --harness-report=FILE shows all"
+    if len(places) > MAX_LISTED_FINDINGS:
+        more = len(places) - MAX_LISTED_FINDINGS
+        yield f"cache: and {more} other blocks that break a prefix; --harness-report=FILE shows all"
     wasteful = [one for one in cache_use_by_test(rows) if one.cache_use.costs_more and not one.cache_use.breaks]
-    for one in wasteful[:MAX_SHOWN]:
+    for one in wasteful[:MAX_LISTED_FINDINGS]:
         yield (
             f"cache: {one.row.case}: its cache marks cost more than they save: {_extra_cost_text(one.cache_use)}, "
-            f"{one.price}"
+            f"{one.cost_text}"
         )
-    if len(wasteful) > MAX_SHOWN:
-        yield f"cache: and {len(wasteful) - MAX_SHOWN} other tests that would cost less without cache marks"
+    if len(wasteful) > MAX_LISTED_FINDINGS:
+        yield f"cache: and {len(wasteful) - MAX_LISTED_FINDINGS} other tests that would cost less without cache marks"
 
 
 def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
@@ -179,9 +180,9 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
                 "byte": place.byte_index,
                 "before": place.rows_and_breaks[0][1].before,
                 "after": place.rows_and_breaks[0][1].after,
-                "tokens": place.tokens,
+                "tokens": place.missed_token_count,
                 "cost": place.rows_and_breaks[0][1].cost,
-                "cases": list(place.tests),
+                "cases": list(place.node_ids),
             }
             for place in group_broken_prefixes(rows)
         ],

@@ -8,7 +8,7 @@ from flag_harness.report.cache_map import (
     cache_use_by_test,
     describe_cache_reads_and_writes,
     group_broken_prefixes,
-    group_unused_marks,
+    group_unused_cache_marks,
     has_unused_cache_marks,
     input_token_shares,
 )
@@ -32,7 +32,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
         {
             "row": test.row,
             "use": test.cache_use,
-            "price": test.price,
+            "price": test.cost_text,
             "turns": list(map(_turn_as_json, test.cache_use.turns)),
         }
         for test in tests[:MAX_MAPPED_TESTS]
@@ -40,7 +40,7 @@ def cache_section(rows: Sequence[RunRow]) -> dict[str, Any] | None:
     return {
         "places": group_broken_prefixes(rows),
         "tests": shown,
-        "unused": group_unused_marks(rows),
+        "unused": group_unused_cache_marks(rows),
         "hidden": len(tests) - len(shown),
         "is_simulated": any(test.row.is_simulated for test in every),
     }

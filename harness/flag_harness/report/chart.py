@@ -13,15 +13,16 @@ _CHART_MARGIN_SHARE = 0.04
 
 @dataclass(frozen=True, slots=True)
 class ChartBar:
-    """One effect on the scale of a chart: its mean, and its confidence interval from `low` to `high`.
+    """One effect on the scale of a chart: its mean, and its confidence interval from `lower_position` to
+    `upper_position`.
 
     The three are positions from 0 (left) to 100 (right). They are equal if the effect has no confidence interval.
     """
 
     effect: MetricEffect
-    low: float
-    mean: float
-    high: float
+    lower_position: float
+    mean_position: float
+    upper_position: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,18 @@ class EffectChart:
     """The effects of flags on one figure, which is a measured number, such as `total time`.
 
     Attributes:
-        metric: the title under which the figure is shown, such as `performance`.
-        name: the name of the figure.
-        start_label, end_label: the values at the left and the right end of the scale, as texts such as `-40.0 %`.
+        section_title: the title under which the figure is shown, such as `performance`.
+        figure_name: the name of the figure.
+        left_end_label, right_end_label: the values at the left and the right end of the scale, as texts such as `-40.0
+            %`.
         zero_position: the position of "no change" on the scale, from 0 to 100.
         bars: the effects.
     """
 
-    metric: str
-    name: str
-    start_label: str
-    end_label: str
+    section_title: str
+    figure_name: str
+    left_end_label: str
+    right_end_label: str
     zero_position: float
     bars: tuple[ChartBar, ...]
 
@@ -64,7 +66,7 @@ def _make_chart(metric: str, name: str, effects: Sequence[MetricEffect]) -> Effe
 
     is_ratio = effects[0].figure.is_ratio
     bars = (ChartBar(effect, *map(percent_of_width, end)) for effect, end in zip(effects, ends, strict=True))
-    start, end = _label_on_scale(low, is_ratio), _label_on_scale(high, is_ratio)
+    start, end = _scale_label(low, is_ratio), _scale_label(high, is_ratio)
     return EffectChart(metric, name, start, end, percent_of_width(0.0), tuple(bars))
 
 
@@ -79,7 +81,7 @@ def _bounds_and_mean(effect: MetricEffect) -> tuple[float, float, float]:
     return (low - 1, mean - 1, high - 1) if effect.figure.is_ratio else (low, mean, high)
 
 
-def _label_on_scale(value: float, is_ratio: bool) -> str:
+def _scale_label(value: float, is_ratio: bool) -> str:
     if not value:
         return "no change"
     return ratio_text(1 + value) if is_ratio else f"{value:+,.4g}"

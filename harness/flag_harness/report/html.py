@@ -24,7 +24,7 @@ from flag_harness.report.sweep_table import TROUBLE_OUTCOMES
 if TYPE_CHECKING:
     import jinja2
 
-_SCRIPT_PARTS = ("elements", "streams", "comparison", "details", "matrix")
+_SCRIPT_FILES = ("elements", "streams", "comparison", "details", "matrix")
 """The files that make up the page's script, in order: code that runs on loading uses only earlier files."""
 MAX_EXPANDED_REASONS = 5
 """The number of failure reasons that the page shows open. Further ones are folded, so that the flags stay in view."""
@@ -59,7 +59,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         few=MAX_EXPANDED_REASONS,
         most_causes=MAX_CAUSES,
         refusal_advice=REFUSAL_ADVICE,
-        locate=partial(locate_command, report.record.header, root=report.location.root),
+        locate=partial(locate_command, report.record.header, root=report.location.root_folder),
     )
 
 
@@ -84,7 +84,7 @@ def _read_page_file(name: str) -> str:
 
 def _page_script() -> str:
     """Return the JavaScript of the page. All files are put into one scope."""
-    parts = "\n".join(_read_page_file(f"{name}.js") for name in _SCRIPT_PARTS)
+    parts = "\n".join(_read_page_file(f"{name}.js") for name in _SCRIPT_FILES)
     return f'"use strict";\n(() => {{\n{parts}}})();\n'
 
 

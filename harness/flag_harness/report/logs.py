@@ -21,12 +21,12 @@ class LogGroup:
     level: str
     logger: str
     message: str
-    tests: Mapping[str, int]
+    count_by_node_id: Mapping[str, int]
 
     @property
-    def count(self) -> int:
+    def total_count(self) -> int:
         """The number of times that all runs together logged the message."""
-        return sum(self.tests.values())
+        return sum(self.count_by_node_id.values())
 
 
 def group_log_messages(record: RunRecord) -> tuple[LogGroup, ...]:
@@ -37,14 +37,14 @@ def group_log_messages(record: RunRecord) -> tuple[LogGroup, ...]:
         for row, count in counts:
             tests[row.case] = tests.get(row.case, 0) + count
         groups.append(LogGroup(*key, dict(sorted(tests.items(), key=lambda test: (-test[1], test[0])))))
-    return tuple(sorted(groups, key=lambda group: (group.level == "WARNING", -group.count, group.message)))
+    return tuple(sorted(groups, key=lambda group: (group.level == "WARNING", -group.total_count, group.message)))
 
 
-def log_digest_lines(record: RunRecord) -> Iterator[str]:
+def logged_message_lines(record: RunRecord) -> Iterator[str]:
     """Yield lines for a terminal that say which warnings and errors a run's tests logged."""
     groups, betas = group_log_messages(record), _betas_dropped_by_test(record)
-    logged = {case for group in groups for case in group.tests}
-    total = sum(group.count for group in groups)
+    logged = {case for group in groups for case in group.count_by_node_id}
+    total = sum(group.total_count for group in groups)
     if not groups:
         yield f"No warning and no error was logged in {count_with_noun(len(record.rows), 'run')}."
     else:
@@ -53,10 +53,10 @@ def log_digest_lines(record: RunRecord) -> Iterator[str]:
     for group in groups:
         yield ""
         yield f"{group.level} {group.logger}: {group.message}"
-        for case, count in list(group.tests.items())[:_MAX_LISTED_TESTS]:
+        for case, count in list(group.count_by_node_id.items())[:_MAX_LISTED_TESTS]:
             yield f"  {count:>6,}  {case}"
-        if len(group.tests) > _MAX_LISTED_TESTS:
-            yield f"  and {count_with_noun(len(group.tests) - _MAX_LISTED_TESTS, 'more run')}; --json has all"
+        if (more := len(group.count_by_node_id) - _MAX_LISTED_TESTS) > 0:
+            yield f"  and {count_with_noun(more, 'more run')}; --json has all"
     for beta, cases in betas.items():
         yield ""
         yield f"beta {beta}: refused by the API and then dropped, in {count_with_noun(len(cases), 'run')}"
@@ -72,8 +72,8 @@ def logs_to_json(record: RunRecord) -> Mapping[str, Any]:
                 "level": group.level,
                 "logger": group.logger,
                 "message": group.message,
-                "count": group.count,
-                "tests": group.tests,
+                "count": group.total_count,
+                "tests": group.count_by_node_id,
             }
             for group in group_log_messages(record)
         ],

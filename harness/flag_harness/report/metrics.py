@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from flag_harness.analysis.effects.figures import CONFIDENCE, MetricEffect, metric_effects
+from flag_harness.analysis.effects.figures import CONFIDENCE_LEVEL, MetricEffect, metric_effects
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord
 from flag_harness.report.table import align_columns_to_the_left
@@ -28,11 +28,14 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     if not alone:
         yield "No two runs of a test that passed differ in one flag alone, so no flag's figures can be told."
     else:
-        yield f"Runs of one test that differ in one flag; the intervals ({CONFIDENCE:.0%}) take pairs as independent."
+        intervals = f"the intervals ({CONFIDENCE_LEVEL:.0%}) take pairs as independent"
+        yield f"Runs of one test that differ in one flag; {intervals}."
         if any(effect.is_simulated for effect in alone):
             yield "Simulated: tokens are the simulator's estimate and times its settings, not the API's."
     for title, names in FIGURES_BY_METRIC.items():
-        rows = [(effect.figure.name, effect.name, str(effect)) for effect in alone if effect.figure.name in names]
+        rows = [
+            (effect.figure.name, effect.setting_text, str(effect)) for effect in alone if effect.figure.name in names
+        ]
         if rows:
             yield ""
             yield title
@@ -40,20 +43,22 @@ def metric_lines(record: RunRecord) -> Iterator[str]:
     if together:
         yield ""
         yield "two flags together, beyond the sum of each one's effect"
-        yield from align_columns_to_the_left([(effect.figure.name, effect.name, str(effect)) for effect in together])
+        yield from align_columns_to_the_left(
+            [(effect.figure.name, effect.setting_text, str(effect)) for effect in together]
+        )
     yield ""
     yield "compatibility"
     passes = [(name, f"{passed} of {total} runs passed") for name, passed, total in count_passes_by_combination(record)]
     yield from align_columns_to_the_left(passes or [("no run passed or failed",)])
 
 
-def effects_in_record(record: RunRecord, most: int = 2) -> tuple[MetricEffect, ...]:
+def effects_in_record(record: RunRecord, max_flags: int = 2) -> tuple[MetricEffect, ...]:
     """Return what each flag, and each pair of flags, changes in the figures of a record's runs.
 
-    With `most` 1, pairs of flags are left out. Flags are in the order in which they are declared.
+    With `max_flags` 1, pairs of flags are left out. Flags are in the order in which they are declared.
     """
     labels, names = labels_of_flag_values(record), list(record.header.flags)
-    effects = metric_effects(record.rows, default_values(record), labels, flag_groups(record), most)
+    effects = metric_effects(record.rows, default_values(record), labels, flag_groups(record), max_flags)
     return tuple(sorted(effects, key=lambda one: (len(one.settings), [names.index(name) for name, _ in one.settings])))
 
 

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from flag_harness.flag import SWITCHED_OFF_PREFIX
 from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
-from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes, group_unused_marks
+from flag_harness.report.cache_map import cache_use_by_test, group_broken_prefixes, group_unused_cache_marks
 from flag_harness.report.commands.next_steps import folder_note, next_steps
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.commands.step import NextStep
 from flag_harness.report.failures.causes import FailureCause, flags_in_header
-from flag_harness.report.flags.figures import MEANS_NOTE, UNCHANGED, FlagFigures
+from flag_harness.report.flags.figures import MEANS_NOTE, UNCHANGED_TEXT, FlagFigures
 from flag_harness.report.flags.left_out_pairs import left_out_texts, short_test_name
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
 from flag_harness.report.flags.support import flags_varied_by_no_test
@@ -22,10 +22,10 @@ MAX_LISTED_FLAGS = 8
 """The most flags that the first screen shows. The others are counted."""
 MAX_SHOWN_CAUSES = 4
 """The most causes of failures that the first screen shows, each with its command. Further causes are counted."""
-_MAX_NAMES = 2
+_MAX_LISTED_NAMES = 2
 """The most causes that a line about a flag names, and the most tests that a line about a cause names."""
 COMPARISON_NOTE = (
-    f"{MEANS_NOTE} “{UNCHANGED.capitalize()}” means equal in every pair. "
+    f"{MEANS_NOTE} “{UNCHANGED_TEXT.capitalize()}” means equal in every pair. "
     "Without streaming, the first token arrives with the whole answer."
 )
 """Explains the figures in the table of flags."""
@@ -37,16 +37,16 @@ class CauseLine:
     """What the first screen shows about one cause of failures: which tests fail, under which flags, and why.
 
     Attributes:
-        text: a sentence such as `test_refund fails when streaming is on`.
+        sentence: a sentence such as `test_refund fails when streaming is on`.
         reasons: one line for each different reason, with the tests if there are several reasons.
-        command: the command that runs the smallest failing combination of a test again.
+        rerun_command: the command that runs the smallest failing combination of a test again.
         shown_test: the name of that test.
         locate_command: the command that finds out which flags are the cause, if this is not certain; else empty.
     """
 
-    text: str
+    sentence: str
     reasons: tuple[str, ...]
-    command: str
+    rerun_command: str
     shown_test: str
     locate_command: str
 
@@ -57,7 +57,7 @@ class FlagOverview:
 
     setting: str
     has_failures: bool
-    breaks: str
+    broken_tests_text: str
     figures: FlagFigures
     note: str
     is_simulated: bool
@@ -108,22 +108,27 @@ def make_overview(report: RunReport) -> ReportOverview:
         tuple(next_steps(report)),
         folder_note(report),
         tuple(left_out_texts({line.setting: line.figures.left_out_pairs for line in lines})),
-        _origin_of_figures(report.rows),
+        _answer_source_note(report.rows),
     )
 
 
 def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
     """Return what the first screen shows about one cause of failures."""
-    reasons = [reason for reason, _ in cause.reasons if reason]
-    if len(cause.reasons) > 1:
+    reasons = [reason for reason, _ in cause.reasons_with_tests if reason]
+    if len(cause.reasons_with_tests) > 1:
         reasons = [
-            f"{join_names(map(short_test_name, tests), _MAX_NAMES)}: {reason}" for reason, tests in cause.reasons
+            f"{join_names(map(short_test_name, tests), _MAX_LISTED_NAMES)}: {reason}"
+            for reason, tests in cause.reasons_with_tests
         ]
-    locate = "" if cause.is_certain else locate_command(report.record.header, cause.case, report.location.root)
-    more = len(reasons) - _MAX_NAMES
-    reasons[_MAX_NAMES:] = [f"and {count_with_noun(more, 'other reason')}"] if more > 0 else []
-    shown = short_test_name(cause.case.partition("[")[0])
-    return CauseLine(failure_text(cause), tuple(reasons), cause.command, shown, locate)
+    locate = (
+        ""
+        if cause.is_certain
+        else locate_command(report.record.header, cause.shown_node_id, report.location.root_folder)
+    )
+    more = len(reasons) - _MAX_LISTED_NAMES
+    reasons[_MAX_LISTED_NAMES:] = [f"and {count_with_noun(more, 'other reason')}"] if more > 0 else []
+    shown = short_test_name(cause.shown_node_id.partition("[")[0])
+    return CauseLine(failure_text(cause), tuple(reasons), cause.rerun_command, shown, locate)
 
 
 def failure_text(cause: FailureCause) -> str:
@@ -131,23 +136,24 @@ def failure_text(cause: FailureCause) -> str:
     names = [short_test_name(test) for test in cause.tests]
     certainty = "" if cause.is_certain else "perhaps "
     if len(names) == 1:
-        return f"{certainty}{names[0]} {cause.text}"
-    subject = " and ".join(names) if len(names) <= _MAX_NAMES else join_names(names, _MAX_NAMES)
-    return f"{certainty}{subject} {cause.text.replace('fails', 'fail', 1)}"
+        return f"{certainty}{names[0]} {cause.condition_text}"
+    subject = " and ".join(names) if len(names) <= _MAX_LISTED_NAMES else join_names(names, _MAX_LISTED_NAMES)
+    return f"{certainty}{subject} {cause.condition_text.replace('fails', 'fail', 1)}"
 
 
-def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagOverview:
+def _flag_line(summary: FlagSummary, report: RunReport, shown_causes: set[str]) -> FlagOverview:
     """Return what the first screen shows about one flag.
 
-    `seen` has the texts of causes that earlier lines show in full.
+    `shown_causes` has the texts of causes that earlier lines show in full.
     """
-    parts = [*_first_failures(summary.causes_with_flag, summary.setting, seen)] or [summary.support.text]
+    parts = [*_broken_tests_by_cause(summary.causes_with_flag, summary.setting, shown_causes)] or [summary.support.text]
     parts += [
-        f"prevents a failure of {text}" for text in _first_failures(summary.causes_without_flag, summary.setting, seen)
+        f"prevents a failure of {text}"
+        for text in _broken_tests_by_cause(summary.causes_without_flag, summary.setting, shown_causes)
     ]
     answered = [row for row in report.rows if row.answered_by or row.recorded_from]
     is_simulated = not all(row.is_simulated for row in answered) and any(
-        one.is_simulated for one in report.effects if one.name == summary.setting
+        one.is_simulated for one in report.effects if one.setting_text == summary.setting
     )
     note = _note_on_flag_without_effect(summary, report)
     return FlagOverview(
@@ -155,22 +161,22 @@ def _flag_line(summary: FlagSummary, report: RunReport, seen: set[str]) -> FlagO
     )
 
 
-def _first_failures(causes: Sequence[FailureCause], setting: str, seen: set[str]) -> Iterator[str]:
-    for cause in causes[:_MAX_NAMES]:
-        yield _broken_tests(cause, setting, seen)
-        seen.add(cause.text)
-    if len(causes) > _MAX_NAMES:
-        yield f"and {count_with_noun(len(causes) - _MAX_NAMES, 'more cause')}"
+def _broken_tests_by_cause(causes: Sequence[FailureCause], setting: str, shown_causes: set[str]) -> Iterator[str]:
+    for cause in causes[:_MAX_LISTED_NAMES]:
+        yield _broken_tests(cause, setting, shown_causes)
+        shown_causes.add(cause.condition_text)
+    if len(causes) > _MAX_LISTED_NAMES:
+        yield f"and {count_with_noun(len(causes) - _MAX_LISTED_NAMES, 'more cause')}"
 
 
-def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
+def _broken_tests(cause: FailureCause, setting: str, shown_causes: set[str]) -> str:
     """Return which tests a cause breaks, and with which other flags besides `setting`.
 
-    If `seen` has the text of the cause, the tests are counted and not named again.
+    If `shown_causes` has the text of the cause, the tests are counted and not named again.
     """
     certainty = "" if cause.is_certain else "perhaps "
-    names = f"{certainty}{join_names(map(short_test_name, cause.tests), _MAX_NAMES)}"
-    if cause.text in seen:
+    names = f"{certainty}{join_names(map(short_test_name, cause.tests), _MAX_LISTED_NAMES)}"
+    if cause.condition_text in shown_causes:
         names = "the same test" if len(cause.tests) == 1 else f"the same {len(cause.tests):,} tests"
     flag = setting.removeprefix(SWITCHED_OFF_PREFIX).partition("=")[0]
     others = [str(one) for one in cause.literals if one.flag not in (setting, flag)]
@@ -178,7 +184,7 @@ def _broken_tests(cause: FailureCause, setting: str, seen: set[str]) -> str:
     return f"{names}, {'only ' if together else 'by itself'}{' and '.join(together)}"
 
 
-def _origin_of_figures(rows: Sequence[RunRow]) -> str:
+def _answer_source_note(rows: Sequence[RunRow]) -> str:
     """Return a sentence about who answered the runs (the API or the simulator), and what their figures are worth."""
     if count := sum(row.is_simulated for row in rows):
         runs = f"{'' if count == len(rows) else f'{count:,} of '}{count_with_noun(len(rows), 'run')}"
@@ -203,8 +209,8 @@ def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str
             if flag.name == summary.flag
         ]
         return f"changes no request: does the agent read {source}?"
-    unused = group_unused_marks(report.rows) if _changes_cache_marks(summary) else ()
-    return unused[0].text if unused else ""
+    unused = group_unused_cache_marks(report.rows) if _changes_cache_marks(summary) else ()
+    return unused[0].sentence if unused else ""
 
 
 def _changes_cache_marks(summary: FlagSummary) -> bool:
@@ -223,20 +229,20 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
         yield OverviewNotice("failures", f"the API would refuse a request {refusal.condition}".rstrip())
     for unblamed in report.excluded_runs:
         yield OverviewNotice(
-            "failures", f"{count_with_noun(len(unblamed.cases), 'run')} not blamed on flags: {unblamed.reason}"
+            "failures", f"{count_with_noun(len(unblamed.node_ids), 'run')} not blamed on flags: {unblamed.reason}"
         )
     if over := [row for row in report.rows if row.outcome == "failed" and _OVER_BUDGET_TEXT in row.reason]:
         names = [short_test_name(node_id_without_combination(row.case, row.combination)) for row in over]
         yield OverviewNotice(
-            "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_NAMES)}"
+            "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_LISTED_NAMES)}"
         )
-    if report.sweep.causes:
+    if report.sweep.cause_counts:
         yield OverviewNotice(
-            "sweep", f"the sweep found {count_with_noun(len(report.sweep.causes), 'cause')} of failures"
+            "sweep", f"the sweep found {count_with_noun(len(report.sweep.cause_counts), 'cause')} of failures"
         )
     yield from _cache_notices(report)
-    for unused in () if is_cache_explained else group_unused_marks(report.rows)[:1]:
-        yield OverviewNotice("cache", unused.text)
+    for unused in () if is_cache_explained else group_unused_cache_marks(report.rows)[:1]:
+        yield OverviewNotice("cache", unused.sentence)
     untested = flags_varied_by_no_test(report.rows, flags_in_header(report.record.header)) if report.rows else ()
     if untested:
         flags = "the flag" if len(untested) == 1 else "the flags"
@@ -253,9 +259,9 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
 def _cache_notices(report: RunReport) -> Iterator[OverviewNotice]:
     """Yield a notice if cached prefixes could not be read, and one if cache marks cost more than they save."""
     if broken := group_broken_prefixes(report.rows):
-        runs = dict.fromkeys(case for place in broken for case in place.tests)
+        runs = dict.fromkeys(case for place in broken for case in place.node_ids)
         where = f"a cached prefix is not read in {count_with_noun(len(runs), 'run')}"
-        yield OverviewNotice("cache", f"{where}, because {broken[0].block} changes: {broken[0].price}")
+        yield OverviewNotice("cache", f"{where}, because {broken[0].block} changes: {broken[0].cost_text}")
     elif wasteful := [one for one in cache_use_by_test(report.rows) if one.cache_use.costs_more]:
         yield OverviewNotice(
             "cache", f"cache marks cost more than they save in {count_with_noun(len(wasteful), 'run')}"

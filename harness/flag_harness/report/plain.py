@@ -1,6 +1,5 @@
 """A report as plain dictionaries and lists, for JSON."""
 
-from dataclasses import asdict
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.report.cache_map import cache_use_to_json
 from flag_harness.report.flags.summary import FlagSummary, flag_summaries
+from flag_harness.report.json_keys import to_json_object
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import RunReport
 
@@ -27,20 +27,20 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "header": msgspec.to_builtins(report.record.header),
         "problem": report.record.problem,
         "combinations": list(report.combinations),
-        "causes": [{**asdict(cause), "is_certain": cause.is_certain} for cause in report.causes],
-        "unblamed": [asdict(one) for one in report.excluded_runs],
-        "api_refusals": [asdict(one) for one in report.api_refusals],
+        "causes": [{**to_json_object(cause), "is_certain": cause.is_certain} for cause in report.causes],
+        "unblamed": [to_json_object(one) for one in report.excluded_runs],
+        "api_refusals": [to_json_object(one) for one in report.api_refusals],
         "failures": [
             {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
         "flags": [_flag_as_json(summary, report) for summary in flag_summaries(report)],
-        "request_effects": [asdict(one) for one in report.request_effects],
+        "request_effects": [to_json_object(one) for one in report.request_effects],
         "effects": [_effect_as_json(effect) for effect in report.effects],
-        "logs": [asdict(entry) for entry in report.logs],
+        "logs": [to_json_object(entry) for entry in report.logs],
         "cache": cache_use_to_json(report.rows),
-        "sweep": asdict(report.sweep),
-        "recordings": report.recordings,
+        "sweep": to_json_object(report.sweep),
+        "recordings": report.answer_source_line,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row_as_json(row) for row in report.rows],
     }
@@ -51,8 +51,8 @@ def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
     figures = summary.figures
     return {
         "setting": summary.setting,
-        "breaks": [cause.text for cause in summary.causes_with_flag],
-        "prevents": [cause.text for cause in summary.causes_without_flag],
+        "breaks": [cause.condition_text for cause in summary.causes_with_flag],
+        "prevents": [cause.condition_text for cause in summary.causes_without_flag],
         "changes_no_request": summary.is_inert,
         "costs": {cell.name: cell.text for cell in figures.cells},
         "means_per_run": {
@@ -60,7 +60,7 @@ def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
             for cell in figures.cells
             for one in cell.means
         },
-        "is_simulated": any(one.is_simulated for one in report.effects if one.name == summary.setting),
+        "is_simulated": any(one.is_simulated for one in report.effects if one.setting_text == summary.setting),
         "tests_compared": figures.test_count,
         "pairs": figures.pair_count,
         "pairs_compared": figures.compared_pair_count,

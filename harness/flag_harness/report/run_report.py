@@ -29,22 +29,22 @@ _OUTCOMES_WORST_FIRST = ("failed", "inconclusive", "xpassed", "passed", "xfailed
 class MatrixCell:
     """The runs of one test under one combination: a single run, or several repetitions.
 
-    `index` is the position of the first of these runs in `RunReport.rows`; the others follow.
+    `first_row_index` is the position of the first of these runs in `RunReport.rows`; the others follow.
     """
 
     rows: tuple[RunRow, ...]
-    index: int
+    first_row_index: int
 
     @property
-    def outcome(self) -> str:
+    def worst_outcome(self) -> str:
         """The worst outcome of the runs: `failed` if any of them failed."""
         return min((row.outcome for row in self.rows), key=_OUTCOMES_WORST_FIRST.index)
 
     @property
     def text(self) -> str:
         """The outcome and, if repetitions have different outcomes, how many had it: `failed`, `1 of 3 failed`."""
-        count = sum(row.outcome == self.outcome for row in self.rows)
-        return self.outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.outcome}"
+        count = sum(row.outcome == self.worst_outcome for row in self.rows)
+        return self.worst_outcome if count == len(self.rows) else f"{count} of {len(self.rows)} {self.worst_outcome}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class MatrixRow:
     @property
     def outcomes(self) -> tuple[str, ...]:
         """The outcomes that the test's cells have, each once."""
-        return tuple(dict.fromkeys(cell.outcome for cell in self.cells if cell is not None))
+        return tuple(dict.fromkeys(cell.worst_outcome for cell in self.cells if cell is not None))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ class RunReport:
         request_effects: what each flag changes in requests.
         logs: the log messages, errors first.
         sweep: what a sweep over tests found.
-        recordings: a line that says who answered, and how old the oldest recording is.
+        answer_source_line: a line that says who answered, and how old the oldest recording is.
         conversations: what tests sent and received, by node id, as far as it was kept.
         location: the paths that its commands need.
     """
@@ -125,7 +125,7 @@ class RunReport:
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
     logs: tuple[LogEntry, ...]
-    recordings: str
+    answer_source_line: str
     sweep: SweepTable
     conversations: Mapping[str, Conversation] = field(default_factory=dict)
     location: ReportLocation = CURRENT_FOLDER_LOCATION
@@ -164,8 +164,8 @@ def build_report(
     id. `location` says in which folder the reader types the report's commands.
     """
     combinations = tuple(_order_combinations(record))
-    lines, rows = _matrix_lines(record, combinations)
-    analysis = explain_failures_of_run(record, location.root)
+    lines, rows = _make_matrix_rows(record, combinations)
+    analysis = explain_failures_of_run(record, location.root_folder)
     return RunReport(
         record=record,
         outcomes=Counter(row.outcome for row in rows),
@@ -179,14 +179,16 @@ def build_report(
         effects=effects_in_record(record),
         request_effects=request_effects(record),
         logs=_log_entries(rows),
-        recordings=answers_line(rows, now),
+        answer_source_line=answers_line(rows, now),
         sweep=make_sweep_table(rows),
         conversations=conversations or {},
         location=location,
     )
 
 
-def _matrix_lines(record: RunRecord, combinations: Sequence[str]) -> tuple[tuple[MatrixRow, ...], tuple[RunRow, ...]]:
+def _make_matrix_rows(
+    record: RunRecord, combinations: Sequence[str]
+) -> tuple[tuple[MatrixRow, ...], tuple[RunRow, ...]]:
     """Return `(lines, rows)`: a line of the matrix for each test, those with a failure first; and the rows in the same
     order.
     """

@@ -22,30 +22,31 @@ class TroubleOutcomeCounts:
     """The number of troubles of one kind with each outcome in `TROUBLE_OUTCOMES`, over all tests."""
 
     kind: str
-    counts: tuple[int, ...]
+    counts_by_outcome: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class CauseCount:
     """A cause of failures in a sweep, and the number of troubles (faults or unusual answers) under which it occurred.
 
-    `oracle` is the rule that was broken. `example` is one of these troubles, and `test` the test that failed under it.
+    `oracle` is the rule that was broken. `example_trouble` is one of these troubles, and `test` the test that failed
+    under it.
     """
 
     oracle: str
     reason: str
-    place: str
-    count: int
+    location: str
+    trouble_count: int
     test: str
-    example: str
+    example_trouble: str
 
 
 @dataclass(frozen=True, slots=True)
 class SweepTable:
     """The results of a sweep over tests; both fields are empty if the run was not a sweep."""
 
-    kinds: tuple[TroubleOutcomeCounts, ...]
-    causes: tuple[CauseCount, ...]
+    outcome_counts_by_kind: tuple[TroubleOutcomeCounts, ...]
+    cause_counts: tuple[CauseCount, ...]
 
 
 def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
@@ -62,13 +63,13 @@ def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
                 before.oracle if before else one.oracle,
                 before.reason if before else one.reason,
                 one.place,
-                one.count + (before.count if before else 0),
+                one.count + (before.trouble_count if before else 0),
                 before.test if before else found.test,
-                before.example if before else one.example or found.kind,
+                before.example_trouble if before else one.example or found.kind,
             )
     kinds = (
         TroubleOutcomeCounts(kind, tuple(by[name] for name in TROUBLE_OUTCOMES))
         for kind, by in counts.items()
         if by.total()
     )
-    return SweepTable(tuple(kinds), tuple(sorted(causes.values(), key=lambda one: -one.count)))
+    return SweepTable(tuple(kinds), tuple(sorted(causes.values(), key=lambda one: -one.trouble_count)))

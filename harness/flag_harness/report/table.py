@@ -77,7 +77,7 @@ def _reason_for_no_cache_read(row: "RunRow") -> str:
     return next((turn.why for turn in reversed(row.cache.turns) if turn.why), "")
 
 
-def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
+def logged_error_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     """Yield a line for each of the most frequent errors that the code under test logged, and one that counts the
     others.
     """
@@ -86,7 +86,7 @@ def log_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
         level, logger, message = key
         times, tests = sum(count for _, count in counts), {row.case for row, _ in counts}
         cases = count_with_noun(len(tests), "test")
-        yield f"logged {_number_of_times_text(times)} in {cases}: {level} {logger}: {message}"
+        yield f"logged {_times_text(times)} in {cases}: {level} {logger}: {message}"
     if len(errors) > _MAX_LOG_LINES:
         others = count_with_noun(len(errors) - _MAX_LOG_LINES, "other error")
         yield f"and {others} in the logs; --harness-record=FILE keeps all"
@@ -109,7 +109,7 @@ def has_log_error(row: "RunRow") -> bool:
     return any(log.level != "WARNING" for log in row.logs)
 
 
-def _number_of_times_text(count: int) -> str:
+def _times_text(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 

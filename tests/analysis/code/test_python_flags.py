@@ -65,7 +65,7 @@ def test_a_helper_of_another_module_reads_the_flag_that_is_named(
     found: list[DetectedFlag] = [
         *find_flags(ast.parse(code), "agent.py", find_flag_reading_functions(ast.parse(HELPERS)))
     ]
-    assert expected == [(one.source, one.key, one.on, one.default) for one in found]
+    assert expected == [(one.source_kind, one.key, one.on, one.is_on_by_default) for one in found]
 
 
 @pytest.mark.parametrize(
@@ -84,4 +84,6 @@ def test_a_variable_that_is_read_as_a_switch_is_a_flag(
     code: str, expected: list[tuple[str, str, str | None, bool]]
 ) -> None:
     """With the texts that the code compares. A variable of another kind, or a number of a service, is none."""
-    assert expected == [(one.key, one.on, one.off, one.default) for one in find_flags(ast.parse(code), "agent.py")]
+    assert expected == [
+        (one.key, one.on, one.off, one.is_on_by_default) for one in find_flags(ast.parse(code), "agent.py")
+    ]

@@ -30,7 +30,7 @@ def test_a_boolean_field_is_a_flag_with_its_variable(body: str, expected: list[t
     """Under its alias or with the prefix of the class, as pydantic reads it, and with its default."""
     [node] = ast.parse(f"class Settings(BaseSettings):\n    {body}\n").body
     assert isinstance(node, ast.ClassDef)
-    assert expected == [(one.name, one.key, one.default) for one in flags_in_settings_class(node, "config.py")]
+    assert expected == [(one.name, one.key, one.is_on_by_default) for one in flags_in_settings_class(node, "config.py")]
 
 
 def test_a_class_that_is_no_settings_class_has_no_flags() -> None:

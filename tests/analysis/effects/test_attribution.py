@@ -53,9 +53,14 @@ def test_an_effect_names_the_path_the_values_and_the_pairs() -> None:
     """One flag, one key: all four pairs show it, and the other flags are inert."""
     attribution = _attribute(lambda s, c, m: [_request({"max_tokens": 4096, **({"stream": True} if s else {})})])
     (effect,) = attribution.effects
-    assert ("streaming", "stream", "<absent>", "True") == (effect.flag, effect.path, effect.before, effect.after)
-    assert (4, 4, "", ("test_refund",)) == (effect.changed_pairs, effect.pairs, effect.condition, effect.tests)
-    assert {"concise": 4, "model": 4} == dict(attribution.inert_flags)
+    assert ("streaming", "stream", "<absent>", "True") == (effect.flag, effect.path, effect.old_value, effect.new_value)
+    assert (4, 4, "", ("test_refund",)) == (
+        effect.changed_pair_count,
+        effect.pair_count,
+        effect.condition,
+        effect.tests,
+    )
+    assert {"concise": 4, "model": 4} == dict(attribution.pairs_by_inert_flag)
     assert "stream: nothing → True (4 of 4 pairs)" == str(effect)
 
 
@@ -66,7 +71,7 @@ def test_a_run_with_a_problem_is_in_no_pair() -> None:
     quiet = [ObservedRun((0, concise, 0), ()) for concise in (0, 1)]
     attribution = attribute_effects(SPACE, {"test_refund": runs, "test_quiet": quiet})
     assert ["n: 0 → 1 (1 of 1 pairs)"] == [str(effect) for effect in attribution.effects]
-    assert {"sent no request": 1, "with a failed run": 1} == attribution.excluded_pair_counts
+    assert {"sent no request": 1, "with a failed run": 1} == attribution.excluded_pair_count_by_reason
     assert ("streaming", "model") == attribution.unpaired_flags
     lines = flag_effect_lines(attribution)
     assert "not compared: 2 pairs of runs (1 sent no request, 1 with a failed run)" == lines[-1]
@@ -75,7 +80,9 @@ def test_a_run_with_a_problem_is_in_no_pair() -> None:
 def test_an_effect_of_two_flags_together_names_the_other_flag() -> None:
     """A change that needs both flags is an effect of each, on condition of the other."""
     attribution = _attribute(lambda s, c, m: [_request({"max_tokens": 1024 if s and c else 4096})])
-    found = {(effect.flag, effect.condition, effect.changed_pairs, effect.pairs) for effect in attribution.effects}
+    found = {
+        (effect.flag, effect.condition, effect.changed_pair_count, effect.pair_count) for effect in attribution.effects
+    }
     assert {("streaming", "concise", 2, 4), ("concise", "streaming", 2, 4)} == found
     assert ["concise"] == [effect.condition for effect in attribution.effects_of("streaming")]
 
@@ -151,7 +158,7 @@ def test_added_requests_headers_and_endpoints_are_effects() -> None:
         counted = [SentRequest("POST", "/v1/messages/count_tokens", (), asked)] if s else []
         return [*counted, _request(asked, *([("anthropic-beta", "x-2026")] if c else []))]
 
-    found = {(effect.flag, effect.path, effect.before, effect.after) for effect in _attribute(agent).effects}
+    found = {(effect.flag, effect.path, effect.old_value, effect.new_value) for effect in _attribute(agent).effects}
     assert {
         ("streaming", "requests", "1", "2"),
         ("concise", "header anthropic-beta", "<absent>", "x-2026"),
@@ -226,7 +233,7 @@ def test_a_flag_without_a_pair_is_said_to_be_unknown() -> None:
     runs = [ObservedRun((0, 0, 0), (_request({}),)), ObservedRun((1, 1, 0), (_request({"stream": True}),))]
     attribution = attribute_effects(SPACE, {"test": runs})
     assert ("streaming", "concise", "model") == attribution.unpaired_flags
-    assert ((), {}) == (attribution.effects, dict(attribution.inert_flags))
+    assert ((), {}) == (attribution.effects, dict(attribution.pairs_by_inert_flag))
 
 
 def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> None:
@@ -245,10 +252,10 @@ def test_flags_of_a_group_are_compared_with_the_one_that_is_on_by_default() -> N
     assert ("vectors", "tools[*].vectors", 2, 2) == (
         effect.flag,
         effect.path,
-        effect.changed_pairs,
-        effect.pairs,
+        effect.changed_pair_count,
+        effect.pair_count,
     )
-    assert ({"hybrid": 2, "concise": 3}, ()) == (dict(attribution.inert_flags), attribution.unpaired_flags)
+    assert ({"hybrid": 2, "concise": 3}, ()) == (dict(attribution.pairs_by_inert_flag), attribution.unpaired_flags)
 
 
 def test_paths_below_an_effect_belong_to_it() -> None:
@@ -272,7 +279,10 @@ def test_a_date_that_changes_during_the_run_is_no_effect() -> None:
     """Every test with streaming ran after midnight."""
     days = ["Today is 2026-11-27.", "Today is 2026-11-28."]
     found = _attribute(lambda streaming, *_: [_request({"system": days[streaming]})])
-    assert ({"system"}, ("streaming", "concise", "model")) == ({*found.volatile_paths}, tuple(found.inert_flags))
+    assert ({"system"}, ("streaming", "concise", "model")) == (
+        {*found.volatile_paths},
+        tuple(found.pairs_by_inert_flag),
+    )
 
 
 @pytest.mark.parametrize(

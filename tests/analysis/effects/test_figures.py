@@ -38,7 +38,7 @@ def _row(test: str, tokens: int, *, repetition: int = 0, outcome: str = "passed"
 
 
 def _effect(rows: list[RunRow], name: str, figure: str) -> MetricEffect:
-    (found,) = (one for one in metric_effects(rows, DEFAULTS) if (one.name, one.figure.name) == (name, figure))
+    (found,) = (one for one in metric_effects(rows, DEFAULTS) if (one.setting_text, one.figure.name) == (name, figure))
     return found
 
 
@@ -49,7 +49,7 @@ def test_a_flag_is_measured_on_runs_that_differ_in_it_alone() -> None:
     assert (3.0, 2) == (tokens.mean, tokens.pair_count)
     assert math.isclose(math.sqrt(1.2 * 1.004), time.mean)
     assert tokens.is_simulated
-    assert {"a"} == {one.name for one in metric_effects(rows, DEFAULTS)}
+    assert {"a"} == {one.setting_text for one in metric_effects(rows, DEFAULTS)}
 
 
 def test_two_flags_together_are_measured_beyond_each_alone() -> None:
@@ -78,14 +78,16 @@ def test_what_cannot_be_told_is_said() -> None:
 def test_values_of_a_flag_are_each_compared_to_its_default() -> None:
     """Not to each other."""
     rows = [_row("test", tokens, model=model) for model, tokens in (("haiku", 10), ("sonnet", 20), ("opus", 40))]
-    found = {one.name: one.mean for one in metric_effects(rows, DEFAULTS) if one.figure.name == "output tokens"}
+    found = {one.setting_text: one.mean for one in metric_effects(rows, DEFAULTS) if one.figure.name == "output tokens"}
     assert {"model=sonnet": 10.0, "model=opus": 30.0} == found
 
 
 def test_a_value_is_called_as_in_ids() -> None:
     """If it has a name of its own."""
     rows = [_row("test", 10, model=model) for model in ("haiku", "sonnet")]
-    assert {"model=large"} == {one.name for one in metric_effects(rows, DEFAULTS, {("model", "sonnet"): "large"})}
+    assert {"model=large"} == {
+        one.setting_text for one in metric_effects(rows, DEFAULTS, {("model", "sonnet"): "large"})
+    }
 
 
 def test_flags_of_a_group_are_each_compared_to_its_default() -> None:
@@ -103,7 +105,7 @@ def test_flags_of_a_group_are_each_compared_to_its_default() -> None:
         for cache in (False, True)
     ]
     found = metric_effects(rows, defaults, groups=groups)
-    means = {one.name: one.mean for one in found if one.figure.name == "output tokens"}
+    means = {one.setting_text: one.mean for one in found if one.figure.name == "output tokens"}
     assert {"vectors": 6.0, "hybrid": 10.0, "cache": 11 / 3, "cache and vectors": 2.0, "cache and hybrid": 0.0} == means
 
 

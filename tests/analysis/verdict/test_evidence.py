@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from flag_harness.analysis.verdict.evidence import (
-    ALL_TESTS,
+    ALL_TESTS_STRATUM,
     EvidenceTable,
     collect_evidence,
     flag_changes,
@@ -55,8 +55,8 @@ def test_one_round_over_all_tests_is_one_observation() -> None:
         for number in range(3)
         for strict in (False, True)
     ]
-    assert {"a[*]": (0.0,) * 3, "b[*]": (-1.0,) * 3, ALL_TESTS: (-0.5,) * 3} == _strata(rows)
-    assert (-0.5,) * 2 == _strata(rows[:-1])[ALL_TESTS]
+    assert {"a[*]": (0.0,) * 3, "b[*]": (-1.0,) * 3, ALL_TESTS_STRATUM: (-0.5,) * 3} == _strata(rows)
+    assert (-0.5,) * 2 == _strata(rows[:-1])[ALL_TESTS_STRATUM]
 
 
 def test_a_group_of_tests_is_a_stratum_under_each_setting() -> None:
@@ -71,7 +71,7 @@ def test_a_group_of_tests_is_a_stratum_under_each_setting() -> None:
     strata = _strata(rows)
     groups = {name: gains for name, gains in strata.items() if name.startswith("group")}
     assert {"group refunds under fast=false": (-0.5, -0.5), "group refunds under fast=true": (-0.5, -0.5)} == groups
-    assert (-1 / 3,) * 2 == pytest.approx(strata[ALL_TESTS])
+    assert (-1 / 3,) * 2 == pytest.approx(strata[ALL_TESTS_STRATUM])
 
 
 def test_settings_of_other_flags_are_strata_of_their_own() -> None:

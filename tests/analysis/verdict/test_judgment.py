@@ -76,7 +76,7 @@ def test_a_stratum_without_rounds_prevents_a_pass() -> None:
     """What was not run is not safe."""
     strata = (Stratum("run", (0.0,) * 500), Stratum("missing", ()))
     verdict = judge_flags([FlagEvidence("flag", strata)])[0]
-    assert ("INCONCLUSIVE", 0, None) == (verdict.decision, verdict.rounds, verdict.excluded_loss)
+    assert ("INCONCLUSIVE", 0, None) == (verdict.decision, verdict.round_count, verdict.excluded_loss)
 
 
 def test_an_obstacle_prevents_a_pass_but_not_a_fail() -> None:
@@ -121,7 +121,7 @@ def test_the_forecast_of_a_pass_is_near_the_rounds_that_it_takes(rate: float, ma
     for seed in range(1 if rate == 1 else 31):
         gains = _gains(random.Random(seed), 1500, rate, rate)
         forecasts.append(rounds_to_pass(Stratum("test", gains[:20]).make_test(margin), margin, 0.0025))
-        wealths = Stratum("test", gains).make_test(margin).safe_wealths
+        wealths = Stratum("test", gains).make_test(margin).safety_wealths
         needed.append(next(look for look, wealth in enumerate(wealths) if wealth >= 400) - 19)
     assert statistics.median(forecasts) == pytest.approx(statistics.median(needed), rel=0.34, abs=3)
 
@@ -179,7 +179,7 @@ def test_strata_must_be_safe_at_the_same_look() -> None:
 def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate() -> None:
     """Both losses are excluded by the same rounds, and the weaker of the two tests is the evidence."""
     test = Stratum("test", (0.0,) * 40 + (-1.0, 1.0) * 4).make_test(0.1)
-    wealths = [test.safe_wealths[-1], test.safety_test.wealth]
+    wealths = [test.safety_wealths[-1], test.safety_test.wealth]
     assert test.wider_safety_test is not None
     assert min(test.safety_test.wealth, test.wider_safety_test.wealth / 50) == pytest.approx(wealths[0])
     assert wealths[0] < wealths[1]
@@ -189,7 +189,7 @@ def test_a_loss_of_one_and_a_half_margins_is_excluded_at_a_fiftieth_of_the_rate(
 def test_a_margin_of_more_than_two_thirds_has_no_larger_loss_to_exclude() -> None:
     """A flag may lose at most all."""
     test = Stratum("test", (0.0,) * 20).make_test(0.9)
-    assert (None, test.safety_test.wealth) == (test.wider_safety_test, test.safe_wealths[-1])
+    assert (None, test.safety_test.wealth) == (test.wider_safety_test, test.safety_wealths[-1])
     assert rounds_to_pass(Stratum("test", ()).make_test(0.9), 0.9, 0.025) < 20
 
 
@@ -215,10 +215,10 @@ def test_a_pass_needs_evidence_at_half_of_alpha() -> None:
 def test_a_stratum_that_ran_less_often_keeps_its_last_evidence() -> None:
     """Ten rounds of one test and sixty of another: the weaker evidence at the end counts."""
     short, long = Stratum("short", (0.0,) * 10).make_test(0.1), Stratum("long", (0.0,) * 60).make_test(0.1)
-    assert short.safe_wealths[-1] < long.safe_wealths[-1]
-    assert 1 / max(1.0, short.safe_wealths[-1]) == safety_p_value([short, long]) == safety_p_value([long, short])
+    assert short.safety_wealths[-1] < long.safety_wealths[-1]
+    assert 1 / max(1.0, short.safety_wealths[-1]) == safety_p_value([short, long]) == safety_p_value([long, short])
     longer = Stratum("longer", (0.0,) * 59).make_test(0.1)
-    assert 1 / longer.safe_wealths[-1] == safety_p_value([longer, long])
+    assert 1 / longer.safety_wealths[-1] == safety_p_value([longer, long])
 
 
 def test_a_safe_flag_runs_on_until_its_improvement_is_shown() -> None:

@@ -61,7 +61,7 @@ def test_options_of_typer_are_flags_that_the_test_passes(repository: Path, start
         ("stream", "--stream", "--no-stream", True),
         ("short_answers", "--brief", None, False),
         ("cache", "--cache", "--cold", False),
-    ] == [(one.name, one.on, one.off, one.default) for one in agent.options]
+    ] == [(one.name, one.on, one.off, one.is_on_by_default) for one in agent.options]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.flag import value_text
 from flag_harness.gate.evidence import load_evidence
-from flag_harness.gate.rules.verdict_evidence import judge_record_again
+from flag_harness.gate.rules.verdict_evidence import rejudge_verdicts_of_record
 from flag_harness.report.failures.causes import flags_in_header
 
 TEST = """
@@ -223,6 +223,6 @@ def test_a_decided_value_of_a_choice_stops_while_another_one_runs_on(pytester: p
     counts = {name: sum(row["values"]["style"] == name for row in rows) for name in ("plain", "bad", "good")}
     assert counts["bad"] < counts["plain"] == counts["good"] == 25
     evidence = load_evidence([pytester.path / "run.jsonl"])[0]
-    again = judge_record_again(evidence, flags_in_header(evidence.record.header))
-    verdicts = [(one.verdict.decision.lower(), value_text(one.change.value)) for one in again]
+    again = rejudge_verdicts_of_record(evidence, flags_in_header(evidence.record.header))
+    verdicts = [(one.verdict.decision.lower(), value_text(one.change.new_value)) for one in again]
     assert [(one.verdict, one.value) for one in evidence.record.header.verdicts] == verdicts

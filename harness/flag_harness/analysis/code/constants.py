@@ -122,17 +122,17 @@ def _imported_constants(
     names: Iterable[_ImportedName],
     known: Mapping[str, Mapping[str, ast.expr]],
     paths: Mapping[str, Sequence[str]],
-    bound: Mapping[str, int],
+    binding_counts: Mapping[str, int],
 ) -> dict[str, ast.expr]:
     """Return the constants that a module imports, by the dotted names under which the module can use them.
 
-    `known` has the constants of each module by path, `paths` the paths by dotted name, and `bound` how often the module
-    binds each name: a name that is bound again is left out.
+    `known` has the constants of each module by path, `paths` the paths by dotted name, and `binding_counts` how often
+    the module binds each name: a name that is bound again is left out.
     """
     return {
         one.name + constant: value
         for one in names
-        if not bound.get(one.name.partition(".")[0])
+        if not binding_counts.get(one.name.partition(".")[0])
         for constant, value in _constants_of_import(one, known, paths)
     }
 

@@ -11,36 +11,36 @@ class DetectedFlag:
 
     Attributes:
         name: the suggested name of the flag, such as `planner_v2`.
-        source: where the code reads the flag: `env`, `openfeature`, `set` or `option`; or `attribute` if the
+        source_kind: where the code reads the flag: `env`, `openfeature`, `set` or `option`; or `attribute` if the
             variable is read at import, so that a test must set the attribute that holds its value.
         key: the environment variable, the key of the flag service, or the option of the command line.
         on, off: the texts of the variable, or the options, that turn the flag on and off; `off` is None if the variable
             must be unset instead.
-        default: whether the flag is on if nobody sets it.
+        is_on_by_default: whether the flag is on if nobody sets it.
         location: the file and line of the first read.
         excludes: the names of flags that must be off if this one is on.
     """
 
     name: str
-    source: str
+    source_kind: str
     key: str
     on: str
     off: str | None
-    default: bool
+    is_on_by_default: bool
     location: str
     excludes: tuple[str, ...] = ()
 
     @property
     def toml_declaration(self) -> str:
         """The TOML value with which a project declares this flag in `[tool.flag-harness.flags]`."""
-        if self.source == "env" and self.on == "true" and self.off is None and not self.default:
+        if self.source_kind == "env" and self.on == "true" and self.off is None and not self.is_on_by_default:
             return f'"{self.key}"'
-        is_set_by_fixture = self.source in ("set", "option", "attribute")
-        parts = ['set = "harness_set_flags"' if is_set_by_fixture else f'{self.source} = "{self.key}"']
-        if self.source == "env":
+        is_set_by_fixture = self.source_kind in ("set", "option", "attribute")
+        parts = ['set = "harness_set_flags"' if is_set_by_fixture else f'{self.source_kind} = "{self.key}"']
+        if self.source_kind == "env":
             parts += [f'on = "{self.on}"'] if self.on != "true" else []
             parts += [f'off = "{self.off}"'] if self.off not in (None, "false") else []
-        parts += ["default = true"] if self.default else []
+        parts += ["default = true"] if self.is_on_by_default else []
         parts += [f"excludes = {json.dumps(self.excludes)}"] if self.excludes else []
         return f"{{ {', '.join(parts)} }}"
 

@@ -34,13 +34,14 @@ class FlagReadingFunction:
     """A function of the project (a helper) whose first parameter is the name of the flag that it reads.
 
     Attributes:
-        source: the kind of source: `env` for an environment variable, `openfeature`, or `set` for another flag service.
+        source_kind: the kind of source: `env` for an environment variable, `openfeature`, or `set` for another flag
+            service.
         compared_words: the texts with which it compares an environment variable.
         is_negated: whether the comparison is `!=` or `not in`.
         default: whether a flag of a flag service is on if nobody sets it; None if each call states its own default.
     """
 
-    source: str
+    source_kind: str
     compared_words: tuple[str, ...] = ()
     is_negated: bool = False
     default: bool | None = False
@@ -65,7 +66,7 @@ def find_flags(
     """
     parents = parent_by_node(tree)
     helpers = {**(other_helpers or {}), **find_flag_reading_functions(tree)}
-    in_environment = {name: helper for name, helper in helpers.items() if helper.source == "env"}
+    in_environment = {name: helper for name, helper in helpers.items() if helper.source_kind == "env"}
     for node in ast.walk(tree):
         place = f"{path}:{getattr(node, 'lineno', 1)}"
         if isinstance(node, ast.ClassDef):
@@ -115,7 +116,7 @@ def _parse_flag_reading_function(function: ast.FunctionDef) -> FlagReadingFuncti
             return FlagReadingFunction("env", *_strings_compared_in_function(function, node))
         last = default_argument(node)
         value = defaults.get(last.id) if isinstance(last, ast.Name) else last
-        source = flag_source_of_method(called_function_name(node))
+        source = flag_source_kind_of_method(called_function_name(node))
         if source and isinstance(value, ast.Constant) and isinstance(value.value, bool):
             return FlagReadingFunction(source, default=value.value)
         if source and value is None and getattr(last, "id", "") in names:
@@ -145,7 +146,7 @@ def called_function_name(node: ast.AST) -> str:
     return str(getattr(function, "attr", getattr(function, "id", "")))
 
 
-def flag_source_of_method(method: str) -> str:
+def flag_source_kind_of_method(method: str) -> str:
     """Return the kind of source (`openfeature` or `set`) from which a flag service's method of this name reads flags.
 
     The result is empty for any other method.
@@ -199,7 +200,7 @@ def _flag_from_variable_read(
     words, is_negated = strings_compared_with(node, parents)
     if helper and not words:
         words, is_negated = [*helper.compared_words], helper.is_negated
-    is_condition = _is_condition(node, parents) or _is_kept_for_conditions(node, parents)
+    is_condition = _is_condition(node, parents) or _is_stored_for_conditions(node, parents)
     is_switch = bool({*words} & {*_ON_WORDS, *_OFF_WORDS} - {""}) or is_condition
     if not is_switch and not (
         _FLAG_NAME_PATTERN.search(name.upper()) and (helper or text is None or is_on_or_off_word(text))
@@ -241,7 +242,7 @@ def _is_condition(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     return isinstance(parent, ast.Call) and getattr(parent.func, "id", "") == "bool"
 
 
-def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
+def _is_stored_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> bool:
     """Return whether the result of an expression is assigned to a variable that its function uses in
     conditions only.
     """
@@ -260,7 +261,7 @@ def _is_kept_for_conditions(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> b
 def _flags_in_service_call(call: ast.Call, helper: FlagReadingFunction | None, place: str) -> Iterator[DetectedFlag]:
     """Yield the flag that a call reads from OpenFeature or LaunchDarkly, directly or by the function `helper`."""
     key = string_literal(call.args[0]) if call.args else None
-    source = helper.source if helper else flag_source_of_method(called_function_name(call))
+    source = helper.source_kind if helper else flag_source_kind_of_method(called_function_name(call))
     if key is None or not source:
         return
     default = getattr(default_argument(call), "value", None)

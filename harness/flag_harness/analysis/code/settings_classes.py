@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
-from flag_harness.analysis.code.syntax import string_literal, values_named
+from flag_harness.analysis.code.syntax import string_literal, values_assigned_to_name
 
 _SETTINGS_BASE_CLASS_NAME = "BaseSettings"
 _ALIAS_KEYWORDS = ("validation_alias", "alias", "env")
@@ -37,16 +37,18 @@ def settings_fields(node: ast.ClassDef) -> Iterator[SettingsField]:
 
     A field that can be read from several variables is yielded once for each.
     """
-    if not any(_base_name(base).endswith(_SETTINGS_BASE_CLASS_NAME) for base in node.bases):
+    if not any(_base_class_name(base).endswith(_SETTINGS_BASE_CLASS_NAME) for base in node.bases):
         return
-    prefix = next((text for value in values_named(node, "env_prefix") if (text := string_literal(value))), "")
-    is_exact = any(getattr(value, "value", None) is True for value in values_named(node, "case_sensitive"))
+    prefix = next(
+        (text for value in values_assigned_to_name(node, "env_prefix") if (text := string_literal(value))), ""
+    )
+    is_exact = any(getattr(value, "value", None) is True for value in values_assigned_to_name(node, "case_sensitive"))
     for field in node.body:
         if not isinstance(field, ast.AnnAssign) or not isinstance(field.target, ast.Name):
             continue
         name, annotation = field.target.id, ast.unparse(field.annotation)
-        variable = _alias(field.value) or prefix + name
-        default = _default(field.value)
+        variable = _alias_in_field_call(field.value) or prefix + name
+        default = _default_in_field_call(field.value)
         yield SettingsField(name, variable if is_exact else variable.upper(), annotation, default, field.lineno)
 
 
@@ -59,17 +61,17 @@ def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedF
             yield DetectedFlag(field.name.lower(), "env", field.variable, "true", off, is_on, place)
 
 
-def _base_name(base: ast.expr) -> str:
+def _base_class_name(base: ast.expr) -> str:
     return str(getattr(base, "attr", getattr(base, "id", "")))
 
 
 def _field_call(value: ast.expr | None) -> ast.Call | None:
     """Return the call of `Field` that is assigned to a field, or None if the value is anything else."""
-    is_call = isinstance(value, ast.Call) and _base_name(value.func) == "Field"
+    is_call = isinstance(value, ast.Call) and _base_class_name(value.func) == "Field"
     return value if is_call and isinstance(value, ast.Call) else None
 
 
-def _alias(value: ast.expr | None) -> str:
+def _alias_in_field_call(value: ast.expr | None) -> str:
     """Return the name from which `Field` says that the field is read, the first if there are several.
 
     Return an empty string if the field is read from its own name.
@@ -82,7 +84,7 @@ def _alias(value: ast.expr | None) -> str:
     return ""
 
 
-def _default(value: ast.expr | None) -> ast.expr | None:
+def _default_in_field_call(value: ast.expr | None) -> ast.expr | None:
     """Return the default of a field, which may be an argument of `Field`, or None if the field has no default."""
     call = _field_call(value)
     if call is None:

@@ -17,7 +17,7 @@ def string_constants(tree: ast.AST) -> Iterator[tuple[ast.Constant, str]]:
             yield node, node.value
 
 
-def values_named(tree: ast.AST, name: str) -> Iterator[ast.expr]:
+def values_assigned_to_name(tree: ast.AST, name: str) -> Iterator[ast.expr]:
     """Yield the expressions that code gives to `name`: as a keyword argument, in a dictionary, or by an assignment."""
     for node in ast.walk(tree):
         if isinstance(node, ast.keyword) and node.arg == name:

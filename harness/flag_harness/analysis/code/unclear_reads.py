@@ -10,7 +10,7 @@ from flag_harness.analysis.code.python_flags import (
     FlagReadingFunction,
     called_function_name,
     find_flag_reading_functions,
-    flag_source_of_method,
+    flag_source_kind_of_method,
     is_on_or_off_word,
     parent_by_node,
     variable_name_expression,
@@ -32,13 +32,13 @@ class DynamicFlagRead:
     Attributes:
         location: the file and line.
         code: the expression that reads the flag.
-        source: the kind of source from which it reads: `env`, `openfeature` or `set`.
+        source_kind: the kind of source from which it reads: `env`, `openfeature` or `set`.
         key: the variable, or the key of the flag service, with `NAME` in place of the part that is not known.
     """
 
     location: str
     code: str
-    source: str
+    source_kind: str
     key: str
 
     @property
@@ -49,14 +49,14 @@ class DynamicFlagRead:
     @property
     def toml_line(self) -> str:
         """A line for `[tool.flag-harness.flags]` that a person has to complete."""
-        if self.source == "env":
+        if self.source_kind == "env":
             return f'name = "{self.key}"'
-        value = f'openfeature = "{self.key}"' if self.source == "openfeature" else 'set = "harness_set_flags"'
+        value = f'openfeature = "{self.key}"' if self.source_kind == "openfeature" else 'set = "harness_set_flags"'
         return f"name = {{ {value} }}"
 
-    def may_read(self, source: str) -> bool:
-        """Return whether the expression may read the variable or key `source`."""
-        return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME_PART, ".+"), source) is not None
+    def may_read(self, key: str) -> bool:
+        """Return whether the expression may read the variable or key `key`."""
+        return re.fullmatch(re.escape(self.key).replace(UNKNOWN_NAME_PART, ".+"), key) is not None
 
 
 def find_dynamic_flag_reads(
@@ -75,7 +75,7 @@ def find_dynamic_flag_reads(
         source, name = found
         key = _name_template(name)
         is_parameter = isinstance(name, ast.Name) and _is_parameter_of_helper(name.id, node, parents, own_helpers)
-        if is_parameter or _is_no_flag_name(node, key):
+        if is_parameter or _reads_something_else(node, key):
             continue
         code = ast.unparse(node)
         shown = code if len(code) <= _MAX_CODE_LENGTH else f"{code[:_MAX_CODE_LENGTH]}..."
@@ -96,8 +96,8 @@ def _parse_dynamic_flag_read(
         if called == "getattr" and len(node.args) > 1 and _is_settings_object(node.args[0], parents):
             name, source = node.args[1], "set"
         elif helper := helpers.get(called):
-            name, source = node.args[0], helper.source
-        elif service := flag_source_of_method(called):
+            name, source = node.args[0], helper.source_kind
+        elif service := flag_source_kind_of_method(called):
             name, source = node.args[0], service
     return None if name is None or isinstance(name, (ast.Constant, ast.Starred)) else (source, name)
 
@@ -135,7 +135,7 @@ def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Itera
         node = parent
 
 
-def _is_no_flag_name(node: ast.AST, key: str) -> bool:
+def _reads_something_else(node: ast.AST, key: str) -> bool:
     """Return whether a read is not of a flag: it reads an API key, an address or the like, or its default
     is no switch.
     """

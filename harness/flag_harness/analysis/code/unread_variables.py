@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from flag_harness.analysis.code.constants import inline_constants
 from flag_harness.analysis.code.python_flags import NON_FLAG_NAME_PATTERN, parse_code
 from flag_harness.analysis.code.settings_classes import SettingsField, settings_fields
-from flag_harness.analysis.code.syntax import string_constants, string_literal, values_named
+from flag_harness.analysis.code.syntax import string_constants, string_literal, values_assigned_to_name
 from flag_harness.analysis.code.unclear_reads import UNKNOWN_NAME_PART, find_dynamic_flag_reads
 from flag_harness.flag import Flag
 
@@ -26,7 +26,7 @@ _VARIABLE_PATTERN = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
 _NODE_VARIABLE_PATTERN = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
 _MIN_PREFIX_LENGTH = 3
 """The shortest text that may be the beginning of a variable's name to which the code adds the rest while it runs."""
-_OPAQUE_PREFIXES = ("auto_envvar_prefix", "envvar_prefix")
+_VARIABLE_PREFIX_SETTINGS = ("auto_envvar_prefix", "envvar_prefix")
 """The settings of click and dynaconf that hold the beginning of the names of all variables that they read."""
 _MIN_SIMILARITY = 0.7
 
@@ -37,17 +37,18 @@ class UnreadVariable:
 
     Attributes:
         variable: the declared variable.
-        nearest: the most similar variable that the code reads and no flag declares, or empty.
-        location: the file and line that reads `nearest`.
+        nearest_variable: the most similar variable that the code reads and no flag declares, or empty.
+        location: the file and line that reads `nearest_variable`.
     """
 
     variable: str
-    nearest: str = ""
+    nearest_variable: str = ""
     location: str = ""
 
     def __str__(self) -> str:
-        if self.nearest:
-            return f"no code of this project reads {self.variable}; did you mean {self.nearest} ({self.location})?"
+        if self.nearest_variable:
+            suggestion = f"did you mean {self.nearest_variable} ({self.location})?"
+            return f"no code of this project reads {self.variable}; {suggestion}"
         return f"no code of this project reads {self.variable}: it is gone, misspelt, or read by a library."
 
 
@@ -62,7 +63,7 @@ def find_unread_variables(
     """
     trees: dict[str, ast.Module] = {}
     has_code = any(not path.endswith(_CONFIGURATION_SUFFIXES) for path in texts)
-    missing = [flag for flag in flags if has_code and flag.env and not _is_named(flag.env, texts, trees)]
+    missing = [flag for flag in flags if has_code and flag.env and not _is_variable_mentioned(flag.env, texts, trees)]
     if not missing:
         return {}
     trees = {
@@ -71,9 +72,11 @@ def find_unread_variables(
         if path.endswith(".py") and (tree := trees.get(path) or parse_code(text))
     }
     inline_constants(trees)
-    missing = [flag for flag in missing if not _may_be_completed(flag.env, trees.values())]
+    missing = [flag for flag in missing if not _may_name_be_computed(flag.env, trees.values())]
     taken = {flag.env for flag in (*declared, *missing)}
-    known = {name: place for name, place in _read_variables(texts, trees) if name not in taken} if missing else {}
+    known = (
+        {name: place for name, place in _variables_read_by_code(texts, trees) if name not in taken} if missing else {}
+    )
     found = {}
     for flag in missing:
         near = next(iter(get_close_matches(flag.env, known, n=1, cutoff=_MIN_SIMILARITY)), "")
@@ -81,7 +84,7 @@ def find_unread_variables(
     return found
 
 
-def _is_named(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
+def _is_variable_mentioned(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
     """Return whether a file has the name of a variable outside comments and docstrings.
 
     Parsed modules are kept in `trees`, so that each file is parsed once.
@@ -100,31 +103,31 @@ def _is_named(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Modu
             if tree is None:
                 return True
             trees[path] = tree
-            if any(word.search(text) for _, text in string_constants(tree)) or _has_name(tree, variable):
+            if any(word.search(text) for _, text in string_constants(tree)) or _is_used_as_identifier(tree, variable):
                 return True
     return False
 
 
-def _has_name(tree: ast.Module, variable: str) -> bool:
+def _is_used_as_identifier(tree: ast.Module, variable: str) -> bool:
     """Return whether code uses the variable's name as an identifier or attribute, such as `settings.PLANNER`."""
     return any(variable in (getattr(node, "id", ""), getattr(node, "attr", "")) for node in ast.walk(tree))
 
 
-def _may_be_completed(variable: str, trees: Iterable[ast.Module]) -> bool:
+def _may_name_be_computed(variable: str, trees: Iterable[ast.Module]) -> bool:
     """Return whether the code may compute the name of the variable while it runs, so that the whole name occurs
     nowhere.
     """
-    unclear = [one for tree in trees for one in find_dynamic_flag_reads(tree, "", {}) if one.source == "env"]
+    unclear = [one for tree in trees for one in find_dynamic_flag_reads(tree, "", {}) if one.source_kind == "env"]
     if any(one.key != UNKNOWN_NAME_PART and one.may_read(variable) for one in unclear):
         return True
     has_any_name = any(one.key == UNKNOWN_NAME_PART for one in unclear)
     for tree in trees:
         if any(one.variable == variable for one in _settings_fields(tree)):
             return True
-        opaque = {id(value) for name in _OPAQUE_PREFIXES for value in values_named(tree, name)}
+        opaque = {id(value) for name in _VARIABLE_PREFIX_SETTINGS for value in values_assigned_to_name(tree, name)}
         strings = list(string_constants(tree))
         is_nested = any(text == "__" for _, text in strings)  # the delimiter of pydantic's nested settings
-        known = {id(value) for value in values_named(tree, "env_prefix")} if not is_nested else set[int]()
+        known = {id(value) for value in values_assigned_to_name(tree, "env_prefix")} if not is_nested else set[int]()
         for one, text in strings:
             if has_any_name and text == variable.lower():
                 return True
@@ -142,7 +145,7 @@ def _settings_fields(tree: ast.Module) -> Iterator[SettingsField]:
             yield from settings_fields(node)
 
 
-def _read_variables(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
+def _variables_read_by_code(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
     """Yield `(variable, place)` for each environment variable that the code reads. The place is the file and line."""
     for path, text in texts.items():
         if not path.endswith((".py", *_CONFIGURATION_SUFFIXES)):

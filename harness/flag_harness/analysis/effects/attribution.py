@@ -29,10 +29,10 @@ class FlagEffect:
         value: the value of the flag that is compared with its default.
         setting: the flag with that value, or only the flag if it is boolean: `model=haiku`, `streaming`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
-        before, after: the values at the path; for long texts, the words that only one of the two has; `text` for
+        old_value, new_value: the values at the path; for long texts, the words that only one of the two has; `text` for
             another long value, `<absent>` for none, and `various` if the values differ between pairs.
-        changed_pairs: the number of pairs of runs in which the path changed.
-        pairs: the number of pairs of runs that were compared.
+        changed_pair_count: the number of pairs of runs in which the path changed.
+        pair_count: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs, such as `streaming and not concise`, or empty.
         tests: the tests in which the effect was seen.
         paths: all paths that `path` stands for, which are several if it is like `*.cache_control`.
@@ -42,18 +42,18 @@ class FlagEffect:
     value: object
     setting: str
     path: str
-    before: str
-    after: str
-    changed_pairs: int
-    pairs: int
+    old_value: str
+    new_value: str
+    changed_pair_count: int
+    pair_count: int
     condition: str = ""
     tests: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        change = _describe_change(self.path, self.before, self.after)
+        change = _describe_change(self.path, self.old_value, self.new_value)
         when = f" when {self.condition}" if self.condition else ""
-        return f"{change}{when} ({self.changed_pairs} of {self.pairs} pairs)"
+        return f"{change}{when} ({self.changed_pair_count} of {self.pair_count} pairs)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +62,18 @@ class FlagEffectAttribution:
 
     Attributes:
         effects: the effects of all flags.
-        inert_flags: the flags that changed nothing, each with the number of pairs of runs that show this.
+        pairs_by_inert_flag: the flags that changed nothing, each with the number of pairs of runs that show this.
         unpaired_flags: the flags for which no two runs differ only in that flag, so nothing is known about them.
         volatile_paths: the paths whose values vary without any flag.
-        excluded_pair_counts: the number of pairs of runs that were not compared, by the reason, such as `failed`.
+        excluded_pair_count_by_reason: the number of pairs of runs that were not compared, by the reason, such as
+            `failed`.
     """
 
     effects: tuple[FlagEffect, ...]
-    inert_flags: Mapping[str, int] = field(default_factory=dict)
+    pairs_by_inert_flag: Mapping[str, int] = field(default_factory=dict)
     unpaired_flags: tuple[str, ...] = ()
     volatile_paths: tuple[str, ...] = ()
-    excluded_pair_counts: Mapping[str, int] = field(default_factory=dict)
+    excluded_pair_count_by_reason: Mapping[str, int] = field(default_factory=dict)
 
     def effects_of(self, flag: str) -> tuple[FlagEffect, ...]:
         """Return the effects of the flag with this name."""
@@ -90,7 +91,7 @@ class FlagEffectAttribution:
             for effect in self.effects
             if is_same_or_inner_path(effect.path, wanted) or effect.path == f"{wanted}[*].text"
         ]
-        best = max(fitting, key=lambda effect: effect.changed_pairs / effect.pairs, default=None)
+        best = max(fitting, key=lambda effect: effect.changed_pair_count / effect.pair_count, default=None)
         return best.flag if best else None
 
 
@@ -122,14 +123,16 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
                 effects, key=lambda effect: (names.index(effect.flag), effect.setting, effect.path, effect.condition)
             )
         ),
-        inert_flags={names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]},
+        pairs_by_inert_flag={
+            names[flag]: count for flag, count in sorted(pairs.items()) if count and not changed[flag]
+        },
         unpaired_flags=tuple(
             name
             for index, name in enumerate(names)
             if not pairs[index] and index not in flags_on_by_default_in_group(space)
         ),
         volatile_paths=tuple(sorted(volatile)),
-        excluded_pair_counts=dict(sorted(left_out.items())),
+        excluded_pair_count_by_reason=dict(sorted(left_out.items())),
     )
 
 
@@ -157,13 +160,15 @@ def add_effects_seen_in_failed_runs(
     found = [
         effect
         for effect in every_run.effects
-        if effect.flag in attribution.inert_flags and effect.path != WHOLE_REQUESTS_PATH
+        if effect.flag in attribution.pairs_by_inert_flag and effect.path != WHOLE_REQUESTS_PATH
     ]
     seen = {effect.flag for effect in found}
     return replace(
         attribution,
         effects=(*attribution.effects, *found),
-        inert_flags={flag: pairs for flag, pairs in attribution.inert_flags.items() if flag not in seen},
+        pairs_by_inert_flag={
+            flag: pairs for flag, pairs in attribution.pairs_by_inert_flag.items() if flag not in seen
+        },
     )
 
 
@@ -196,10 +201,10 @@ def _merge_effects(space: FlagSpace, group: Sequence[EffectInOneTest]) -> FlagEf
         value=flag.values[first.value_index],
         setting=f"{flag.name}={flag.labels[first.value_index]}" if not is_boolean else flag.name,
         path=first.path,
-        before=first.before if len({one.before for one in group}) == 1 else VARIOUS_VALUES,
-        after=first.after if len({one.after for one in group}) == 1 else VARIOUS_VALUES,
-        changed_pairs=sum(one.changed_pair_count for one in group),
-        pairs=sum(one.pair_count for one in group),
+        old_value=first.old_value if len({one.old_value for one in group}) == 1 else VARIOUS_VALUES,
+        new_value=first.new_value if len({one.new_value for one in group}) == 1 else VARIOUS_VALUES,
+        changed_pair_count=sum(one.changed_pair_count for one in group),
+        pair_count=sum(one.pair_count for one in group),
         condition=first.condition,
         tests=tuple(sorted({one.test for one in group})),
         paths=tuple(sorted({path for one in group for path in one.paths})),

@@ -13,7 +13,7 @@ from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.wording import ratio_range_text, ratio_text
 
-CONFIDENCE = 0.95
+CONFIDENCE_LEVEL = 0.95
 
 
 _MIN_SHOWN_WITHOUT_DECIMALS = 100
@@ -85,7 +85,7 @@ class MetricEffect:
         lower_bound, upper_bound: the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
         pair_count: the number of pairs of runs; for two flags, of groups of four runs. They are taken as independent.
         is_simulated: True if the simulator gave some of the answers.
-        name: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
+        setting_text: the flags with their values, such as `streaming`, `model=haiku` or `streaming and concise`.
         smallest_effect, largest_effect: the smallest and largest difference or ratio of a single pair.
         varies_by_chance: False if repeating the same runs would give the same figures, because the simulator answered
             and repetitions, if any, agree. Pairs then differ because of their tests and other flags.
@@ -98,7 +98,7 @@ class MetricEffect:
     upper_bound: float | None
     pair_count: int
     is_simulated: bool
-    name: str
+    setting_text: str
     smallest_effect: float = math.nan
     largest_effect: float = math.nan
     varies_by_chance: bool = True
@@ -156,7 +156,7 @@ def metric_effects(
     defaults: Mapping[str, Any],
     labels: ValueLabels = MappingProxyType({}),
     groups: FlagGroups = MappingProxyType({}),
-    most: int = 2,
+    max_flags: int = 2,
 ) -> tuple[MetricEffect, ...]:
     """Return the effect of each flag, and of each pair of flags, on each figure.
 
@@ -164,12 +164,12 @@ def metric_effects(
     flags, groups of four runs that differ only in these two. Only passed runs count, except those that a test excluded.
     `defaults` has the default of each flag, and `labels` the short texts of values. A flag of a group (of which one
     flag is on) is compared with the flag that is on by default. Ratios are computed only for figures above 0. With
-    `most` 1, pairs of flags are left out.
+    `max_flags` 1, pairs of flags are left out.
     """
     rows = [row for row in rows if row.is_comparable]
-    groups_of_runs = group_runs_to_compare(rows, defaults, groups, most)
+    groups_of_runs = group_runs_to_compare(rows, defaults, groups, max_flags)
     compared = {settings: [*filter(are_comparable, members)] for settings, members in groups_of_runs.items()}
-    noisy = {figure.name for figure in RUN_METRICS if _has_chance(figure, rows)}
+    noisy = {figure.name for figure in RUN_METRICS if _may_vary_by_chance(figure, rows)}
     effects = (
         _estimate_effect(settings, figure, members, labels, figure.name in noisy)
         for settings, members in compared.items()
@@ -189,9 +189,9 @@ def are_comparable(runs: Sequence[RunRow]) -> bool:
 
 
 def group_runs_to_compare(
-    rows: Iterable[RunRow], defaults: Mapping[str, Any], groups: FlagGroups = MappingProxyType({}), most: int = 2
+    rows: Iterable[RunRow], defaults: Mapping[str, Any], groups: FlagGroups = MappingProxyType({}), max_flags: int = 2
 ) -> dict[ChangedFlagValues, list[tuple[RunRow, ...]]]:
-    """Return the pairs of runs that differ in one flag and, unless `most` is 1, groups of four that differ in two.
+    """Return the pairs of runs that differ in one flag and, unless `max_flags` is 1, groups of four that differ in two.
 
     The keys are the flag values that differ from the defaults. In each group, the run with all of these values comes
     first, and the run with none of them last.
@@ -204,12 +204,12 @@ def group_runs_to_compare(
     defaults = {name: _to_hashable(value) for name, value in defaults.items()}
     contrasts: dict[ChangedFlagValues, list[tuple[RunRow, ...]]] = {}
     for runs in tests.values():
-        for settings, members in _runs_to_compare(runs, defaults, groups, most):
+        for settings, members in _runs_to_compare(runs, defaults, groups, max_flags):
             contrasts.setdefault(settings, []).append(members)
     return contrasts
 
 
-def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
+def _may_vary_by_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
     """Return whether repeating the same runs could give another value of the figure."""
     repetitions: dict[tuple[str, str], float | None] = {}
     for row in rows:
@@ -222,7 +222,7 @@ def _has_chance(figure: RunMetric, rows: Iterable[RunRow]) -> bool:
 
 
 def _runs_to_compare(
-    runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups, most: int
+    runs: Mapping[ChangedFlagValues, RunRow], defaults: Mapping[str, Any], groups: FlagGroups, max_flags: int
 ) -> Iterator[tuple[ChangedFlagValues, tuple[RunRow, ...]]]:
     """Yield `(settings, runs)` for each group of runs to compare, which differ in the flag values `settings`.
 
@@ -238,7 +238,7 @@ def _runs_to_compare(
         for setting in changed:
             if (without := runs.get(_reset_to_defaults(values, defaults, groups, setting))) is not None:
                 yield (setting,), (row, without)
-        for one, other in combinations(changed, 2) if most > 1 else ():
+        for one, other in combinations(changed, 2) if max_flags > 1 else ():
             first, second = (
                 runs.get(_reset_to_defaults(values, defaults, groups, other)),
                 runs.get(_reset_to_defaults(values, defaults, groups, one)),
@@ -259,21 +259,21 @@ def _reset_to_defaults(
 def _estimate_effect(
     settings: ChangedFlagValues,
     figure: RunMetric,
-    contrasts: Sequence[tuple[RunRow, ...]],
+    run_groups: Sequence[tuple[RunRow, ...]],
     labels: ValueLabels,
     has_chance: bool,
 ) -> MetricEffect | None:
     """Return the effect of flag settings on a figure, or None if the figure was not measured in any group of runs.
 
-    Each item of `contrasts` holds the two or four runs that are compared.
+    Each item of `run_groups` holds the two or four runs that are compared.
     """
-    differences = [found for rows in contrasts if (found := figure.difference(*rows)) is not None]
+    differences = [found for rows in run_groups if (found := figure.difference(*rows)) is not None]
     if not differences:
         return None
     interval = mean_with_interval(differences) if len(differences) > 1 else (differences[0],)
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
-    simulated = any(row.is_simulated for rows in contrasts for row in rows)
+    simulated = any(row.is_simulated for rows in run_groups for row in rows)
     name = " and ".join(setting_name(*setting, labels) for setting in settings)
     least, most = (math.exp(one) if figure.is_ratio else one for one in (min(differences), max(differences)))
     return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name, least, most, has_chance)

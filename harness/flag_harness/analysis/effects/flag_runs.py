@@ -105,8 +105,8 @@ def flag_effect_lines(
     ]
     return [
         *lines,
-        *inert_flag_lines(attribution.inert_flags, reasons),
-        *_not_compared_lines(attribution.excluded_pair_counts),
+        *inert_flag_lines(attribution.pairs_by_inert_flag, reasons),
+        *_not_compared_lines(attribution.excluded_pair_count_by_reason),
     ]
 
 

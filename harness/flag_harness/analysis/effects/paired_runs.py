@@ -24,12 +24,12 @@ _NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])
 class ObservedRun:
     """One run of a test: its row (the values of all flags) and its requests, from `simplify_requests`.
 
-    `problem` says why the run must not be compared, such as `failed`; it is empty otherwise.
+    `exclusion_reason` says why the run must not be compared, such as `failed`; it is empty otherwise.
     """
 
     row: Row
     requests: tuple[SentRequest, ...]
-    problem: str = ""
+    exclusion_reason: str = ""
 
 
 NO_REQUEST_SENT = "sent no request"
@@ -43,7 +43,7 @@ class EffectInOneTest:
     Attributes:
         flag, value: the index of the flag in the `FlagSpace`, and the index of its value.
         path: a JSON path, or a name for all of `paths`.
-        before, after: summaries of the values at the path with the flag's default and with the value.
+        old_value, new_value: summaries of the values at the path with the flag's default and with the value.
         changed_pair_count: the number of pairs of runs that show the effect.
         pair_count: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs; empty if all pairs show it.
@@ -54,8 +54,8 @@ class EffectInOneTest:
     flag_index: int
     value_index: int
     path: str
-    before: str
-    after: str
+    old_value: str
+    new_value: str
     changed_pair_count: int
     pair_count: int
     condition: str
@@ -108,7 +108,7 @@ class PairedRuns:
         self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
-            if not run.problem:
+            if not run.exclusion_reason:
                 by_row.setdefault(run.row, []).append(self._id_of_request_sequence(run.requests))
         self._requests = [requests for _, requests in self._request_ids.values()]
         self._unstable_paths = self._find_unstable_paths(ids for ids in by_row.values() if len(ids) > 1)
@@ -175,7 +175,7 @@ class PairedRuns:
         If both have a problem, that of the run with the flag's default is ignored. `comparable` are the rows without
         one.
         """
-        problems = {run.row: run.problem for run in runs if run.row not in comparable}
+        problems = {run.row: run.exclusion_reason for run in runs if run.row not in comparable}
         rows = {*problems, *comparable}
         pairs = (problems.get(row) or problems.get(base) for _, base, row in self._pair_rows(rows) if problems)
         return Counter(problem for problem in pairs if problem)
@@ -242,7 +242,7 @@ class PairedRuns:
         """Return whether a change is not due to the flag: the value varies between any two runs."""
         if change.path in self._unstable_paths:
             return self._unstable_paths[change.path] or differs_only_in_volatile_words(change)
-        if ABSENT in (change.before, change.after) or change.path == WHOLE_REQUESTS_PATH:
+        if ABSENT in (change.old_value, change.new_value) or change.path == WHOLE_REQUESTS_PATH:
             return False
         if differs_only_in_volatile_words(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
             return self._recurrences[_key_of_equal_changes(pair, change)] < 2 or has_date(change)
@@ -258,8 +258,8 @@ class PairedRuns:
             for change in pair.changes.get(path, ()):
                 if not differs_only_in_volatile_words(change):
                     values[pair.base_row], values[pair.changed_row] = (
-                        repr(mask_volatile_words(change.before)),
-                        repr(mask_volatile_words(change.after)),
+                        repr(mask_volatile_words(change.old_value)),
+                        repr(mask_volatile_words(change.new_value)),
                     )
                     flags.add(pair.flag_index)
         rows = {row for pair in pairs for row in (pair.base_row, pair.changed_row)}
@@ -273,7 +273,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
     """
     groups: dict[tuple[str, frozenset[int]], list[str]] = {}
     for path in paths:
-        is_added = all(ABSENT in (one.before, one.after) for one in _changes_at_paths({path}, pairs))
+        is_added = all(ABSENT in (one.old_value, one.new_value) for one in _changes_at_paths({path}, pairs))
         key = path.rpartition(".")[2] if is_added and "[*]." in path else path
         seen_in = frozenset(index for index, pair in enumerate(pairs) if path in pair.changes)
         groups.setdefault((key, seen_in), []).append(path)
@@ -283,7 +283,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
 
 def _key_of_equal_changes(pair: _RunPair, change: RequestDifference) -> tuple[int, int, str, str, str]:
     """Return a key that equal changes have in common: the flag, its value, the path, and the old and the new value."""
-    return pair.flag_index, pair.flag_value_index, change.path, repr(change.before), repr(change.after)
+    return pair.flag_index, pair.flag_value_index, change.path, repr(change.old_value), repr(change.new_value)
 
 
 def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:

@@ -49,8 +49,8 @@ class RequestDifference:
     """One difference between two requests. List indices in `path` are `[*]`. A missing value is `ABSENT`."""
 
     path: str
-    before: Any
-    after: Any
+    old_value: Any
+    new_value: Any
 
 
 def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) -> list[SentRequest]:
@@ -133,15 +133,15 @@ def summarize_values(changes: Sequence[RequestDifference]) -> tuple[str, str]:
     For long texts, return the words that all changes remove, and the words that all changes add.
     """
     if all(map(_is_long_text_change, changes)):
-        texts = dict.fromkeys((change.before, change.after) for change in changes)
-        first, *others = texts
+        first, *others = dict.fromkeys((change.old_value, change.new_value) for change in changes)
         words = _format_changed_words(*first)
         is_same = all(words == _format_changed_words(*pair) for pair in others)
         return words if is_same else (VARIOUS_VALUES, VARIOUS_VALUES)
-    return _summarize_side([change.before for change in changes]), _summarize_side([change.after for change in changes])
+    old_values, new_values = zip(*((change.old_value, change.new_value) for change in changes), strict=True)
+    return _common_value_text(old_values), _common_value_text(new_values)
 
 
-def _summarize_side(values: Sequence[Any]) -> str:
+def _common_value_text(values: Sequence[Any]) -> str:
     """Return the text of all values, or `various` if they are not the same."""
     text = format_value_in_one_line(values[0])
     is_same = all(value == values[0] or format_value_in_one_line(value) == text for value in values)
@@ -150,7 +150,7 @@ def _summarize_side(values: Sequence[Any]) -> str:
 
 def _is_long_text_change(change: RequestDifference) -> bool:
     """Return whether a change replaces one text by another, and the two are too long for a summary."""
-    texts = [value for value in (change.before, change.after) if isinstance(value, str) and value != ABSENT]
+    texts = [value for value in (change.old_value, change.new_value) if isinstance(value, str) and value != ABSENT]
     return len(texts) == 2 and max(map(len, texts)) > _MAX_SHOWN_VALUE_LENGTH
 
 

@@ -53,7 +53,7 @@ class HarmBettingStrategies:
         """The wealth of each strategy before the first round. The sum is 1."""
         return list(_INITIAL_WEALTH_OF_HARM_STAKES)
 
-    def stakes(self, rounds: int, squares: float) -> Sequence[float]:
+    def stakes(self, round_count: int, sum_of_squares: float) -> Sequence[float]:
         """Return the stake of each strategy in the next round, as a share of its wealth. The stakes never change."""
         return HARM_STAKES
 
@@ -77,12 +77,12 @@ class SafetyBettingStrategies:
         """The wealth of each strategy before the first round. The sum is 1."""
         return list(_INITIAL_WEALTH_OF_SAFE_STAKES)
 
-    def stakes(self, rounds: int, squares: float) -> Sequence[float]:
+    def stakes(self, round_count: int, sum_of_squares: float) -> Sequence[float]:
         """Return the stake of each strategy in the next round, as a share of its wealth.
 
-        `rounds` is the number of earlier rounds, and `squares` the sum of the squares of their differences.
+        `round_count` is the number of earlier rounds, and `sum_of_squares` the sum of the squares of their differences.
         """
-        mean_square = estimate_mean_square(rounds, squares)
+        mean_square = estimate_mean_square(round_count, sum_of_squares)
         best = self.margin / (mean_square + self.margin**2)
         largest = _MAX_STAKE_SHARE / (1 - self.margin) if self.margin < _MAX_STAKE_SHARE else math.inf
         return [min(factor * best, largest) for factor in _SAFE_STAKE_MULTIPLES]
@@ -94,17 +94,17 @@ class BettingProcess:
     Attributes:
         wealth: the current wealth, which is an e-value: the evidence against the null hypothesis. It starts at 1.
         largest_wealth: the largest wealth so far. `1 / largest_wealth` is a p-value that is valid at every look.
-        rounds: the number of differences so far.
+        round_count: the number of differences so far.
         sum_of_squares: the sum of the squares of the differences.
     """
 
-    __slots__ = ("_wealths", "largest_wealth", "rounds", "strategies", "sum_of_squares", "wealth")
+    __slots__ = ("_wealths", "largest_wealth", "round_count", "strategies", "sum_of_squares", "wealth")
 
     def __init__(self, strategies: HarmBettingStrategies | SafetyBettingStrategies) -> None:
         self.strategies = strategies
         self._wealths = strategies.initial_wealth
         self.wealth = self.largest_wealth = 1.0
-        self.rounds = 0
+        self.round_count = 0
         self.sum_of_squares = 0.0
 
     @property
@@ -117,23 +117,23 @@ class BettingProcess:
         if not -1 <= difference <= 1:
             raise ValueError(f"a difference must be from -1 to 1, and {difference} is not")
         gain = difference - self.strategies.null_mean
-        stakes = self.strategies.stakes(self.rounds, self.sum_of_squares)
+        stakes = self.strategies.stakes(self.round_count, self.sum_of_squares)
         wealths = [wealth * (1 + stake * gain) for wealth, stake in zip(self._wealths, stakes, strict=True)]
         self._wealths = wealths
         self.wealth = min(sum(wealths), _MAX_WEALTH)
         self.largest_wealth = max(self.largest_wealth, self.wealth)
         if self.wealth == _MAX_WEALTH:
             self._wealths = [_MAX_WEALTH / len(wealths)] * len(wealths)
-        self.rounds += 1
+        self.round_count += 1
         self.sum_of_squares += difference * difference
 
 
-def estimate_mean_square(rounds: int, squares: float) -> float:
+def estimate_mean_square(round_count: int, sum_of_squares: float) -> float:
     """Return an estimate of the mean square of a difference.
 
-    `squares` is the sum of the squares over all `rounds`. A prior assumption counts as further rounds.
+    `sum_of_squares` is the sum of the squares over all `round_count`. A prior assumption counts as further rounds.
     """
-    return (_PRIOR_ROUND_COUNT * _PRIOR_MEAN_SQUARE + squares) / (_PRIOR_ROUND_COUNT + rounds)
+    return (_PRIOR_ROUND_COUNT * _PRIOR_MEAN_SQUARE + sum_of_squares) / (_PRIOR_ROUND_COUNT + round_count)
 
 
 def make_harm_process() -> BettingProcess:

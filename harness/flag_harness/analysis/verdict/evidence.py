@@ -13,11 +13,11 @@ from flag_harness.matrix import node_id_without_combination
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
 
-ALL_TESTS = "all tests"
+ALL_TESTS_STRATUM = "all tests"
 """The name of the stratum (part that is judged by itself) with all tests, each of which counts equally."""
 
 _SCORE_BY_OUTCOME = {"passed": 1.0, "xpassed": 1.0, "failed": 0.0, "xfailed": 0.0}
-_FIGURE_READERS: "Mapping[str, Callable[[RunRow], float | None]]" = {
+_FIGURE_READER_BY_NAME: "Mapping[str, Callable[[RunRow], float | None]]" = {
     "cost": lambda row: row.cost,
     "first_token": lambda row: row.first_token,
     "input_tokens": lambda row: row.usage.total_input,
@@ -25,27 +25,27 @@ _FIGURE_READERS: "Mapping[str, Callable[[RunRow], float | None]]" = {
     "requests": lambda row: len(row.requests),
     "seconds": lambda row: row.seconds,
 }
-_OVERLOADED_STATUSES = frozenset({408, 409, 429})
-_Setting: TypeAlias = tuple[tuple[str, str], ...]
-_TestAndSetting: TypeAlias = tuple[str, _Setting]
+_PROVIDER_FAILURE_STATUSES = frozenset({408, 409, 429})
+_FlagSetting: TypeAlias = tuple[tuple[str, str], ...]
+_TestAndSetting: TypeAlias = tuple[str, _FlagSetting]
 
 
 @dataclass(frozen=True, slots=True)
 class FlagChange:
-    """A change of one flag from `base` to `value`, which is judged by a verdict.
+    """A change of one flag from `base_value` to `new_value`, which is judged by a verdict.
 
     Attributes:
         flag: the name of the flag.
-        base: the flag's value in production, or its default.
-        value: the new value.
+        base_value: the flag's value in production, or its default.
+        new_value: the new value.
         label: the change as ids of combinations name it, such as `streaming`, `no-concise` or `model=haiku`.
         margin: the loss that counts as too large.
         expect: what the change should improve, as pairs of a figure and `lower` or `higher`.
     """
 
     flag: str
-    base: Any
-    value: Any
+    base_value: Any
+    new_value: Any
     label: str
     margin: float = DEFAULT_MARGIN
     expect: tuple[tuple[str, str], ...] = ()
@@ -87,7 +87,7 @@ def is_provider_failure(row: "RunRow") -> bool:
         return False
     last = row.requests[-1]
     status = last.status
-    return last.is_broken_off or status is None or status in _OVERLOADED_STATUSES or status >= 500
+    return last.is_broken_off or status is None or status in _PROVIDER_FAILURE_STATUSES or status >= 500
 
 
 def collect_evidence(rows: "Iterable[RunRow]", changes: Sequence[FlagChange]) -> tuple[FlagEvidence, ...]:
@@ -100,18 +100,18 @@ class _TestRunsUnderSetting:
     """The runs of one test under one setting of all flags.
 
     Attributes:
-        values: the value of each flag.
-        rows: all rows.
-        runs: the rows that are a result, by repetition.
+        flag_values: the value of each flag.
+        all_rows: all rows.
+        run_by_repetition: the rows that are a result, by repetition.
         groups: the groups that the test belongs to.
-        rebased: the paths of its recordings that were rebased.
+        rebased_recordings: the paths of its recordings that were rebased.
     """
 
-    values: Mapping[str, Any]
-    rows: "list[RunRow]" = field(default_factory=list)
-    runs: "dict[int, RunRow]" = field(default_factory=dict)
+    flag_values: Mapping[str, Any]
+    all_rows: "list[RunRow]" = field(default_factory=list)
+    run_by_repetition: "dict[int, RunRow]" = field(default_factory=dict)
     groups: set[str] = field(default_factory=set)
-    rebased: dict[str, None] = field(default_factory=dict)
+    rebased_recordings: dict[str, None] = field(default_factory=dict)
 
 
 _RunPairs: TypeAlias = dict[_TestAndSetting, tuple[_TestRunsUnderSetting, _TestRunsUnderSetting]]
@@ -160,21 +160,22 @@ class EvidenceTable:
         if not row.values:
             return
         cell = self._find_runs_of_row(row)
-        cell.rows.append(row)
+        cell.all_rows.append(row)
         cell.groups.update(row.strata)
         if row.rebased:
-            cell.rebased[f"{row.cassette} was rebased and not recorded again"] = None
+            cell.rebased_recordings[f"{row.cassette} was rebased and not recorded again"] = None
         if pass_or_fail_score(row) is not None:
-            cell.runs[row.repetition] = row
+            cell.run_by_repetition[row.repetition] = row
 
     def evidence_of_change(self, change: FlagChange) -> FlagEvidence:
         """Return the evidence about a change of a flag. Tests that never ran with the new value are left out."""
         obstacles: dict[str, None] = {}
         for cell in self._cells.values():
-            if cell.rebased and cell.values.get(change.flag, change) in (change.base, change.value):
-                obstacles |= cell.rebased
+            compared = (change.base_value, change.new_value)
+            if cell.rebased_recordings and cell.flag_values.get(change.flag, change) in compared:
+                obstacles |= cell.rebased_recordings
         arms = {
-            key: _PairedResults(off.runs, on.runs, frozenset(off.groups | on.groups))
+            key: _PairedResults(off.run_by_repetition, on.run_by_repetition, frozenset(off.groups | on.groups))
             for key, (off, on) in self._find_pairs(change).items()
         }
         expectations = tuple(_measure_expected_improvement(arms.values(), *pair) for pair in change.expect)
@@ -183,12 +184,12 @@ class EvidenceTable:
     def rows_of_change(self, change: FlagChange) -> "list[RunRow]":
         """Return all rows with the flag's new value, and the rows that differ from them only in this flag."""
         cells = [cell for pair in self._find_pairs(change).values() for cell in pair]
-        return [row for cell in cells for row in cell.rows]
+        return [row for cell in cells for row in cell.all_rows]
 
     def _find_runs_of_row(self, row: "RunRow") -> _TestRunsUnderSetting:
         """Return the runs of the row's test under the row's flag values; new values are sorted, which is slow."""
         known = self._cells_by_id.get((row.case, row.combination))
-        if known is None or known.values != row.values:
+        if known is None or known.flag_values != row.values:
             key = node_id_without_combination(row.case, row.combination), _to_sorted_setting(row.values)
             if key not in self._cells:
                 self._cells[key] = _TestRunsUnderSetting(row.values)
@@ -198,47 +199,47 @@ class EvidenceTable:
 
     def _find_pairs(self, change: FlagChange) -> "_RunPairs":
         """Return the runs without and with a change, by the test and the values of the other flags."""
-        key = change.flag, value_text(change.base), value_text(change.value)
+        key = change.flag, value_text(change.base_value), value_text(change.new_value)
         if key not in self._pairs:
             self._pairs[key] = {
-                (test, _setting_of_other_flags(cell.values, change)): (
+                (test, _setting_of_other_flags(cell.flag_values, change)): (
                     self._find_runs_without_change(test, cell, change),
                     cell,
                 )
                 for (test, _), cell in self._cells.items()
-                if cell.values.get(change.flag, change) == change.value
+                if cell.flag_values.get(change.flag, change) == change.new_value
             }
         return self._pairs[key]
 
     def _find_runs_without_change(
-        self, test: str, on: _TestRunsUnderSetting, change: FlagChange
+        self, test: str, changed_runs: _TestRunsUnderSetting, change: FlagChange
     ) -> _TestRunsUnderSetting:
-        """Return the runs of a test that differ from `on` only in the changed flag; empty if there are none."""
-        setting = _to_sorted_setting({**on.values, change.flag: change.base})
+        """Return the runs of a test that differ from `changed_runs` in the changed flag only; empty without any."""
+        setting = _to_sorted_setting({**changed_runs.flag_values, change.flag: change.base_value})
         return self._cells.get((test, setting)) or _TestRunsUnderSetting({})
 
 
-def _to_sorted_setting(values: Mapping[str, Any]) -> _Setting:
+def _to_sorted_setting(values: Mapping[str, Any]) -> _FlagSetting:
     """Return pairs of a flag's name and its value as text, sorted by name."""
     return tuple(sorted((name, value_text(value)) for name, value in values.items()))
 
 
-def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _Setting:
+def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _FlagSetting:
     """Return the values of all flags except the changed one."""
     return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
 def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> ExpectedImprovement:
     """Return an expected improvement: in each round, the share of tests that improved minus the share that fell."""
-    sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READERS[figure]
+    sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READER_BY_NAME[figure]
     rounds = [
-        {number: _sign(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
+        {number: _signum(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
         for one in arms
     ]
     return ExpectedImprovement(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
 
 
-def _sign(number: float) -> float:
+def _signum(number: float) -> float:
     """Return 1 for a positive number, -1 for a negative one, and 0 for 0."""
     return float((number > 0) - (number < 0))
 
@@ -271,7 +272,7 @@ def _build_strata(arms: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[St
             )
     yield from _group_strata(arms, rounds)
     if len(rounds) > 1:
-        yield Stratum(ALL_TESTS, tuple(_mean_gain_of_each_round([*rounds.values()])))
+        yield Stratum(ALL_TESTS_STRATUM, tuple(_mean_gain_of_each_round([*rounds.values()])))
 
 
 def _group_strata(
@@ -288,12 +289,12 @@ def _group_strata(
                 )
 
 
-def _name_of_stratum(name: str, others: _Setting, settings: Collection[_Setting]) -> str:
+def _name_of_stratum(name: str, others: _FlagSetting, settings: Collection[_FlagSetting]) -> str:
     """Return the name of a stratum: a test or group and, if there are several `settings`, the values of `others`."""
     return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
 
 
-def _setting_text(others: _Setting, settings: Iterable[_Setting]) -> str:
+def _setting_text(others: _FlagSetting, settings: Iterable[_FlagSetting]) -> str:
     """Return a text with the values in `others` of those flags whose values differ between `settings`."""
     same = set.intersection(*(set(one) for one in settings))
     return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"

@@ -167,7 +167,7 @@ class Verdict:
         margin: the loss that counts as too large.
         harmed_strata: the names of the strata in which harm is shown.
         worst_stratum: the stratum with the largest mean loss, or None if there are no strata.
-        rounds: the number of rounds in the stratum with the fewest.
+        round_count: the number of rounds in the stratum with the fewest.
         excluded_loss: the smallest loss that is excluded in every stratum, or None.
         rounds_to_pass: about how many further rounds a PASS takes if the flag changes nothing; 0 if nothing is open.
         rounds_to_fail: about how many further rounds a FAIL takes if the worst stratum loses as much in them as so far,
@@ -180,7 +180,7 @@ class Verdict:
     margin: float
     harmed_strata: tuple[str, ...]
     worst_stratum: Stratum | None
-    rounds: int
+    round_count: int
     excluded_loss: float | None
     rounds_to_pass: int
     rounds_to_fail: int | None = None
@@ -278,7 +278,7 @@ def _make_verdict(
         margin=flag.margin,
         harmed_strata=tuple(flag.strata[index].name for index in finding.harmed_indices),
         worst_stratum=None if worst is None else flag.strata[worst],
-        rounds=min((len(stratum.gains) for stratum in flag.strata), default=0),
+        round_count=min((len(stratum.gains) for stratum in flag.strata), default=0),
         excluded_loss=excluded,
         rounds_to_pass=0
         if finding.is_safe

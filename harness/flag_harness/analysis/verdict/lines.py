@@ -23,7 +23,7 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     would cost.
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
-    rounds = count_with_noun(verdict.rounds, "round")
+    rounds = count_with_noun(verdict.round_count, "round")
     yield f"{verdict.flag}: {verdict.decision}{where} after {rounds}{_reason_text(verdict)}"
     yield f"  {describe_losses_ruled_out(verdict)}"
     for obstacle in verdict.obstacles:
@@ -52,8 +52,8 @@ def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]
         verdict=verdict.decision.lower(),  # type: ignore[arg-type]
         is_simulated=has_simulated_answers(rows),
         summary=summary_text(verdict),
-        base=value_text(change.base),
-        value=value_text(change.value),
+        base=value_text(change.base_value),
+        value=value_text(change.new_value),
     )
 
 
@@ -84,7 +84,7 @@ def describe_losses_ruled_out(verdict: Verdict) -> str:
 
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
-    rounds = count_with_noun(verdict.rounds, "round")
+    rounds = count_with_noun(verdict.round_count, "round")
     return f"{verdict.flag}: {verdict.decision} after {rounds}; {describe_losses_ruled_out(verdict)}"
 
 
@@ -111,14 +111,14 @@ def _worst_stratum_text(verdict: Verdict) -> str:
     return f"; worst: {worst.name}, {change if worst.mean_loss else 'the same with and without the flag'}"
 
 
-def _cost_text(further: int, rows: "Sequence[RunRow]") -> str:
-    """Return how many runs `further` rounds are, and what these runs cost at the mean cost of `rows`."""
+def _cost_text(round_count: int, rows: "Sequence[RunRow]") -> str:
+    """Return how many runs `round_count` rounds are, and what these runs cost at the mean cost of `rows`."""
     repetitions = {row.repetition for row in rows}
-    runs = further * max(1, round(len(rows) / max(1, len(repetitions))))
+    runs = round_count * max(1, round(len(rows) / max(1, len(repetitions))))
     costs = [row.cost for row in rows if row.cost is not None]
     price = runs * sum(costs) / len(costs) if costs else 0.0
     dollars = f", about ${price:.2f}" if price >= 0.005 else ", less than $0.01" if costs else ""
-    return f"about {count_with_noun(further, 'further round')} ({count_with_noun(runs, 'run')}{dollars})"
+    return f"about {count_with_noun(round_count, 'further round')} ({count_with_noun(runs, 'run')}{dollars})"
 
 
 def _mean_loss_text(stratum: Stratum) -> str:

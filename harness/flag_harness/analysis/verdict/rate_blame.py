@@ -29,7 +29,7 @@ class _TestUnderChanges(NamedTuple):
     """A test, and the changes from production (as labels) in the combination under which it ran."""
 
     test: str
-    labels: ChangeLabels
+    change_labels: ChangeLabels
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class _PassRateComparison:
 
     rate_in_production: float
     rate_with_changes: float
-    test: StratumTest
+    stratum_test: StratumTest
     margin: float
     is_harmful: bool
     is_safe: bool
@@ -57,9 +57,9 @@ def harmful_combination_lines(
     """
     compared = _compare_with_production(_results_by_test_and_changes(rows, changes), changes, alpha)
     harmful = [key for key, one in compared.items() if one.is_harmful]
-    for key in sorted(harmful, key=lambda key: (key.test, len(key.labels), sorted(key.labels))):
-        is_explained = any(other.test == key.test and other.labels < key.labels for other in harmful)
-        if len(key.labels) > 1 and not is_explained:
+    for key in sorted(harmful, key=lambda key: (key.test, len(key.change_labels), sorted(key.change_labels))):
+        is_explained = any(other.test == key.test and other.change_labels < key.change_labels for other in harmful)
+        if len(key.change_labels) > 1 and not is_explained:
             yield _harmful_combination_line(key, compared, alpha)
 
 
@@ -67,7 +67,7 @@ def _results_by_test_and_changes(
     rows: "Sequence[RunRow]", changes: Sequence[FlagChange]
 ) -> Mapping[_TestUnderChanges, _ScoresByRepetition]:
     """Return, for each test and combination, the score (1 or 0) of each repetition."""
-    label_of = {(one.flag, repr(one.value)): one.label for one in changes}
+    label_of = {(one.flag, repr(one.new_value)): one.label for one in changes}
     found: dict[_TestUnderChanges, dict[int, float]] = {}
     for row in rows:
         labels = [label_of.get((name, repr(value)), "") for name, value in row.values.items()]
@@ -85,12 +85,12 @@ def _compare_with_production(
     pairs = {
         key: (results.get(_TestUnderChanges(key.test, frozenset()), {}), on)
         for key, on in results.items()
-        if key.labels
+        if key.change_labels
     }
     tests = {}
     for key, (off, on) in pairs.items():
         common = sorted(off.keys() & on.keys())
-        margin = min(margins[label] for label in key.labels)
+        margin = min(margins[label] for label in key.change_labels)
         tests[key] = Stratum("", tuple(on[number] - off[number] for number in common)).make_test(margin), margin
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
@@ -110,19 +110,19 @@ def _harmful_combination_line(
     key: _TestUnderChanges, compared: Mapping[_TestUnderChanges, _PassRateComparison], alpha: float
 ) -> str:
     """Return the line about a harmful combination. It says whether some of its flags alone may do the harm."""
-    one, name = compared[key], " and ".join(sorted(key.labels))
+    one, name = compared[key], " and ".join(sorted(key.change_labels))
     start = (
         f"{key.test}: with {name} together, {one.rate_with_changes:.1%} pass instead of {one.rate_in_production:.1%}"
     )
     unknown = [part for part in _smaller_combinations(key) if part not in compared or not compared[part].is_safe]
     if not unknown:
         return f"{start}; with fewer of these flags, a loss of {one.margin * 100:g} points is excluded"
-    names = join_names([" and ".join(sorted(part.labels)) for part in unknown])
+    names = join_names([" and ".join(sorted(part.change_labels)) for part in unknown])
     missing = [part for part in unknown if part not in compared]
     if missing:
         return f"{start}; the data cannot tell whether {names} alone would do: not all of that ran"
     level = alpha / 2 / len(compared)
-    further = max(rounds_to_pass(compared[part].test, compared[part].margin, level) for part in unknown)
+    further = max(rounds_to_pass(compared[part].stratum_test, compared[part].margin, level) for part in unknown)
     rounds = count_with_noun(further, "further round")
     return (
         f"{start}; the data cannot tell whether {names} alone would do: about {rounds}, if it changes nothing. "
@@ -133,6 +133,6 @@ def _harmful_combination_line(
 
 def _smaller_combinations(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:
     """Yield the combinations of the same test that make some, but not all, of the changes of a combination."""
-    labels = sorted(key.labels)
+    labels = sorted(key.change_labels)
     for size in range(1, len(labels)):
         yield from (_TestUnderChanges(key.test, frozenset(part)) for part in combinations(labels, size))

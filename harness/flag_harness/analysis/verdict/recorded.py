@@ -87,4 +87,4 @@ def flag_changes_with_both_values(rows: Iterable[RunRow], changes: Iterable[Flag
     for row in rows:
         for name, value in row.values.items():
             seen.setdefault(name, []).append(value)
-    return [one for one in changes if one.value in seen.get(one.flag, ()) and one.base in seen[one.flag]]
+    return [one for one in changes if one.new_value in seen.get(one.flag, ()) and one.base_value in seen[one.flag]]

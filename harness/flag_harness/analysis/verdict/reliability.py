@@ -24,15 +24,15 @@ _FAILED_OUTCOMES = frozenset({"failed", "xfailed"})
 class TrialCounts:
     """The number of runs of one test under one combination, and how many of them passed."""
 
-    case: str
+    node_id: str
     combination: str
-    runs: int
-    passes: int
+    run_count: int
+    pass_count: int
 
     @property
     def is_flaky(self) -> bool:
         """Whether some repetitions passed and some failed."""
-        return 0 < self.passes < self.runs
+        return 0 < self.pass_count < self.run_count
 
 
 def count_trials(rows: "Iterable[RunRow]") -> list[TrialCounts]:
@@ -82,14 +82,15 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
     provider.
     """
     rows = list(rows)
-    repeated = [trials for trials in count_trials(rows) if trials.runs > 1]
+    repeated = [trials for trials in count_trials(rows) if trials.run_count > 1]
     by_combination: dict[str, list[TrialCounts]] = {}
     for trials in repeated:
         by_combination.setdefault(trials.combination, []).append(trials)
     yield from (_combination_line(name, members) for name, members in by_combination.items())
     flaky = [trials for trials in repeated if trials.is_flaky]
     for trials in flaky[:_MAX_LISTED_FLAKY_TESTS]:
-        yield f"flaky: {trials.case}: {trials.passes} of {trials.runs} runs passed, {_mean_pass_rate_text([trials])}"
+        rate = _mean_pass_rate_text([trials])
+        yield f"flaky: {trials.node_id}: {trials.pass_count} of {trials.run_count} runs passed, {rate}"
     if len(flaky) > _MAX_LISTED_FLAKY_TESTS:
         yield f"flaky: and {len(flaky) - _MAX_LISTED_FLAKY_TESTS} more; --harness-record=FILE keeps all"
     if text := provider_failures_text(rows):
@@ -98,12 +99,12 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
 
 def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
     """Return the line about one combination: the pass rate, pass@k and pass^k of its tests."""
-    k = min(_MAX_RUNS_IN_A_ROW, *(trials.runs for trials in members))
+    k = min(_MAX_RUNS_IN_A_ROW, *(trials.run_count for trials in members))
     at_k, power_k = (
-        math.fsum(estimate(trials.runs, trials.passes, k) for trials in members) / len(members)
+        math.fsum(estimate(trials.run_count, trials.pass_count, k) for trials in members) / len(members)
         for estimate in (pass_at_k, chance_that_all_pass)
     )
-    runs = sum(trials.runs for trials in members)
+    runs = sum(trials.run_count for trials in members)
     tests = f"{len(members)} test{'s' if len(members) != 1 else ''}"
     rate = _mean_pass_rate_text(members)
     return f"repeated: {name}: {runs} runs of {tests}: {rate}; pass@{k} {at_k:.1%}, pass^{k} {power_k:.1%}"
@@ -111,7 +112,7 @@ def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
 
 def _mean_pass_rate_text(members: Sequence[TrialCounts]) -> str:
     """Return the mean of the tests' pass rates with its confidence interval. Each test counts equally."""
-    runs = sum(trials.runs for trials in members)
-    rate = math.fsum(trials.passes / trials.runs for trials in members) / len(members)
+    runs = sum(trials.run_count for trials in members)
+    rate = math.fsum(trials.pass_count / trials.run_count for trials in members) / len(members)
     low, high = wilson_interval(runs, rate * runs)
     return f"pass rate {rate:.1%} (95 % interval {low:.1%} to {high:.1%})"

@@ -10,9 +10,9 @@ from flag_harness.analysis.verdict.betting import (
     make_safety_process,
 )
 
-FAR_LOSS_IN_MARGINS = 1.5
-FAR_LOSS_ALPHA_SHARE = 0.02
-"""The share of SAFE's error rate at which a loss of `FAR_LOSS_IN_MARGINS` margins must be excluded, too.
+WIDER_LOSS_IN_MARGINS = 1.5
+WIDER_LOSS_ALPHA_SHARE = 0.02
+"""The share of SAFE's error rate at which a loss of `WIDER_LOSS_IN_MARGINS` margins must be excluded, too.
 
 This takes few further rounds.
 """
@@ -21,7 +21,7 @@ _ASSUMED_ROUND_COUNT = 5
 _ASSUMED_MEAN_SQUARE = 0.1
 """The mean square of the rounds that forecasts add to those that ran. Tests of which 95 % pass have this one."""
 
-_FORECAST_STAKES = 40
+_FORECAST_STAKE_COUNT = 40
 """A forecast computes the growth for this many stakes, and takes the best."""
 
 
@@ -33,19 +33,19 @@ class StratumTest:
         safety_test: the test of the hypothesis "the flag loses the margin or more".
         wider_safety_test: the test of the hypothesis "the flag loses one and a half margins or more", or None if that
             would be a loss of more than 100 %.
-        safe_wealths: for each round, the smaller wealth (evidence) of the two safety tests after it. One divided by it
-            is a p-value that is valid for both hypotheses.
+        safety_wealths: for each round, the smaller wealth (evidence) of the two safety tests after it. One divided by
+            it is a p-value that is valid for both hypotheses.
     """
 
-    __slots__ = ("harm_test", "safe_wealths", "safety_test", "wider_safety_test")
+    __slots__ = ("harm_test", "safety_test", "safety_wealths", "wider_safety_test")
 
     def __init__(self, margin: float) -> None:
         self.harm_test: BettingProcess = make_harm_process()
         self.safety_test: BettingProcess = make_safety_process(margin)
         self.wider_safety_test: BettingProcess | None = (
-            make_safety_process(FAR_LOSS_IN_MARGINS * margin) if FAR_LOSS_IN_MARGINS * margin <= 1 else None
+            make_safety_process(WIDER_LOSS_IN_MARGINS * margin) if WIDER_LOSS_IN_MARGINS * margin <= 1 else None
         )
-        self.safe_wealths: list[float] = []
+        self.safety_wealths: list[float] = []
 
     def add_gain(self, gain: float) -> None:
         """Add the gain of a round: the result with the flag minus the result without it."""
@@ -54,8 +54,8 @@ class StratumTest:
         wealth = self.safety_test.wealth
         if self.wider_safety_test is not None:
             self.wider_safety_test.add_difference(gain)
-            wealth = min(wealth, self.wider_safety_test.wealth * FAR_LOSS_ALPHA_SHARE)
-        self.safe_wealths.append(wealth)
+            wealth = min(wealth, self.wider_safety_test.wealth * WIDER_LOSS_ALPHA_SHARE)
+        self.safety_wealths.append(wealth)
 
 
 def safety_p_value(strata: Sequence[StratumTest]) -> float:
@@ -64,10 +64,10 @@ def safety_p_value(strata: Sequence[StratumTest]) -> float:
     It is 1 if there are no strata, or if one has no rounds. A stratum that has fewer rounds than others counts with its
     last result.
     """
-    if not strata or not all(test.safe_wealths for test in strata):
+    if not strata or not all(test.safety_wealths for test in strata):
         return 1.0
-    looks = range(max(len(test.safe_wealths) for test in strata))
-    best = max(min(test.safe_wealths[min(look, len(test.safe_wealths) - 1)] for test in strata) for look in looks)
+    looks = range(max(len(test.safety_wealths) for test in strata))
+    best = max(min(test.safety_wealths[min(look, len(test.safety_wealths) - 1)] for test in strata) for look in looks)
     return 1 / max(1.0, best)
 
 
@@ -82,7 +82,7 @@ def rounds_to_pass(test: StratumTest, margin: float, level: float) -> int:
     return max(
         further,
         _rounds_needed_to_exclude_loss(
-            test.wider_safety_test, FAR_LOSS_IN_MARGINS * margin, level * FAR_LOSS_ALPHA_SHARE
+            test.wider_safety_test, WIDER_LOSS_IN_MARGINS * margin, level * WIDER_LOSS_ALPHA_SHARE
         ),
     )
 
@@ -101,7 +101,7 @@ def rounds_to_fail(test: StratumTest, losses: Sequence[float], level: float) -> 
 def _rounds_needed_to_exclude_loss(process: BettingProcess, loss: float, level: float) -> int:
     """Return about how many further rounds a betting process needs to exclude a loss at the error rate `level`."""
     squares = process.sum_of_squares + _ASSUMED_ROUND_COUNT * _ASSUMED_MEAN_SQUARE
-    growth = _expected_log_growth(squares / (process.rounds + _ASSUMED_ROUND_COUNT), loss)
+    growth = _expected_log_growth(squares / (process.round_count + _ASSUMED_ROUND_COUNT), loss)
     return _rounds_until_level(process, level, growth)
 
 
@@ -111,15 +111,15 @@ def _rounds_until_level(process: BettingProcess, level: float, growth: float) ->
     return max(1, math.ceil(missing / growth))
 
 
-def _expected_log_growth(square: float, loss: float) -> float:
+def _expected_log_growth(mean_square: float, loss: float) -> float:
     """Return the expected growth of the wealth's logarithm in one round, at the best constant stake against a loss.
 
-    The differences are assumed to be -1, 0 and 1, with mean 0 and the mean square `square`.
+    The differences are assumed to be -1, 0 and 1, with mean 0 and the mean square `mean_square`.
     """
     largest = 1 / max(1 - loss, 0.1)
-    stakes = (largest * step / _FORECAST_STAKES for step in range(1, _FORECAST_STAKES))
+    stakes = (largest * step / _FORECAST_STAKE_COUNT for step in range(1, _FORECAST_STAKE_COUNT))
     return max(
-        (1 - square) * math.log1p(stake * loss)
-        + square / 2 * (math.log1p(stake * (loss + 1)) + math.log1p(stake * (loss - 1)))
+        (1 - mean_square) * math.log1p(stake * loss)
+        + mean_square / 2 * (math.log1p(stake * (loss + 1)) + math.log1p(stake * (loss - 1)))
         for stake in stakes
     )

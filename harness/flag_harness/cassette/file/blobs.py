@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from flag_harness.files import read_regular_file, refuse_lfs_pointer, why_unreadable, write_atomically
+from flag_harness.files import read_regular_file, reason_unreadable, refuse_lfs_pointer, write_atomically
 from flag_harness.wire.json import member_values
 
 BLOB_FOLDER = "blobs"
@@ -142,7 +142,7 @@ class BlobFolderReader:
             block = read_regular_file(file, MAX_BLOB_BYTES)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"its blob {file} cannot be read: {why_unreadable(error)}; {_BROKEN_BLOB_ADVICE}"
+                f"its blob {file} cannot be read: {reason_unreadable(error)}; {_BROKEN_BLOB_ADVICE}"
             ) from None
         try:
             refuse_lfs_pointer(block)

@@ -17,7 +17,7 @@ from flag_harness.cassette.redact.scan import SecretFinding, scan_cassette, scan
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import HarnessError
-from flag_harness.files import read_regular_file, regular_file_size, why_unreadable
+from flag_harness.files import read_regular_file, reason_unreadable, regular_file_size
 
 _EXAMPLES = """examples:
   flag-harness cassette check
@@ -118,7 +118,7 @@ def _current_file_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator
 
 
 def _unreadable_file_error(path: str, error: OSError | ValueError) -> HarnessError:
-    return HarnessError(f"{path}: cannot be read: {why_unreadable(error)}")
+    return HarnessError(f"{path}: cannot be read: {reason_unreadable(error)}")
 
 
 def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckResult:

@@ -3,7 +3,6 @@
 import argparse
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
 from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, flag_effect_lines
@@ -11,6 +10,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError
+from flag_harness.report.json_keys import to_json_object
 
 _EXAMPLES = """examples:
   flag-harness cassette effects
@@ -43,10 +43,14 @@ def _run_effects(arguments: argparse.Namespace) -> int:
         _load_cassettes(arguments.paths or [root / config.recordings]), config.flags
     )
     if arguments.json:
-        effects = [asdict(effect) for effect in attribution.effects]
+        effects = [to_json_object(effect) for effect in attribution.effects]
         print(
             json.dumps(
-                {"effects": effects, "inert": dict(attribution.inert_flags), "unpaired": attribution.unpaired_flags}
+                {
+                    "effects": effects,
+                    "inert": dict(attribution.pairs_by_inert_flag),
+                    "unpaired": attribution.unpaired_flags,
+                }
             )
         )
     else:
@@ -54,7 +58,7 @@ def _run_effects(arguments: argparse.Namespace) -> int:
         print("\n".join(lines) or "No recordings of a test under two combinations were found.")
         for name in attribution.unpaired_flags:
             print(f"{name}: not shown; no two recordings of a test differ in this flag alone")
-    return 1 if attribution.inert_flags else 0
+    return 1 if attribution.pairs_by_inert_flag else 0
 
 
 def _load_cassettes(paths: Sequence[Path]) -> Iterator[Cassette]:

@@ -45,7 +45,7 @@ def add_export_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _run_export(arguments: argparse.Namespace) -> int:
     done = failed = 0
     targets = OutputFiles()
-    for source, target in list(_source_target_pairs(arguments)):
+    for source, target in list(_pair_sources_with_targets(arguments)):
         try:
             _export_file(source, target, targets, arguments)
             done += 1
@@ -60,7 +60,7 @@ def _run_export(arguments: argparse.Namespace) -> int:
     return 0 if not failed else 1 if done else 2
 
 
-def _source_target_pairs(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
+def _pair_sources_with_targets(arguments: argparse.Namespace) -> Iterator[tuple[Path, Path]]:
     """Yield each cassette to export with the path of its target file.
 
     Raise `CassetteError` if a directory contains no cassette.

@@ -98,7 +98,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
         does = not refusals and not arguments.dry_run and (arguments.yes or _read_reviewed_digest(reviewed) == digest)
         if does:
             _write_cassettes(plans)
-            _forget_misses(source, root, rows, {plan.name for plan in plans})
+            _remove_misses_of_cassettes(source, root, rows, {plan.name for plan in plans})
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
@@ -124,7 +124,7 @@ def _read_misses(source: Path) -> tuple[Path, list[dict[str, Any]]]:
         raise CassetteError(f"{source}: this is not a file of missed requests; run pytest again") from None
 
 
-def _forget_misses(source: Path, root: Path, rows: Sequence[dict[str, Any]], cassettes: set[str]) -> None:
+def _remove_misses_of_cassettes(source: Path, root: Path, rows: Sequence[dict[str, Any]], cassettes: set[str]) -> None:
     """Remove the misses (requests without a recording) of rewritten cassettes from the file `source`. Keep the time of
     its run.
     """

@@ -71,9 +71,9 @@ def make_flag_fixtures(
     The fixtures replace the `client_functions`, which would make a LaunchDarkly client without the test's flag values.
     `targets` are the attributes that hold flags which are read at import, by variable. `folder` is on `sys.path`.
     """
-    services = [flag for flag in flags if flag.source == "set"]
-    options = [flag for flag in flags if flag.source == "option"]
-    attributes = [(flag, target) for flag in flags if flag.source == "attribute" for target in targets[flag.key]]
+    services = [flag for flag in flags if flag.source_kind == "set"]
+    options = [flag for flag in flags if flag.source_kind == "option"]
+    attributes = [(flag, target) for flag in flags if flag.source_kind == "attribute" for target in targets[flag.key]]
     if not (services or options or attributes):
         return NO_FIXTURES
     keys = ", ".join(f'"{one.name}": "{one.key}"' for one in services)

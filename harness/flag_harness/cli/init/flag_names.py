@@ -20,18 +20,18 @@ def name_flags(flags: Iterable[DetectedFlag], paths: Sequence[str]) -> tuple[Det
     out of the names. If two flags would get the same short name, the later one is named by its whole key.
     """
     by_key: dict[tuple[str, str], DetectedFlag] = {}
-    for flag in sorted(flags, key=lambda one: position_of_place(one.location, paths)):
-        by_key.setdefault((flag.source, flag.key), flag)
+    for flag in sorted(flags, key=lambda one: sort_key_of_location(one.location, paths)):
+        by_key.setdefault((flag.source_kind, flag.key), flag)
     prefixes = {source: _shared_prefix(key for kind, key in by_key if kind == source) for source, _ in by_key}
     named: dict[str, DetectedFlag] = {}
     for flag in by_key.values():
-        name = _short_name(flag.key, prefixes[flag.source])
+        name = _short_name(flag.key, prefixes[flag.source_kind])
         name = name if name not in named else full_flag_name(flag.key)
         named.setdefault(name, replace(flag, name=name))
     return tuple(named.values())
 
 
-def position_of_place(place: str, paths: Sequence[str]) -> tuple[int, int]:
+def sort_key_of_location(place: str, paths: Sequence[str]) -> tuple[int, int]:
     """Return (index in `paths` of the file, line) for a location such as `agent.py:12`."""
     path, _, line = place.rpartition(":")
     return paths.index(path), int(line)

@@ -205,7 +205,7 @@ def _missing_extras(repository: Repository, agent: FoundAgent | None) -> Iterato
         yield "serve"
     if repository.vcr_plugin and find_spec("yaml") is None:
         yield "vcr"
-    if any(flag.source == "openfeature" for flag in repository.flags) and find_spec("openfeature") is None:
+    if any(flag.source_kind == "openfeature" for flag in repository.flags) and find_spec("openfeature") is None:
         yield "openfeature"
 
 

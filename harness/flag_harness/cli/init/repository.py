@@ -16,7 +16,7 @@ from flag_harness.analysis.code.settings_classes import flags_in_settings_class
 from flag_harness.analysis.code.unclear_reads import DynamicFlagRead, find_dynamic_flag_reads
 from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER
 from flag_harness.cli.init.flag_fixtures import can_set_targets
-from flag_harness.cli.init.flag_names import name_flags, position_of_place
+from flag_harness.cli.init.flag_names import name_flags, sort_key_of_location
 from flag_harness.cli.init.reading.agents import find_agents, find_callers
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, read_frameworks
@@ -87,7 +87,7 @@ class Repository:
             else set()
         )
         return (
-            *(replace(one, source="attribute") if one.key in at_import else one for one in self.flags),
+            *(replace(one, source_kind="attribute") if one.key in at_import else one for one in self.flags),
             *(replace(one, name=f"{one.name}_option") if one.name in names else one for one in options),
         )
 
@@ -121,7 +121,7 @@ class Repository:
             replace(flag, name=full_flag_name(flag.key)) if flag.name in declared else flag
             for flag in self.tested_flags
             if flag.key not in declared
-            and (flag.source in ("env", "openfeature") or declared.isdisjoint(possible_flag_names(flag)))
+            and (flag.source_kind in ("env", "openfeature") or declared.isdisjoint(possible_flag_names(flag)))
         )
 
 
@@ -160,7 +160,7 @@ def read_repository(root: Path) -> Repository:
         pyproject,
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
-        tuple(sorted(unclear, key=lambda one: position_of_place(one.location, paths))),
+        tuple(sorted(unclear, key=lambda one: sort_key_of_location(one.location, paths))),
         client_functions=tuple(_name_client_functions(trees, root, modules)),
         flag_targets=find_flag_targets(read, trees),
         has_matrix_tests=any("flag_matrix" in text for text in tests),

@@ -4,7 +4,7 @@ import marshal
 from importlib.util import MAGIC_NUMBER, cache_from_source, source_hash
 from pathlib import Path
 
-_FLAG_OF_HASH_CHECKED_BYTECODE = 2
+_HASH_CHECKED_BYTECODE_BIT = 2
 
 
 def has_bytecode_of_other_source(path: Path) -> bool:
@@ -18,7 +18,7 @@ def has_bytecode_of_other_source(path: Path) -> bool:
         return False
     data, source, found = cache.read_bytes(), path.read_bytes(), path.stat()
     flags = int.from_bytes(data[4:8], "little")
-    if flags & _FLAG_OF_HASH_CHECKED_BYTECODE:
+    if flags & _HASH_CHECKED_BYTECODE_BIT:
         is_used = data[8:16] == source_hash(source)
     else:
         stamp = b"".join((int(number) & 0xFFFFFFFF).to_bytes(4, "little") for number in (found.st_mtime, found.st_size))

@@ -11,12 +11,12 @@ from typing import TypeAlias, TypeVar
 import msgspec
 
 from flag_harness.errors import GateError
-from flag_harness.files import read_regular_file, why_unreadable
+from flag_harness.files import read_regular_file, reason_unreadable
 from flag_harness.gate.declared.patterns import has_dot_name, matches_file
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 28
-_FOLDERS_NOT_DECLARED = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
+_IGNORED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
 
 
 class FileState(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ def read_file(folder: Path, path: str) -> bytes:
     try:
         return read_regular_file(folder / path, MAX_FILE_BYTES)
     except (OSError, ValueError) as error:
-        raise GateError(f"{folder / path}: cannot be read: {why_unreadable(error)}") from None
+        raise GateError(f"{folder / path}: cannot be read: {reason_unreadable(error)}") from None
 
 
 def refuse_links(folder: Path, path: str) -> None:
@@ -135,7 +135,7 @@ def _is_skipped_folder(name: str, patterns: Sequence[str]) -> bool:
     """Return whether files in a folder of this name are ignored: a cache, or a name with a leading dot that no pattern
     has.
     """
-    return name in _FOLDERS_NOT_DECLARED or (name.startswith(".") and not any(map(has_dot_name, patterns)))
+    return name in _IGNORED_FOLDERS or (name.startswith(".") and not any(map(has_dot_name, patterns)))
 
 
 def _refuse_linked_folder(folder: Path, path: str, patterns: Sequence[str]) -> None:

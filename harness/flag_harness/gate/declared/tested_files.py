@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from flag_harness.gate import GateSettings
     from flag_harness.record import GateFiles
 
-PathAndUse: TypeAlias = tuple[str, str]
+FileUse: TypeAlias = tuple[str, str]
 """How a run used a declared file (imported, opened, or opened in PROD), and the path of that file."""
 _IMPORTED_USE, _OPENED_USE, _OPENED_IN_PROD_USE = _USES = ("imported", "opened", "opened in PROD")
 
@@ -67,7 +67,7 @@ class DeclaredFiles:
         self._opened = OpenedFiles() if self._gate else None
         self._digests_at_start = self._hash_files()
 
-    def find_uses(self) -> set[PathAndUse]:
+    def find_uses(self) -> set[FileUse]:
         """Return how this process has used each declared file: imported or opened from `TEST`, or opened in `PROD`."""
         if self._gate is None or self._opened is None:
             return set()
@@ -80,7 +80,7 @@ class DeclaredFiles:
             found |= {(_OPENED_IN_PROD_USE, path) for path in self._digests_at_start if prod / path in opened}
         return found
 
-    def make_gate_files(self, uses: Iterable[PathAndUse]) -> "GateFiles | None":
+    def make_gate_files(self, uses: Iterable[FileUse]) -> "GateFiles | None":
         """Return the current hashes of the declared files, their uses, and which of them changed since the start of the
         run.
 

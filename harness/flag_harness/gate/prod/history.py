@@ -9,7 +9,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from flag_harness.errors import GateError, GateRefusalError
-from flag_harness.files import read_regular_file, why_unreadable, write_atomically
+from flag_harness.files import read_regular_file, reason_unreadable, write_atomically
 from flag_harness.gate.declared.manifest import MAX_FILE_BYTES, FileState, make_file_state
 
 T = TypeVar("T")
@@ -168,7 +168,7 @@ class ProductionHistory:
         try:
             data = read_regular_file(path, MAX_FILE_BYTES)
         except (OSError, ValueError) as error:
-            raise GateError(f"{path}: cannot be read: {why_unreadable(error)}; restore it from a backup") from None
+            raise GateError(f"{path}: cannot be read: {reason_unreadable(error)}; restore it from a backup") from None
         if make_file_state(data).digest != digest:
             raise GateError(f"{path}: is damaged: its hash does not match its name; restore it from a backup")
         return data

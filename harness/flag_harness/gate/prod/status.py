@@ -92,10 +92,10 @@ def _judge_approvals(
         found = approvals_of_files(prod.gate, files)
     except GateRefusalError:
         return {}
-    return {str(file.path): _reason_not_to_count(file, prod, test, files, entries) for file in found}
+    return {str(file.path): _approval_problem_in_test_folder(file, prod, test, files, entries) for file in found}
 
 
-def _reason_not_to_count(
+def _approval_problem_in_test_folder(
     file: ApprovalFile, prod: ProductionFolder, test: Path, files: Manifest, entries: Sequence[HistoryEntry]
 ) -> str:
     try:

@@ -45,7 +45,7 @@ def judge_approver(
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.author_of_last_commit(file.path.parent, file.path.name)
     authors = find_authors(candidate, prod, entries)
-    if same := sorted(authors & git.people_of_last_commit(file.path.parent, file.path.name)):
+    if same := sorted(authors & git.emails_of_last_commit(file.path.parent, file.path.name)):
         return RuleResult("other person", "fail", f"{same[0]} wrote the change, so somebody else must approve it")
     return RuleResult("other person", "pass", f"{approver} approves, {join_names(sorted(authors)) or 'nobody'} wrote")
 
@@ -61,7 +61,7 @@ def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: S
         state = before.get(path)
         is_unedited = state is None or state == now.get(path)
         old = prod.folder / path if is_unedited else prod.history.content_path(state.digest if state else "")
-        authors |= git.people_who_wrote_change(
+        authors |= git.emails_of_change_authors(
             candidate.source, path, old, is_executable=state is not None and state.is_executable
         )
     return authors

@@ -74,7 +74,7 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
     for one in candidate.evidence:
         changed = [
             path
-            for path, digest in _files_of_run(candidate, one)
+            for path, digest in _files_outside_gate_folders(candidate, one)
             if known.setdefault(path, _digest_or_empty(gate.root / path)) != digest
         ]
         if changed:
@@ -96,7 +96,7 @@ def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
     if not candidate.gate.policy.committed:
         return None
     root = candidate.gate.root
-    paths = {path for one in candidate.evidence for path, _ in _files_of_run(candidate, one)}
+    paths = {path for one in candidate.evidence for path, _ in _files_outside_gate_folders(candidate, one)}
     paths |= {GATE_FILE} if (root / GATE_FILE).is_file() else set()
     if loose := git.uncommitted_paths(root, paths):
         reason = f"the last commit does not have {join_names(loose)} as the runs had it; commit it"
@@ -105,7 +105,7 @@ def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
     return RuleResult("committed files", "pass", reason)
 
 
-def _files_of_run(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple[str, str]]:
+def _files_outside_gate_folders(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple[str, str]]:
     """Return `(path, SHA-256)` for each file outside of TEST and PROD that a run imported or that gave a test its
     answers.
     """

@@ -13,7 +13,7 @@ from flag_harness.record import RunRow, VerdictRecord
 
 
 @dataclass(frozen=True, slots=True)
-class RejudgedFlagChange:
+class RejudgedVerdict:
     """A change of a flag that a record's header has a verdict on, judged again from the rows of the record.
 
     Attributes:
@@ -39,7 +39,7 @@ class RejudgedFlagChange:
         return frozenset(node_id_without_combination(row.case, row.combination) for row in self.rows)
 
 
-def judge_record_again(evidence_record: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedFlagChange]:
+def rejudge_verdicts_of_record(evidence_record: EvidenceRecord, flags: Sequence[Flag]) -> Iterator[RejudgedVerdict]:
     """Yield a new judgment, from the record's rows, of each flag change on which the record's header has a verdict.
 
     Unknown flags are left out. The error rates hold over all flags of the header together, as they did in the run.
@@ -48,7 +48,7 @@ def judge_record_again(evidence_record: EvidenceRecord, flags: Sequence[Flag]) -
     table = EvidenceTable(row for row in evidence_record.record.rows if row.sweep is None)
     verdicts = judge_flags([*map(table.evidence_of_change, changes)])
     for change, verdict in zip(changes, verdicts, strict=True):
-        yield RejudgedFlagChange(evidence_record, change, verdict, tuple(table.rows_of_change(change)))
+        yield RejudgedVerdict(evidence_record, change, verdict, tuple(table.rows_of_change(change)))
 
 
 def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Flag]) -> Iterator[FlagChange]:
@@ -61,5 +61,5 @@ def _changes_with_verdicts(verdicts: Sequence[VerdictRecord], flags: Sequence[Fl
         if (flag := known.get(one.flag)) is not None:
             base = next((value for value in flag.values if value_text(value) == one.base), flag.default)
             for change in flag_changes(flag, base):
-                if one.value in ("", value_text(change.value)):
+                if one.value in ("", value_text(change.new_value)):
                     yield change

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from flag_harness.gate.evidence import SWEEP_BASELINE_OPTION, command_line_option_of_run, is_sweep
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
-from flag_harness.gate.rules.verdict_evidence import RejudgedFlagChange, judge_record_again
+from flag_harness.gate.rules.verdict_evidence import RejudgedVerdict, rejudge_verdicts_of_record
 from flag_harness.matrix import node_id_without_combination
 from flag_harness.wording import count_with_noun, join_names
 
@@ -37,7 +37,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     judged = [
         one
         for each in candidate.evidence
-        for one in judge_record_again(each, candidate.gate.flags)
+        for one in rejudge_verdicts_of_record(each, candidate.gate.flags)
         if one.change.flag in names
     ]
     if other := [one for one in judged if one.verdict.decision != "PASS"]:
@@ -51,20 +51,20 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
 
 
-def _describe_other_decision(one: RejudgedFlagChange) -> str:
+def _describe_other_decision(one: RejudgedVerdict) -> str:
     """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
     return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
 
 
-def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedFlagChange]) -> str:
+def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedVerdict]) -> str:
     """Return a text that names the required tests that vary a flag but are in no verdict on it, or an empty string."""
     for change in dict.fromkeys(one.change for one in judged):
         known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
         varied = {
             node_id_without_combination(row.case, row.combination)
             for row in candidate.required_rows
-            if row.values.get(change.flag, change) == change.value
+            if row.values.get(change.flag, change) == change.new_value
         }
         if missing := sorted(varied - known):
             return f"the verdict on {change.label} is not about {join_names(missing)}"

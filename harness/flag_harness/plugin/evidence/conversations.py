@@ -83,7 +83,7 @@ class ConversationStore:
         from flag_harness.report.cells.neighbours import nearest_passing_runs
 
         failed = [row for row in rows if row.outcome == "failed"]
-        nearest = nearest_passing_runs(rows, only_of_failed=True).values()
+        nearest = nearest_passing_runs(rows, only_failed=True).values()
         cases = dict.fromkeys(row.nodeid for row in (*failed, *nearest))
         return (self.by_case[case] for case in cases if case in self.by_case)
 

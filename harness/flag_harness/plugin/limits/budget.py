@@ -86,7 +86,7 @@ _LIMIT_TITLES = {
 def _amounts_by_limit(metrics: "Metrics") -> dict[str, float | None]:
     return {
         "cost": metrics.cost,
-        "requests": metrics.requests,
+        "requests": metrics.request_count,
         "input_tokens": metrics.usage.total_input,
         "output_tokens": metrics.usage.output_tokens,
         "seconds": metrics.seconds,

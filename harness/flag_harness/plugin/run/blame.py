@@ -13,7 +13,7 @@ from flag_harness.plugin.modes import command_to_reproduce
 from flag_harness.wording import join_names
 
 if TYPE_CHECKING:
-    from flag_harness.analysis.blame import ExplanationOfTests
+    from flag_harness.analysis.blame import SharedExplanation
     from flag_harness.analysis.locate import CauseSearchResult
     from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
     from flag_harness.flag import Flag
@@ -71,7 +71,7 @@ class FailureFinding:
         verb: what the tests do in these runs: `fails`, or a more exact word if they also fail in another way.
     """
 
-    explanation: "ExplanationOfTests"
+    explanation: "SharedExplanation"
     tests: "Mapping[str, FailingTest]"
     is_complete: bool
     verb: str
@@ -79,7 +79,7 @@ class FailureFinding:
     @property
     def smallest_failure(self) -> str:
         """The node id of the failing run with the fewest flags that are not at their default."""
-        failures = [(test.smallest_failure, test) for test in self.tests.values()]
+        failures = [(test.failing_run_nearest_defaults, test) for test in self.tests.values()]
         return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
 
     def __str__(self) -> str:
@@ -92,7 +92,7 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
 
     Failures because a request is not recorded, and other failures of the same test, are explained separately.
     """
-    from flag_harness.analysis.blame import explain_failures_of_tests
+    from flag_harness.analysis.blame import explain_failures_by_test
 
     groups: dict[tuple[bool, str], dict[str, FailingTest]] = {(True, "fails"): {}, (False, "fails"): {}}
     for test in tests:
@@ -100,7 +100,7 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
             groups.setdefault((test.has_run_every_combination, verb), {})[test.name] = part
     space = flag_space(tuple(flags))
     for (is_complete, verb), chosen in groups.items():
-        for found in explain_failures_of_tests(space, outcomes_by_test(chosen, flags)):
+        for found in explain_failures_by_test(space, outcomes_by_test(chosen, flags)):
             yield FailureFinding(found, {name: chosen[name] for name in found.tests}, is_complete, verb)
 
 
@@ -197,7 +197,7 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     location = located.search_result
     rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
     yield f"{location}: {located.test.name} ({rows} ran)"
-    if location.excluded_size < len(located.test.flags):
+    if location.max_size_ruled_out < len(located.test.flags):
         yield f"  Not known: {location.caveat}"
     if location.flaky_rows:
         yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky_rows)}"
@@ -229,7 +229,7 @@ def _flags_with_one_value(test: "FailingTest") -> list[str]:
     return [flag.name for flag, column in zip(test.flags, columns, strict=True) if len(set(column)) == 1]
 
 
-def _suspected_flag_lines(test: "FailingTest", finding: "ExplanationOfTests") -> Iterator[str]:
+def _suspected_flag_lines(test: "FailingTest", finding: "SharedExplanation") -> Iterator[str]:
     from flag_harness.analysis.blame import find_suspects
 
     outcomes, space, named = test.row_outcomes, test.space, finding.explanation.conjunctions

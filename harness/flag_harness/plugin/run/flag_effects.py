@@ -95,9 +95,8 @@ class FlagEffects:
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
         reasons = self._reasons_of_inert_flags()
-        lines = (
-            inert_flag_lines(attribution.inert_flags, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
-        )
+        inert = attribution.pairs_by_inert_flag
+        lines = inert_flag_lines(inert, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
         lines += unread_flag_lines(self._unread_flags_with_effects())
         if self._config.get_verbosity() > 0:
             lines += [
@@ -129,7 +128,7 @@ class FlagEffects:
         is_worker = hasattr(self._config, "workerinput")
         if is_worker or FAIL_ON_INERT_FLAG not in self._config.getoption("--harness-fail-on") or not self._runs:
             return
-        if self.attribution().inert_flags and session.exitstatus == pytest.ExitCode.OK:
+        if self.attribution().pairs_by_inert_flag and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def attribution(self) -> "FlagEffectAttribution":
@@ -148,14 +147,15 @@ class FlagEffects:
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
                 tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
-            if self._attribution.inert_flags and not all(run["has_passed"] for run in self._runs_in_order()):
+            if self._attribution.pairs_by_inert_flag and not all(run["has_passed"] for run in self._runs_in_order()):
                 every = {name: [_without_failure(run) for run in runs] for name, runs in tests.items()}
                 self._attribution = add_effects_seen_in_failed_runs(self._attribution, attribute_effects(space, every))
         return self._attribution
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
         """Return, by flag, why the flag changed nothing, as far as the Python code of the project shows a reason."""
-        flags = [flag for flag in self.flags_of_all_runs() if flag.name in self.attribution().inert_flags and flag.env]
+        inert = self.attribution().pairs_by_inert_flag
+        flags = [flag for flag in self.flags_of_all_runs() if flag.name in inert and flag.env]
         if not flags:
             return {}
         from flag_harness.analysis.code.inert_reasons import explain_inert_flags
@@ -286,7 +286,7 @@ def _has_missed(item: pytest.Item) -> bool:
 
 def _without_failure(run: "ObservedRun") -> "ObservedRun":
     """Return a run without its problem, if the problem is only that it failed, so that its requests can be compared."""
-    return replace(run, problem="") if run.problem == FAILED_RUN else run
+    return replace(run, exclusion_reason="") if run.exclusion_reason == FAILED_RUN else run
 
 
 def _comparison_problem(run: MatrixRun) -> str:

@@ -12,7 +12,7 @@ from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.options.run_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
 from flag_harness.plugin.test.rows import row_of_report
-from flag_harness.report.table import has_log_error, log_lines, summary_lines
+from flag_harness.report.table import has_log_error, logged_error_lines, summary_lines
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -67,7 +67,12 @@ class RunSummary:
 
         terminalreporter.section("flag harness")
         now = datetime.now(UTC)
-        for line in (*summary_lines(rows, now, verbosity < 0), *log_lines(rows), *_prompt_cache_lines(rows), *files):
+        for line in (
+            *summary_lines(rows, now, verbosity < 0),
+            *logged_error_lines(rows),
+            *_prompt_cache_lines(rows),
+            *files,
+        ):
             terminalreporter.write_line(line)
         for line in reliability_lines(rows) if any(row.repetition for row in rows) else ():
             terminalreporter.write_line(line)

@@ -121,7 +121,11 @@ class LoneRunPass:
         failure.
         """
         outcomes = self._outcomes_of_process(finding.smallest_failure)
-        test = next(one for one in finding.tests.values() if one.smallest_failure["nodeid"] == finding.smallest_failure)
+        test = next(
+            one
+            for one in finding.tests.values()
+            if one.failing_run_nearest_defaults["nodeid"] == finding.smallest_failure
+        )
         nodeids = {run["nodeid"] for run in test.runs}
         own = [passed for nodeid, passed in outcomes.items() if nodeid in nodeids]
         return any(outcomes[one] for one in earlier) and True not in own[own.index(False) :]

@@ -124,9 +124,9 @@ class FlagSearchPass:
         return "live" if can_send else "recordings"
 
     def _search_flags_of_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
-        templates = collect_items(session, [test.smallest_failure["nodeid"] for test in tests])
+        templates = collect_items(session, [test.failing_run_nearest_defaults["nodeid"] for test in tests])
         for test in tests:
-            if (template := templates.get(test.smallest_failure["nodeid"])) is None:
+            if (template := templates.get(test.failing_run_nearest_defaults["nodeid"])) is None:
                 self._effects.advice = "No further combinations ran: the test was not found again after the run"
             else:
                 search = FlagSearch(
@@ -185,7 +185,7 @@ class FlagSearch:
                 location,
                 conjunctions=(),
                 suspected_conjunctions=location.conjunctions,
-                reason=f"the smallest combination with {refuted[0]} passes",
+                unexplained_reason=f"the smallest combination with {refuted[0]} passes",
             )
         return FlagSearchResult(
             self._test, location, self._run_count, self._command_to_reproduce(), tuple(self._result_notes(location))
@@ -272,7 +272,7 @@ class FlagSearch:
         if self._upstream_name == "recordings":
             failing = [row for row in failing if row in ran]
         if not failing:
-            return command_to_reproduce(self._template.config, self._test.smallest_failure["nodeid"])
+            return command_to_reproduce(self._template.config, self._test.failing_run_nearest_defaults["nodeid"])
         smallest = min(failing, key=lambda row: (count_changed_flags(row, self._space), row))
         if smallest in ran:
             return command_to_reproduce(self._template.config, self._nodeid_of_row(smallest))
@@ -287,7 +287,7 @@ class FlagSearch:
             yield from (f"  {label}" for label in self._reused_recordings)
         elif self._upstream_name != "recordings":
             yield f"Answered by: {'the live API' if self._upstream_name == 'live' else 'the simulator'}"
-        if location.reason and any(None in outcomes for outcomes in self._outcomes.values()):
+        if location.unexplained_reason and any(None in outcomes for outcomes in self._outcomes.values()):
             yield (
                 "To run the combinations that no recording answers: add --disable-recording, and "
                 "--harness-upstream=simulator or --harness-max-cost=DOLLARS"

@@ -102,7 +102,7 @@ def make_traffic_row(
         values=combination.values,
         outcome=outcome,
         requests=requests,
-        errors=metrics.errors,
+        errors=metrics.error_count,
         usage=metrics.usage,
         cost=metrics.cost,
         first_token=metrics.first_token,
@@ -144,11 +144,11 @@ def _make_request_record(request: "Request", measured: "RequestMetrics", filters
         cost=measured.cost,
         first_token=measured.first_token,
         seconds=measured.seconds,
-        chunks=measured.chunks,
+        chunks=measured.chunk_count,
         longest_gap=measured.longest_gap,
         outline=body_outline(value),
         is_broken_off=measured.is_broken_off,
-        rhythm=measured.rhythm,
+        rhythm=measured.arrival_times,
         longest_gap_start=measured.longest_gap_start,
     )
 

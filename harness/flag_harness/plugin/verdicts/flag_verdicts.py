@@ -194,9 +194,9 @@ def _changes_by_combination(
                 continue
             index = names.index(change.flag)
             values = one.flags[index].values
-            if values[row[index]] != change.value or change.base not in values:
+            if values[row[index]] != change.new_value or change.base_value not in values:
                 continue
-            other = names, (*row[:index], values.index(change.base), *row[index + 1 :])
+            other = names, (*row[:index], values.index(change.base_value), *row[index + 1 :])
             if other in known:
                 served[names, row].add(change)
                 served[other].add(change)

@@ -112,7 +112,7 @@ def _to_milliseconds(seconds: float) -> int:
 
 def _command_to_repeat(row: RunRow, report: RunReport) -> str:
     """Return the shell command that runs the test of a row again."""
-    header, root = report.record.header, report.location.root
+    header, root = report.record.header, report.location.root_folder
     if row.sweep is None:
         return rerun_command(header, row.case, root)
     return f"{rerun_command(header, row.sweep.test, root)} --harness-sweep -k {row.sweep.kind}"

@@ -13,11 +13,11 @@ from flag_harness.record.row import RowKey
 _FlagValueIndices: TypeAlias = tuple[int, ...]
 
 
-def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -> dict[RowKey, RunRow]:
+def nearest_passing_runs(rows: Iterable[RunRow], only_failed: bool = False) -> dict[RowKey, RunRow]:
     """Return the nearest passing run for each run, by the key of the run. A run without one has no entry.
 
     The nearest run passed under another combination and differs in the fewest flags. If there are several, it is the
-    one with the fewest flags that are not at their defaults. The same repetition is preferred. With `only_of_failed`,
+    one with the fewest flags that are not at their defaults. The same repetition is preferred. With `only_failed`,
     only failed runs have an entry.
     """
     tests: dict[str, list[RunRow]] = {}
@@ -28,7 +28,7 @@ def nearest_passing_runs(rows: Iterable[RunRow], only_of_failed: bool = False) -
     for members in tests.values():
         passing = _PassingRuns(members)
         for row in members:
-            if only_of_failed and row.outcome != "failed":
+            if only_failed and row.outcome != "failed":
                 continue
             if (nearest := passing.find_nearest(row)) is not None:
                 found[row.key] = nearest
@@ -58,7 +58,7 @@ class _PassingRuns:
         there is none.
         """
         own = self._value_indices(row)
-        near = (one for one in self._rows_with_one_change(own) if one in self._order)
+        near = (one for one in self._value_indices_with_one_change(own) if one in self._order)
         # all runs are compared only if none differs in a single flag, which is rare and takes long
         best = min(near, key=self._order.__getitem__, default=None) or min(
             (one for one in self._runs if one != own), key=lambda one: sum(map(ne, one, own)), default=None
@@ -73,6 +73,10 @@ class _PassingRuns:
         """
         return tuple(known.index(row.values.get(name)) for name, known in self._values.items())
 
-    def _rows_with_one_change(self, own: _FlagValueIndices) -> Iterator[_FlagValueIndices]:
+    def _value_indices_with_one_change(self, value_indices: _FlagValueIndices) -> Iterator[_FlagValueIndices]:
         for flag, known in enumerate(self._values.values()):
-            yield from ((*own[:flag], value, *own[flag + 1 :]) for value in range(len(known)) if value != own[flag])
+            yield from (
+                (*value_indices[:flag], value, *value_indices[flag + 1 :])
+                for value in range(len(known))
+                if value != value_indices[flag]
+            )

@@ -19,9 +19,9 @@ def next_steps(report: RunReport) -> Iterator[NextStep]:
     header = report.record.header
     failed = [row for row in report.rows if row.outcome == "failed"]
     if failed and not report.causes:
-        command = rerun_command(header, failed[0].case, report.location.root)
+        command = rerun_command(header, failed[0].case, report.location.root_folder)
         yield NextStep("run the first failure again", command)
-    if report.has_passed and (record := report.location.record):
+    if report.has_passed and (record := report.location.record_path):
         yield NextStep("see every figure with its interval", f"flag-harness report metrics {shlex.quote(record)}")
     step = verdict_step(report)
     if step is not None and (report.has_passed or step.command):
@@ -34,7 +34,7 @@ def folder_note(report: RunReport) -> str:
     It is empty if the commands change to this folder themselves, or if the record has no tests.
     """
     files, folder = sorted(set(test_files(report.record))), report.record.header.folder
-    if report.location.root or not files:
+    if report.location.root_folder or not files:
         return ""
     if folder:
         return f"in {folder}, a folder of the repository"

@@ -28,7 +28,7 @@ def verdict_step(report: RunReport) -> NextStep | None:
     flag that tests varied breaks tests or changes no request.
     """
     flags = flags_in_header(report.record.header)
-    tests = {flag.name: _tests_with_and_without(flag, report.rows) for flag in flags}
+    tests = {flag.name: _rows_by_test_that_varies_flag(flag, report.rows) for flag in flags}
     inert = {one.setting for one in report.request_effects if one.is_inert}
     varied = [flag for flag in flags if tests[flag.name]]
     if not varied:
@@ -65,10 +65,10 @@ def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], test
     header = report.record.header
     chosen = tests or (*header.selected, *select_options(header.options, _SELECTING_OPTIONS))
     arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={RECOMMENDED_ROUNDS}", *options]
-    return pytest_command(header, arguments, report.location.root)
+    return pytest_command(header, arguments, report.location.root_folder)
 
 
-def _tests_with_and_without(flag: Flag, rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
+def _rows_by_test_that_varies_flag(flag: Flag, rows: Iterable[RunRow]) -> dict[str, list[RunRow]]:
     """Return the rows of each test that ran under several values of a flag, by the node id with `*` for the
     combination.
     """

@@ -19,7 +19,7 @@ class MetricChange:
 
     Attributes:
         figure: the figure.
-        base, head: its mean in the first and in the second run.
+        base_mean, head_mean: its mean in the first and in the second run.
         lower_bound, upper_bound: the bounds of the 95 % confidence interval of the mean difference, or None if there is
             only one pair.
         pair_count: the number of rows of the second run that were compared with the same row of the first.
@@ -27,22 +27,22 @@ class MetricChange:
     """
 
     figure: RunMetric
-    base: float
-    head: float
+    base_mean: float
+    head_mean: float
     lower_bound: float | None
     upper_bound: float | None
     pair_count: int
     is_simulated: bool
 
     @property
-    def key(self) -> str:
+    def configuration_key(self) -> str:
         """The key of the figure in `[tool.flag-harness.diff]`."""
         return _CONFIGURATION_KEY_OF_FIGURE.get(self.figure.name, self.figure.name.replace(" ", "_"))
 
     @property
-    def growth(self) -> float:
+    def mean_growth(self) -> float:
         """The mean difference between the runs: positive if the figure is larger in the second run."""
-        return self.head - self.base
+        return self.head_mean - self.base_mean
 
     @property
     def is_significant(self) -> bool:
@@ -55,18 +55,18 @@ class MetricChange:
 
     def exceeds_limit(self, limit: GrowthLimit) -> bool:
         """Return whether the figure got worse by more than `limit` allows. For cached tokens, worse means fewer."""
-        worse = -self.growth if self.key == "cached_tokens" else self.growth
-        allowed = self.base * limit.value / 100 if limit.is_percent else limit.value
-        return worse > allowed + 1e-9 * abs(self.base)
+        worse = -self.mean_growth if self.configuration_key == "cached_tokens" else self.mean_growth
+        allowed = self.base_mean * limit.value / 100 if limit.is_percent else limit.value
+        return worse > allowed + 1e-9 * abs(self.base_mean)
 
     def __str__(self) -> str:
-        if not self.growth and not self.is_significant:
+        if not self.mean_growth and not self.is_significant:
             return (
                 "unchanged"
                 if (self.lower_bound, self.upper_bound) in ((0, 0), (None, None))
                 else "cannot be told from these runs"
             )
-        share = ratio_text(self.head / self.base) if self.base else f"{self.growth:+,.4g}"
+        share = ratio_text(self.head_mean / self.base_mean) if self.base_mean else f"{self.mean_growth:+,.4g}"
         if self.lower_bound is None or self.upper_bound is None:
             return f"{share}; how sure this is cannot be told from one pair"
         if not self.is_significant:
@@ -76,8 +76,8 @@ class MetricChange:
     @property
     def _confidence_interval_text(self) -> str:
         low, high = self.lower_bound or 0.0, self.upper_bound or 0.0
-        if self.base:
-            return ratio_range_text(1 + low / self.base, 1 + high / self.base)
+        if self.base_mean:
+            return ratio_range_text(1 + low / self.base_mean, 1 + high / self.base_mean)
         return f"{low:+,.4g} to {high:+,.4g}"
 
 
@@ -97,7 +97,7 @@ def metric_changes(pairs: Sequence[tuple[RunRow, RunRow]]) -> tuple[MetricChange
 
     A figure that no pair has is left out.
     """
-    found = {change.key: change for figure in RUN_METRICS for change in _metric_change(figure, pairs)}
+    found = {change.configuration_key: change for figure in RUN_METRICS for change in _metric_change(figure, pairs)}
     return tuple(found[name] for name in DIFF_FIGURES if name in found)
 
 

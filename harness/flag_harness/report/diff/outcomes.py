@@ -19,25 +19,25 @@ class OutcomeChanges:
     Attributes:
         newly_failing: passed in the first run, at least sometimes, and only failed in the second.
         newly_flaky: only passed in the first run, and failed in some repetitions of the second.
-        failing_additions: not in the first run, and failed in the second.
+        added_and_failing: not in the first run, and failed in the second.
         newly_passing: failed in the first run, at least sometimes, and only passed in the second.
-        missing: passed or failed in the first run, and did neither in the second.
-        new_misses: requests that a cassette did not have an answer to in the second run only, by test.
+        no_longer_run: passed or failed in the first run, and did neither in the second.
+        new_misses_by_test: requests that a cassette did not have an answer to in the second run only, by test.
     """
 
     newly_failing: tuple[str, ...]
     newly_flaky: tuple[str, ...]
-    failing_additions: tuple[str, ...]
+    added_and_failing: tuple[str, ...]
     newly_passing: tuple[str, ...]
-    missing: tuple[str, ...]
-    new_misses: Mapping[str, tuple[str, ...]]
+    no_longer_run: tuple[str, ...]
+    new_misses_by_test: Mapping[str, tuple[str, ...]]
 
     @property
     def is_worse(self) -> bool:
         """Whether, in the second run, more tests fail, are flaky, or send requests to which their cassettes have no
         answer.
         """
-        return bool(self.newly_failing or self.newly_flaky or self.failing_additions or self.new_misses)
+        return bool(self.newly_failing or self.newly_flaky or self.added_and_failing or self.new_misses_by_test)
 
 
 def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
@@ -53,12 +53,12 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
             key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}
         ),
         newly_flaky=_node_ids_of_runs(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
-        failing_additions=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
+        added_and_failing=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
         newly_passing=_node_ids_of_runs(
             key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}
         ),
-        missing=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if old and not new),
-        new_misses={
+        no_longer_run=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if old and not new),
+        new_misses_by_test={
             key[0]: misses
             for key in sorted(after)
             if (misses := tuple(sorted(_distinct_misses(after[key]) - _distinct_misses(before.get(key, ())))))

@@ -20,8 +20,8 @@ _INDEX_PATTERN = re.compile(r"\[\d+\]")
 class ChangedRequests:
     """The changes in the requests of one test, each as a line of text."""
 
-    case: str
-    changes: tuple[str, ...]
+    node_id: str
+    change_lines: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +32,9 @@ class PathChange:
     """
 
     path: str
-    before: str
-    after: str
-    cases: tuple[str, ...]
+    old_value: str
+    new_value: str
+    node_ids: tuple[str, ...]
 
 
 def find_changed_requests(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[ChangedRequests, ...]:
@@ -54,7 +54,7 @@ def find_path_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> tuple[P
             for path, was, now in outline_changes(before, after):
                 cases.setdefault((_INDEX_PATTERN.sub("[*]", path), was, now), {})[new.case] = None
     found = [PathChange(*change, tuple(names)) for change, names in cases.items()]
-    return tuple(sorted(found, key=lambda one: (-len(one.cases), one.path, one.before, one.after)))
+    return tuple(sorted(found, key=lambda one: (-len(one.node_ids), one.path, one.old_value, one.new_value)))
 
 
 def _pair_comparable_rows(base: Iterable[RunRow], head: Iterable[RunRow]) -> Iterator[tuple[RunRow, RunRow]]:

@@ -75,7 +75,9 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
         figures=figures,
         effects=_find_changed_effects(base, head, both),
         violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
-        figures_in_no_row=tuple(sorted(settings.growth_limits.keys() - {change.key for change in figures})),
+        figures_in_no_row=tuple(
+            sorted(settings.growth_limits.keys() - {change.configuration_key for change in figures})
+        ),
         problems=tuple(record.problem for record in (base, head) if record.problem),
     )
 
@@ -132,16 +134,17 @@ def _describe_exceeded_thresholds(
     settings: DiffSettings,
 ) -> Iterator[str]:
     if settings.forbids_new_failures and outcomes.is_worse:
-        failing = len(outcomes.newly_failing) + len(outcomes.failing_additions)
+        failing = len(outcomes.newly_failing) + len(outcomes.added_and_failing)
         yield (
             f"outcomes: {failing} newly failing, {len(outcomes.newly_flaky)} newly flaky, "
-            f"{len(outcomes.new_misses)} with new misses"
+            f"{len(outcomes.new_misses_by_test)} with new misses"
         )
     if settings.forbids_changed_bodies and requests:
         yield f"bodies: the requests of {len(requests)} test{'s' if len(requests) != 1 else ''} changed"
     for change in figures:
-        limit = settings.growth_limits.get(change.key)
+        limit = settings.growth_limits.get(change.configuration_key)
         if limit is not None and change.exceeds_limit(limit):
-            yield f"{change.key}: {change.base:,.6g} → {change.head:,.6g} a run ({change}); allowed: {limit}"
+            means = f"{change.base_mean:,.6g} → {change.head_mean:,.6g}"
+            yield f"{change.configuration_key}: {means} a run ({change}); allowed: {limit}"
     if settings.growth_limits and not figures:
         yield f"{', '.join(settings.growth_limits)}: no run passed in both records, so nothing can be compared"

@@ -1,11 +1,12 @@
 """Show the comparison of two runs: as lines for a terminal, as Markdown, and as values for JSON."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.report.diff.requests import HIDDEN_VALUE, PathChange
 from flag_harness.report.diff.run_diff import RunDiff
+from flag_harness.report.json_keys import to_json_object
 from flag_harness.report.markdown.text import code_cell, escape_markdown, table_lines
 from flag_harness.report.metrics import effect_to_json
 from flag_harness.report.run_report import SIMULATED_NOTE
@@ -75,16 +76,16 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
         "problems": list(diff.problems),
         "unchecked": list(diff.figures_in_no_row),
         "code": list(diff.header_changes),
-        "outcomes": asdict(diff.outcomes),
-        "requests": [asdict(one) for one in diff.changed_requests],
-        "paths": [asdict(one) for one in diff.path_changes],
+        "outcomes": to_json_object(diff.outcomes),
+        "requests": [to_json_object(one) for one in diff.changed_requests],
+        "paths": [to_json_object(one) for one in diff.path_changes],
         "compared": diff.pair_count,
         "not_compared": diff.uncompared_row_count,
         "figures": {
-            change.key: {
-                "base": change.base,
-                "head": change.head,
-                "growth": change.growth,
+            change.configuration_key: {
+                "base": change.base_mean,
+                "head": change.head_mean,
+                "growth": change.mean_growth,
                 "low": change.lower_bound,
                 "high": change.upper_bound,
                 "pairs": change.pair_count,
@@ -121,29 +122,31 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section_of_names("Code", diff.header_changes, is_code=False)
     yield from _section_of_names("Newly failing", found.newly_failing)
     yield from _section_of_names("Newly flaky", found.newly_flaky)
-    yield from _section_of_names("New tests that fail", found.failing_additions)
-    misses = [(case, miss) for case, names in found.new_misses.items() for miss in names]
+    yield from _section_of_names("New tests that fail", found.added_and_failing)
+    misses = [(case, miss) for case, names in found.new_misses_by_test.items() for miss in names]
     yield from _section_if_not_empty("New misses", ("test", "request"), misses, (True, True))
     yield from _section_of_names("Newly passing", found.newly_passing)
-    yield from _section_of_names("Not run any more", found.missing)
-    paths = [(one.path, *_cells_of_change(one), count_with_noun(len(one.cases), "test")) for one in diff.path_changes]
+    yield from _section_of_names("Not run any more", found.no_longer_run)
+    paths = [
+        (one.path, *_cells_of_change(one), count_with_noun(len(one.node_ids), "test")) for one in diff.path_changes
+    ]
     yield from _section_if_not_empty(
         "Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False)
     )
-    changes = [(one.case, change) for one in diff.changed_requests for change in one.changes]
+    changes = [(one.node_id, change) for one in diff.changed_requests for change in one.change_lines]
     yield from _section_if_not_empty("Changed requests", ("test", "change"), changes, (True, False))
     figures = [
         (
             change.figure.name,
-            _value_text(change.base, change.figure.unit),
-            _value_text(change.head, change.figure.unit),
+            _value_text(change.base_mean, change.figure.unit),
+            _value_text(change.head_mean, change.figure.unit),
             str(change),
         )
         for change in diff.figures
     ]
     mark = f" ({SIMULATED_NOTE})" if diff.is_simulated else ""
     yield from _section_if_not_empty(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
-    effects = [(old.figure.name, old.name, str(old), str(new)) for old, new in diff.effects]
+    effects = [(old.figure.name, old.setting_text, str(old), str(new)) for old, new in diff.effects]
     yield from _section_if_not_empty(
         "Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4
     )
@@ -153,8 +156,8 @@ def _cells_of_change(change: PathChange) -> tuple[str, str]:
     """Return the old and the new value of a change as the texts of two table cells."""
     return (
         (HIDDEN_VALUE, "another text")
-        if change.before == change.after == HIDDEN_VALUE
-        else (change.before, change.after)
+        if change.old_value == change.new_value == HIDDEN_VALUE
+        else (change.old_value, change.new_value)
     )
 
 

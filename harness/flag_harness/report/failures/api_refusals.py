@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from flag_harness.analysis.blame import explain_failures_of_tests
+from flag_harness.analysis.blame import explain_failures_by_test
 from flag_harness.analysis.matrix_runs import FailingTest, outcomes_by_test
 from flag_harness.flag import Flag
 from flag_harness.matrix import flag_space
@@ -17,12 +17,12 @@ class ApiRefusal:
 
     Attributes:
         message: the message of the API.
-        cases: the node ids of the runs that sent such a request.
+        node_ids: the node ids of the runs that sent such a request.
         condition: the flags with which tests send it, such as `when cached is on`; empty if that is not known.
     """
 
     message: str
-    cases: tuple[str, ...]
+    node_ids: tuple[str, ...]
     condition: str
 
 
@@ -42,7 +42,7 @@ def find_api_refusals(
         ApiRefusal(message, tuple(own), _flags_that_explain_refusal(own, tests, flags))
         for message, own in cases.items()
     ]
-    return tuple(sorted(found, key=lambda one: (-len(one.cases), one.message)))
+    return tuple(sorted(found, key=lambda one: (-len(one.node_ids), one.message)))
 
 
 def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
@@ -58,7 +58,7 @@ def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, Failin
         for name, test in own.items()
     }
     explanations = [
-        one.explanation for one in explain_failures_of_tests(flag_space(tuple(flags)), outcomes_by_test(judged, flags))
+        one.explanation for one in explain_failures_by_test(flag_space(tuple(flags)), outcomes_by_test(judged, flags))
     ]
     if len(explanations) != 1 or explanations[0].always_fails:
         return ""

@@ -6,9 +6,9 @@ from functools import partial
 from operator import itemgetter
 
 from flag_harness.analysis.blame import (
-    ConjunctionOfTests,
     FailureExplanation,
-    explain_failures_of_tests,
+    SharedConjunction,
+    explain_failures_by_test,
     find_suspects,
     split_into_conjunctions,
 )
@@ -50,36 +50,38 @@ class FailureCause:
     """A condition on flags under which tests fail. Only tests that ran under several combinations have one.
 
     Attributes:
-        text: the condition in words, such as `fails when streaming is on and prompt_cache is off`.
+        condition_text: the condition in words, such as `fails when streaming is on and prompt_cache is off`.
         tests: the tests that fail under it, without their combination. A test may have several causes.
-        command: the command that runs one failing combination again: if possible one to which no other cause of the
-            test applies, and of these the one that differs least from the defaults.
-        ran: the number of combinations under which the first of `tests` ran.
-        allowed: the number of combinations that its flags allow. The cause is certain only if all of them ran.
-        others: other conditions that explain these failures of the first test as well; empty if the cause is certain.
-        case: the node id of the run that `command` repeats.
+        rerun_command: the command that runs one failing combination again: if possible one to which no other cause of
+            the test applies, and of these the one that differs least from the defaults.
+        run_combination_count: the number of combinations under which the first of `tests` ran.
+        allowed_combination_count: the number of combinations that its flags allow. The cause is certain only if all of
+            them ran.
+        other_conditions: other conditions that explain these failures of the first test as well; empty if the cause is
+            certain.
+        shown_node_id: the node id of the run that `rerun_command` repeats.
         reason: why that run failed, shortened by `shorten_failure_reason`.
-        reasons: for each different reason, a pair of the reason and the tests that failed for it.
-        has_flaky: True if a combination both passed and failed. Such combinations were left out.
+        reasons_with_tests: for each different reason, a pair of the reason and the tests that failed for it.
+        has_flaky_combinations: True if a combination both passed and failed. Such combinations were left out.
         literals: the condition as values of flags; empty if the tests always fail.
     """
 
-    text: str
+    condition_text: str
     tests: tuple[str, ...]
-    command: str
-    ran: int
-    allowed: int
-    others: tuple[str, ...] = ()
-    has_flaky: bool = False
-    case: str = ""
+    rerun_command: str
+    run_combination_count: int
+    allowed_combination_count: int
+    other_conditions: tuple[str, ...] = ()
+    has_flaky_combinations: bool = False
+    shown_node_id: str = ""
     reason: str = ""
     literals: tuple[FlagLiteral, ...] = ()
-    reasons: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    reasons_with_tests: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
     @property
     def is_certain(self) -> bool:
         """Whether the first test of this cause ran under every combination that its flags allow."""
-        return self.ran >= self.allowed
+        return self.run_combination_count >= self.allowed_combination_count
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class ExcludedRuns:
     """Runs whose failures are not explained by flags, and the reason for it."""
 
     reason: str
-    cases: tuple[str, ...]
+    node_ids: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,19 +121,19 @@ def explain_failures_of_run(record: RunRecord, root: str | None = "") -> Failure
     reasons = {row.case: row.reason for row in record.rows if row.outcome == "failed"}
     tests = {test.name: test for test in find_failing_tests(runs, flags, has_pins)}
     return FailureAnalysis(
-        tuple(_explain_tests(tests, flags, partial(rerun_command, record.header, root=root), reasons)),
-        tuple(_runs_not_blamed_on_flags(runs, alone, tests, flags)),
+        tuple(_find_causes(tests, flags, partial(rerun_command, record.header, root=root), reasons)),
+        tuple(_group_excluded_runs(runs, alone, tests, flags)),
         find_api_refusals(record.rows, tests, flags),
     )
 
 
-def _runs_not_blamed_on_flags(
-    runs: Sequence[MatrixRun], alone: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
+def _group_excluded_runs(
+    runs: Sequence[MatrixRun], single_runs: Sequence[MatrixRun], tests: Mapping[str, FailingTest], flags: Sequence[Flag]
 ) -> Iterator[ExcludedRuns]:
     """Yield the runs that say nothing about flags, grouped by the reason.
 
     The reason is another cause of the failure; that the same combination passed and failed; or, for the runs in
-    `alone`, that the test ran under one combination only.
+    `single_runs`, that the test ran under one combination only.
     """
     groups = dict(runs_by_cause_other_than_flags(runs, tests.values()))
     outcomes: dict[tuple[str, tuple[int, ...]], set[bool]] = {}
@@ -139,7 +141,7 @@ def _runs_not_blamed_on_flags(
     for run in judged:
         outcomes.setdefault((run["test"], row_of_run(run, flags)), set()).add(run["has_passed"])
     groups[FLAKY_REASON] = [run for run in judged if len(outcomes[run["test"], row_of_run(run, flags)]) > 1]
-    groups[SINGLE_RUN_REASON] = [run for run in alone if not run["other_cause"]]
+    groups[SINGLE_RUN_REASON] = [run for run in single_runs if not run["other_cause"]]
     for reason, group in groups.items():
         if group:
             yield ExcludedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
@@ -185,7 +187,7 @@ def _cause_other_than_flags(row: RunRow) -> str:
     return TEST_NOT_RECORDED if row.outcome == "failed" and is_unrecorded else ""
 
 
-def _explain_tests(
+def _find_causes(
     tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], rerun: Callable[[str], str], reasons: Mapping[str, str]
 ) -> Iterator[FailureCause]:
     """Yield the flag conditions that explain the failures of the tests.
@@ -197,14 +199,14 @@ def _explain_tests(
         chosen = {
             name: test for name, test in tests.items() if test.has_run_every_combination is has_run_every_combination
         }
-        findings = explain_failures_of_tests(flag_space(flags), outcomes_by_test(chosen, flags))
+        findings = explain_failures_by_test(flag_space(flags), outcomes_by_test(chosen, flags))
         explanations = {name: finding.explanation for finding in findings for name in finding.tests}
         for one in split_into_conjunctions(findings):
             yield _make_failure_cause(one, chosen, explanations, rerun, reasons)
 
 
 def _make_failure_cause(
-    shared: ConjunctionOfTests,
+    shared: SharedConjunction,
     tests: Mapping[str, FailingTest],
     explanations: Mapping[str, FailureExplanation],
     rerun: Callable[[str], str],
@@ -243,7 +245,7 @@ def _group_tests_by_reason(reasons: Mapping[str, str]) -> Iterator[tuple[str, tu
 
 
 def _smallest_failing_runs(
-    shared: ConjunctionOfTests, tests: Mapping[str, FailingTest], explanations: Mapping[str, FailureExplanation]
+    shared: SharedConjunction, tests: Mapping[str, FailingTest], explanations: Mapping[str, FailureExplanation]
 ) -> dict[str, tuple[int, int, str]]:
     """Return, for each test, the failing run to show for a cause, as (number of other causes, changed flags, node id).
 
@@ -254,8 +256,8 @@ def _smallest_failing_runs(
     for test in map(tests.__getitem__, shared.tests):
         others = [one for one in explanations[test.name].conjunctions if one != shared.conjunction]
         runs = [
-            (sum(one.holds(test.literal_values(run)) for one in others), run)
-            for run in test.failures_when(shared.conjunction)
+            (sum(one.holds(test.values_for_conjunctions(run)) for one in others), run)
+            for run in test.failing_runs_under(shared.conjunction)
         ]
         count, run = min(runs, key=itemgetter(0))
         found[test.name] = (count, test.count_changed_flags(run), run["nodeid"])
@@ -268,7 +270,7 @@ def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: Fa
     """
     if explanation.always_fails:
         return
-    failures = [test.literal_values(run) for run in test.failures_when(conjunction)]
+    failures = [test.values_for_conjunctions(run) for run in test.failing_runs_under(conjunction)]
     for suspect in find_suspects(test.space, test.row_outcomes, _MAX_LITERALS_OF_SUSPECT):
         other = suspect.conjunction
         if other not in explanation.conjunctions and all(map(other.holds, failures)):

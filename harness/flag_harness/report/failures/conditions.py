@@ -26,19 +26,21 @@ def _condition_parts(literals: Sequence[FlagLiteral]) -> Iterator[str]:
     for state, value in (("on", True), ("off", False)):
         names = [one.flag for one in switches if one.values == (value,)]
         if len(names) > 1:
-            yield f"{_join_with(names, 'and')} are {'both' if not names[2:] else 'all'} {state}"
+            yield f"{_join_names_with_word(names, 'and')} are {'both' if not names[2:] else 'all'} {state}"
         elif names:
             yield f"{names[0]} is {state}"
     for one in literals:
         if one not in switches:
-            is_negation = len(one.others) == 1 < len(one.values)
-            values = f"not {one.others[0]}" if is_negation else _join_with(list(map(str, one.values)), "or")
+            is_negation = len(one.other_values) == 1 < len(one.values)
+            values = (
+                f"not {one.other_values[0]}" if is_negation else _join_names_with_word(list(map(str, one.values)), "or")
+            )
             yield f"{one.flag} is {values}"
 
 
 def _is_switch(literal: FlagLiteral) -> bool:
-    return all(isinstance(value, bool) for value in (*literal.values, *literal.others))
+    return all(isinstance(value, bool) for value in (*literal.values, *literal.other_values))
 
 
-def _join_with(names: Sequence[str], word: str) -> str:
+def _join_names_with_word(names: Sequence[str], word: str) -> str:
     return f" {word} ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -15,12 +15,12 @@ def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[s
     The first line says what the figures mean. The last lines say which pairs of runs are not compared.
     """
     record = RunRecord(RunHeader(flags={flag.name: flag_declaration(flag) for flag in flags}), tuple(rows))
-    effects = effects_in_record(record, most=1)
+    effects = effects_in_record(record, max_flags=1)
     figures = {
-        setting: flag_figures(pairs, {one.figure.name: one for one in effects if one.name == setting})
+        setting: flag_figures(pairs, {one.figure.name: one for one in effects if one.setting_text == setting})
         for setting, pairs in pairs_by_setting(record).items()
     }
-    simulated = {one.name for one in effects if one.is_simulated}
+    simulated = {one.setting_text for one in effects if one.is_simulated}
     width = max(map(len, figures), default=0)
     if any(own.compared_pair_count for own in figures.values()):
         yield MEANS_NOTE

@@ -25,14 +25,14 @@ MEANS_NOTE = (
     "Per run of one test: mean without the flag → with it, over the pairs of runs that differ in this flag alone; "
     "each test counts the same."
 )
-FIGURES = 5
+FIGURE_COUNT = 5
 """The number of figures that every flag has. The number of errors is added only for flags that change it."""
-_UNEXPLAINED_SHARE = 0.1
+_MAX_UNEXPLAINED_SHARE = 0.1
 """The limit for saying that a flag's effect depends on another flag.
 
 The differences are grouped by the other flag's value. At most this share of their spread may remain inside the groups.
 """
-UNCHANGED = "same"
+UNCHANGED_TEXT = "same"
 """Shown for a figure that is equal in the two runs of every pair."""
 UNKNOWN_FIGURE_TEXT = "unknown"
 
@@ -138,7 +138,7 @@ def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
     """
     labels = labels_of_flag_values(record)
     rows = [row for row in record.rows if row.sweep is None]
-    found = group_runs_to_compare(rows, default_values(record), flag_groups(record), most=1)
+    found = group_runs_to_compare(rows, default_values(record), flag_groups(record), max_flags=1)
     names = list(record.header.flags)
     return {
         setting_name(*settings[0], labels): [(runs[0], runs[1]) for runs in groups]
@@ -195,54 +195,54 @@ def _figure_cell(
             texts.append(f"{figure.label}{_change_text(figure, found, effects.get(figure.name))}")
     if texts or not means:
         return FigureCell(name, ", ".join(texts) or UNKNOWN_FIGURE_TEXT, means=tuple(means))
-    return FigureCell(name, UNCHANGED, is_unchanged=True, means=tuple(means))
+    return FigureCell(name, UNCHANGED_TEXT, is_unchanged=True, means=tuple(means))
 
 
-def _change_text(figure: ShownFigure, found: Sequence[ComparedPair], effect: MetricEffect | None) -> str:
+def _change_text(figure: ShownFigure, pairs: Sequence[ComparedPair], effect: MetricEffect | None) -> str:
     """Return the means without and with the flag. If the difference may be chance or varies, the text says so."""
-    text = _means_of_pairs_text(figure, found)
-    if len(found) == 1:
+    text = _means_of_pairs_text(figure, pairs)
+    if len(pairs) == 1:
         return f"{text} in the only pair"
-    if effect is None or effect.pair_count != len(found) or effect.is_significant:
+    if effect is None or effect.pair_count != len(pairs) or effect.is_significant:
         return text
     if effect.is_mixed:
         return (
-            _text_by_other_flag(figure, found) or f"{text}, {_range_text(found)}, depending on the test and other flags"
+            _text_by_other_flag(figure, pairs) or f"{text}, {_range_text(pairs)}, depending on the test and other flags"
         )
     return f"{text}, which may be chance"
 
 
-def _means_of_pairs_text(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
-    return figure.format_means(*_means_without_and_with(found))
+def _means_of_pairs_text(figure: ShownFigure, pairs: Sequence[ComparedPair]) -> str:
+    return figure.format_means(*_means_without_and_with(pairs))
 
 
-def _means_without_and_with(found: Sequence[ComparedPair]) -> tuple[float, float]:
+def _means_without_and_with(pairs: Sequence[ComparedPair]) -> tuple[float, float]:
     """Return the mean without the flag and the mean with it.
 
     Every test has the same weight, however many pairs it has.
     """
     tests: dict[str, list[ComparedPair]] = {}
-    for one in found:
+    for one in pairs:
         tests.setdefault(test_of_row(one.pair[0]), []).append(one)
     without = fmean(fmean(one.value_without_flag for one in own) for own in tests.values())
     return without, fmean(fmean(one.value_with_flag for one in own) for own in tests.values())
 
 
-def _range_text(found: Sequence[ComparedPair]) -> str:
-    differences = [one.difference for one in found]
+def _range_text(pairs: Sequence[ComparedPair]) -> str:
+    differences = [one.difference for one in pairs]
     return f"by {difference_text(min(differences))} to {difference_text(max(differences))}"
 
 
-def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> str:
+def _text_by_other_flag(figure: ShownFigure, pairs: Sequence[ComparedPair]) -> str:
     """Return the means for each value of another flag that explains most of the differences; empty if no flag does."""
-    total = _sum_of_squared_deviations(found)
-    for flag in found[0].pair[0].values:
+    total = _sum_of_squared_deviations(pairs)
+    for flag in pairs[0].pair[0].values:
         groups: dict[Any, list[ComparedPair]] = {}
-        for one in found:
+        for one in pairs:
             row, other = one.pair
             if row.values.get(flag) == other.values.get(flag):
                 groups.setdefault(value_text(row.values.get(flag)), []).append(one)
-        if len(groups) > 1 and sum(map(_sum_of_squared_deviations, groups.values())) <= _UNEXPLAINED_SHARE * total:
+        if len(groups) > 1 and sum(map(_sum_of_squared_deviations, groups.values())) <= _MAX_UNEXPLAINED_SHARE * total:
             return ", ".join(
                 f"{_means_of_pairs_text(figure, own)} {_setting_text(flag, value)}"
                 for value, own in sorted(groups.items())
@@ -250,10 +250,10 @@ def _text_by_other_flag(figure: ShownFigure, found: Sequence[ComparedPair]) -> s
     return ""
 
 
-def _sum_of_squared_deviations(found: Sequence[ComparedPair]) -> float:
+def _sum_of_squared_deviations(pairs: Sequence[ComparedPair]) -> float:
     """Return the sum of the squared distances of the pairs' differences from their mean."""
-    middle = fmean(one.difference for one in found)
-    return sum((one.difference - middle) ** 2 for one in found)
+    middle = fmean(one.difference for one in pairs)
+    return sum((one.difference - middle) ** 2 for one in pairs)
 
 
 def _setting_text(flag: str, value: str) -> str:

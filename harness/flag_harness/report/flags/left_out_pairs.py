@@ -38,7 +38,7 @@ class LeftOutPairs:
     total_pair_count: int
 
     @property
-    def count(self) -> int:
+    def pair_count(self) -> int:
         """The number of left-out pairs."""
         return sum(count for _, count in self.counts_by_test)
 
@@ -56,7 +56,8 @@ def left_out_texts(left_out: Mapping[str, Sequence[LeftOutPairs]]) -> Iterator[s
         tests = join_names(
             (f"{short_test_name(test)} ({count})" for test, count in one.counts_by_test), MAX_LEFT_OUT_TESTS
         )
-        yield f"{join_names(settings)}: {one.count} of {one.total_pair_count} pairs left out, as {one.reason}: {tests}"
+        count = f"{one.pair_count} of {one.total_pair_count}"
+        yield f"{join_names(settings)}: {count} pairs left out, as {one.reason}: {tests}"
 
 
 def short_test_name(test: str) -> str:

@@ -17,7 +17,7 @@ def means_text(before: float, after: float) -> str:
     >>> means_text(131.4, 1515.2), means_text(1.25, 2), means_text(1010, 1025)
     ('130 → 1,500', '1.2 → 2', '1,010 → 1,025')
     """
-    needed = _digits_of_difference(before, after)
+    needed = _decimals_to_show_difference(before, after)
     return f"{_format_rounded(before, needed)} → {_format_rounded(after, needed)}"
 
 
@@ -27,7 +27,7 @@ def dollar_means_text(before: float, after: float) -> str:
     >>> dollar_means_text(0.000148, 0.00198), dollar_means_text(1.5, 20)
     ('$0.00015 → $0.0020', '$1.50 → $20')
     """
-    needed = _digits_of_difference(before, after)
+    needed = _decimals_to_show_difference(before, after)
     return f"${_format_rounded(before, needed, _CENT_DECIMALS)} → ${_format_rounded(after, needed, _CENT_DECIMALS)}"
 
 
@@ -40,7 +40,7 @@ def second_means_text(before: float, after: float) -> str:
     if 0 < abs(after - before) < _SHORTEST_SHOWN_SECONDS:
         change = "more" if after > before else "less"
         return f"{_format_rounded(before, _CENT_DECIMALS)} s, under {_SHORTEST_SHOWN_SECONDS} s {change}"
-    needed = min(_digits_of_difference(before, after), _CENT_DECIMALS)
+    needed = min(_decimals_to_show_difference(before, after), _CENT_DECIMALS)
     return f"{_format_rounded(before, needed, 1)} → {_format_rounded(after, needed, 1)} s"
 
 
@@ -50,9 +50,8 @@ def dollar_difference_text(dollars: float) -> str:
     >>> dollar_difference_text(1.83), dollar_difference_text(-0.02849), dollar_difference_text(1234)
     ('+$1.80', '-$0.028', '+$1,200')
     """
-    return (
-        f"{'-' if dollars < 0 else '+'}${_format_rounded(abs(dollars), _significant_digits(dollars), _CENT_DECIMALS)}"
-    )
+    amount = _format_rounded(abs(dollars), _decimals_for_two_digits(dollars), _CENT_DECIMALS)
+    return f"{'-' if dollars < 0 else '+'}${amount}"
 
 
 def difference_text(number: float) -> str:
@@ -62,25 +61,26 @@ def difference_text(number: float) -> str:
     ('+1,400', '-0.50', '0')
     """
     sign = "-" if number < 0 else "+" if number else ""
-    return f"{sign}{_format_rounded(abs(number), _significant_digits(number))}"
+    return f"{sign}{_format_rounded(abs(number), _decimals_for_two_digits(number))}"
 
 
-def _format_rounded(value: float, needed: int, fewest: int = 0) -> str:
-    """Return a number with two significant digits, or with `needed` decimals if these are more.
+def _format_rounded(value: float, needed_decimals: int, min_decimals: int = 0) -> str:
+    """Return a number with two significant digits, or with `needed_decimals` decimals if these are more.
 
-    A negative `needed` rounds to tens, hundreds and so on. A number that is not whole has at least `fewest` decimals.
+    A negative `needed_decimals` rounds to tens, hundreds and so on. A number that is not whole has at least
+    `min_decimals` decimals.
     """
-    digits = max(_significant_digits(value), needed)
-    if digits <= 0 or (float(value).is_integer() and not fewest):
+    digits = max(_decimals_for_two_digits(value), needed_decimals)
+    if digits <= 0 or (float(value).is_integer() and not min_decimals):
         return f"{round(value, min(digits, 0)):,.0f}"
-    return f"{round(value, digits):,.{max(digits, fewest)}f}"
+    return f"{round(value, digits):,.{max(digits, min_decimals)}f}"
 
 
-def _significant_digits(value: float) -> int:
+def _decimals_for_two_digits(value: float) -> int:
     """Return the number of decimals with which a number has two significant digits, or `_DECIMALS_OF_ZERO` for 0."""
     return 1 - math.floor(math.log10(abs(value))) if value else _DECIMALS_OF_ZERO
 
 
-def _digits_of_difference(before: float, after: float) -> int:
+def _decimals_to_show_difference(before: float, after: float) -> int:
     difference = abs(after - before)
     return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _DECIMALS_OF_ZERO

@@ -33,19 +33,20 @@ class RequestEffect:
     Attributes:
         setting: the change of the flag from its default, such as `no-concise` or `model=haiku`; the name of the flag if
             none of its values changes a request.
-        change: what changes, such as `max_tokens: 4096 → 8192`, or `nothing`.
-        changed_pairs, pairs: the number of pairs of runs that show the change, and the number of all compared pairs.
+        change_text: what changes, such as `max_tokens: 4096 → 8192`, or `nothing`.
+        changed_pair_count, pair_count: the number of pairs of runs that show the change, and the number of all compared
+            pairs.
     """
 
     setting: str
-    change: str
-    changed_pairs: int
-    pairs: int
+    change_text: str
+    changed_pair_count: int
+    pair_count: int
 
     @property
     def is_inert(self) -> bool:
         """Whether the flag changes no request."""
-        return not self.changed_pairs
+        return not self.changed_pair_count
 
 
 def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
@@ -70,10 +71,13 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
         )
     attribution = attribute_effects(space, tests)
     found = [
-        RequestEffect(_flag_setting_text(one), _change_text(one), one.changed_pairs, one.pairs)
+        RequestEffect(_flag_setting_text(one), _change_text(one), one.changed_pair_count, one.pair_count)
         for one in attribution.effects
     ]
-    return (*found, *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.inert_flags.items()))
+    return (
+        *found,
+        *(RequestEffect(name, "nothing", 0, pairs) for name, pairs in attribution.pairs_by_inert_flag.items()),
+    )
 
 
 def _comparable_request(request: RequestRecord) -> SentRequest:
@@ -111,7 +115,9 @@ def _change_text(effect: FlagEffect) -> str:
 
     The record has only hashes of texts, so a changed text is mentioned without its words.
     """
-    before, after = (LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.before, effect.after))
+    before, after = (
+        LONG_VALUE_TEXT if _HIDDEN_TEXT_PREFIX in one else one for one in (effect.old_value, effect.new_value)
+    )
     when = f" when {effect.condition}" if effect.condition else ""
     if effect.path == WHOLE_REQUESTS_PATH and {before, after} & {VARIOUS_VALUES_TEXT}:
         return f"another number of requests{when}"

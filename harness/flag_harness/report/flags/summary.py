@@ -67,9 +67,9 @@ def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int
 def _make_summary(
     report: RunReport, tests: RowsByTest, pairs: Sequence[RunPair], setting: str, flag: Flag, value: int
 ) -> FlagSummary:
-    effects = {one.figure.name: one for one in report.effects if one.name == setting and len(one.settings) == 1}
+    effects = {one.figure.name: one for one in report.effects if one.setting_text == setting and len(one.settings) == 1}
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
-    shown = [one.change for one in requests if not one.is_inert]
+    shown = [one.change_text for one in requests if not one.is_inert]
     rest = len(shown) - MAX_LISTED_REQUEST_CHANGES
     default = value_index(flag, flag.default)
     return FlagSummary(
@@ -84,15 +84,15 @@ def _make_summary(
     )
 
 
-def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other: int) -> bool:
+def _depends_on_value(cause: FailureCause, flag: Flag, value: int, other_value: int) -> bool:
     """Return whether the condition of a cause holds if a flag has the value `value`, but not if it has the value
-    `other`.
+    `other_value`.
 
     Both are indices of the flag's values.
     """
     names = values_in_literals(flag)
     return any(
-        one.flag == flag.name and names[value] in one.values and names[other] not in one.values
+        one.flag == flag.name and names[value] in one.values and names[other_value] not in one.values
         for one in cause.literals
     )
 

@@ -6,7 +6,7 @@ from flag_harness.cassette.match.miss import REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
-from flag_harness.report.flags.figures import FIGURES
+from flag_harness.report.flags.figures import FIGURE_COUNT
 from flag_harness.report.markdown.text import (
     code_cell,
     escape_markdown,
@@ -47,7 +47,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     if report.excluded_runs:
         yield ""
     for unblamed in report.excluded_runs:
-        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {join_first_names(unblamed.cases)}"
+        yield f"- Not blamed on flags: {escape_markdown(unblamed.reason)}: {join_first_names(unblamed.node_ids)}"
     yield from _overview_lines(overview, has_causes=bool(report.causes))
     yield from _flag_lines(overview)
     yield from _sweep_lines(report)
@@ -56,7 +56,7 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
     yield from _metric_effect_lines(report)
     yield from _prompt_cache_lines(report)
     yield ""
-    yield escape_markdown(report.recordings)
+    yield escape_markdown(report.answer_source_line)
     if report.record.problem:
         yield ""
         yield f"**Incomplete:** {escape_markdown(report.record.problem)}"
@@ -65,17 +65,18 @@ def markdown_lines(report: RunReport) -> Iterator[str]:
 def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
     """Yield lines that say which tests fail under which flags, why, and what to type to see it."""
     certainty = "" if cause.is_certain else "perhaps "
-    yield f"- **{escape_markdown(certainty + cause.text)}**: {join_first_names(cause.tests)}"
+    yield f"- **{escape_markdown(certainty + cause.condition_text)}**: {join_first_names(cause.tests)}"
     if not cause.is_certain:
-        command = inline_code(locate_command(report.record.header, cause.case, report.location.root))
-        yield f"  - {cause.ran} of {cause.allowed:,} combinations ran. To find out which flags: {command}"
-    for reason, tests in cause.reasons[:MAX_REASONS]:
+        command = inline_code(locate_command(report.record.header, cause.shown_node_id, report.location.root_folder))
+        count = f"{cause.run_combination_count} of {cause.allowed_combination_count:,}"
+        yield f"  - {count} combinations ran. To find out which flags: {command}"
+    for reason, tests in cause.reasons_with_tests[:MAX_REASONS]:
         if reason:
-            whose = f" ({join_first_names(tests)})" if len(cause.reasons) > 1 else ""
+            whose = f" ({join_first_names(tests)})" if len(cause.reasons_with_tests) > 1 else ""
             yield f"  - Why{whose}: {inline_code(reason)}"
-    if (more := len(cause.reasons) - MAX_REASONS) > 0:
+    if (more := len(cause.reasons_with_tests) - MAX_REASONS) > 0:
         yield f"  - and {count_with_noun(more, 'other reason')}"
-    yield f"  - To see it fail: {inline_code(cause.command)}"
+    yield f"  - To see it fail: {inline_code(cause.rerun_command)}"
 
 
 def _api_refusal_lines(report: RunReport) -> Iterator[str]:
@@ -83,7 +84,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
         yield ""
     for refusal in report.api_refusals:
         when = f" {escape_markdown(refusal.condition)}" if refusal.condition else ""
-        names = join_first_names(refusal.cases)
+        names = join_first_names(refusal.node_ids)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
         yield f"  - {code_cell(refusal.message)}"
         yield f"  - {REFUSAL_ADVICE}"
@@ -104,24 +105,27 @@ def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[s
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:
-    if not (report.sweep.kinds or report.sweep.causes):
+    if not (report.sweep.outcome_counts_by_kind or report.sweep.cause_counts):
         return
     yield ""
     yield "### Sweep"
     yield ""
-    rows = [[code_cell(one.kind), *(str(count or "") for count in one.counts)] for one in report.sweep.kinds]
+    rows = [
+        [code_cell(one.kind), *(str(count or "") for count in one.counts_by_outcome)]
+        for one in report.sweep.outcome_counts_by_kind
+    ]
     yield from table_lines(["trouble", *TROUBLE_OUTCOMES], rows)
-    if report.sweep.causes:
+    if report.sweep.cause_counts:
         yield ""
         causes = [
             [
-                str(one.count),
+                str(one.trouble_count),
                 one.oracle,
                 code_cell(one.reason),
-                code_cell(one.place) if one.place else "",
-                code_cell(f"{one.test} {one.example}"),
+                code_cell(one.location) if one.location else "",
+                code_cell(f"{one.test} {one.example_trouble}"),
             ]
-            for one in report.sweep.causes
+            for one in report.sweep.cause_counts
         ]
         yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
 
@@ -133,12 +137,12 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     yield ""
     yield "### Flags: what each breaks, and what it costs or saves"
     yield ""
-    headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURES]]
+    headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURE_COUNT]]
     rows = [
         [
             code_cell(line.setting) + (" (simulated)" if line.is_simulated else ""),
-            escape_markdown(line.breaks),
-            *(escape_markdown(cell.text) for cell in line.figures.cells[:FIGURES]),
+            escape_markdown(line.broken_tests_text),
+            *(escape_markdown(cell.text) for cell in line.figures.cells[:FIGURE_COUNT]),
             f"{line.figures.compared_pair_count:,} of {line.figures.pair_count:,}",
         ]
         for line in overview.flags
@@ -199,7 +203,11 @@ def _request_effect_lines(report: RunReport) -> Iterator[str]:
     yield "### What each flag changes in requests"
     yield ""
     rows = [
-        [escape_markdown(one.setting), escape_markdown(one.change), f"{one.changed_pairs:,} of {one.pairs:,}"]
+        [
+            escape_markdown(one.setting),
+            escape_markdown(one.change_text),
+            f"{one.changed_pair_count:,} of {one.pair_count:,}",
+        ]
         for one in report.request_effects
     ]
     yield from table_lines(["flag", "change", "pairs of runs"], rows)
@@ -209,7 +217,7 @@ def _metric_effect_lines(report: RunReport) -> Iterator[str]:
     rows = [
         [
             escape_markdown(effect.figure.name),
-            escape_markdown(effect.name),
+            escape_markdown(effect.setting_text),
             escape_markdown(str(effect)),
             "yes" if effect.is_simulated else "",
         ]
@@ -243,9 +251,9 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
                 code_cell(place.block),
                 f"{place.byte_index:,}",
                 code_cell(place.text_change) if place.text_change else "",
-                f"{place.tokens:,}",
-                escape_markdown(place.price),
-                names_cell(place.tests, 1),
+                f"{place.missed_token_count:,}",
+                escape_markdown(place.cost_text),
+                names_cell(place.node_ids, 1),
             ]
             for place in places
         ]
@@ -253,7 +261,8 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         yield ""
     wasteful = [test for test in tests if test.cache_use.costs_more]
     for one in wasteful[:MAX_CACHED_TESTS]:
-        yield f"- {inline_code(one.row.case)}: its cache marks cost more than they save: {escape_markdown(one.price)}"
+        cost = escape_markdown(one.cost_text)
+        yield f"- {inline_code(one.row.case)}: its cache marks cost more than they save: {cost}"
     if len(wasteful) > MAX_CACHED_TESTS:
         yield f"- and {len(wasteful) - MAX_CACHED_TESTS:,} further tests"
     yield ""

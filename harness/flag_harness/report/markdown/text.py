@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 
-MAX_ROWS = 50
+MAX_TABLE_ROWS = 50
 """The most rows that a table shows. A line below the table states how many more there are."""
 _MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 
@@ -11,15 +11,15 @@ _MARKDOWN_CHARACTERS = re.compile(r"([\\`*_\[\]<>|~#@&!])")
 def table_lines(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield the lines of a Markdown table.
 
-    If there are more than `MAX_ROWS` rows, a line below it says how many are not shown.
+    If there are more than `MAX_TABLE_ROWS` rows, a line below it says how many are not shown.
     """
     yield f"| {' | '.join(headings)} |"
     yield f"|{' --- |' * len(headings)}"
-    for row in rows[:MAX_ROWS]:
+    for row in rows[:MAX_TABLE_ROWS]:
         yield f"| {' | '.join(row)} |"
-    if len(rows) > MAX_ROWS:
+    if len(rows) > MAX_TABLE_ROWS:
         yield ""
-        yield f"and {len(rows) - MAX_ROWS:,} more"
+        yield f"and {len(rows) - MAX_TABLE_ROWS:,} more"
 
 
 def join_first_names(names: Sequence[str], most: int = 3) -> str:

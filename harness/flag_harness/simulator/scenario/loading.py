@@ -9,7 +9,7 @@ from typing import NoReturn
 import msgspec
 
 from flag_harness.errors import ScenarioError
-from flag_harness.files import read_regular_file, why_unreadable
+from flag_harness.files import read_regular_file, reason_unreadable
 from flag_harness.simulator.scenario.scenario import STRUCT_BY_TABLE_NAME, Scenario
 from flag_harness.simulator.scenario.validation import settings_problem, turn_problem
 
@@ -38,7 +38,7 @@ def load_scenario(path: Path | str) -> Scenario:
     except UnicodeDecodeError as error:
         raise ScenarioError(f"{path}: not UTF-8 text: {error}") from None
     except (OSError, ValueError) as error:
-        raise ScenarioError(f"{path}: cannot be read: {why_unreadable(error)}") from None
+        raise ScenarioError(f"{path}: cannot be read: {reason_unreadable(error)}") from None
     return parse_scenario(text, path)
 
 

@@ -86,7 +86,7 @@ def _find_programs(
     The program is only yielded if `is_started` is true: the module is run by its path. `arguments` are the arguments
     that give it a prompt, or None if they are unknown.
     """
-    if main is not None and (agent := _make_main(main.name, main, arguments, options, path)) is not None:
+    if main is not None and (agent := _make_main_agent(main.name, main, arguments, options, path)) is not None:
         yield agent
     if is_started and arguments is not None:
         rank = 1 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
@@ -126,12 +126,12 @@ def _find_main(
     }
     for name, node in functions.items():
         is_caller = name in calling or any(getattr(one, "id", "") in imported for one in ast.walk(node))
-        if is_caller and "." not in name and (name in _MAIN_NAMES or _takes_argv(node)):
+        if is_caller and "." not in name and (name in _MAIN_NAMES or _takes_only_argv(node)):
             return name
     return None
 
 
-def _takes_argv(node: _Function) -> bool:
+def _takes_only_argv(node: _Function) -> bool:
     """Return whether the only parameter of a function is a list of command-line arguments."""
     parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
     if len(parameters) != 1 or parameters[0].arg not in _ARGV_NAMES:
@@ -140,14 +140,14 @@ def _takes_argv(node: _Function) -> bool:
     return parameters[0].arg == "argv" or ("str" in annotation and "Namespace" not in annotation)
 
 
-def _make_main(
+def _make_main_agent(
     name: str, node: _Function, arguments: str | None, options: tuple[DetectedFlag, ...], path: str
 ) -> FoundAgent | UncallableFunction | None:
     """Return a `main` as an agent that the test calls in its own process, or None if it must be started as a program.
 
     It must be started if it exits the process, or reads `sys.argv` and has no options to test.
     """
-    takes_argv = _takes_argv(node)
+    takes_argv = _takes_only_argv(node)
     exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXIT_FUNCTION_NAMES for one in ast.walk(node))
     if exits or not (takes_argv or (options and not node.args.args)):
         return None

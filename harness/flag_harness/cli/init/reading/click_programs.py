@@ -28,7 +28,7 @@ class _Parameter:
     names: tuple[str, ...]
     name: str
     is_switch: bool
-    is_on: bool
+    is_on_by_default: bool
     is_required: bool
     is_text: bool
     line: int
@@ -70,7 +70,9 @@ def find_command_flags(command: _Function, path: str) -> tuple[DetectedFlag, ...
     for one in _parameters(command):
         on, _, off = _longest_option(one).partition("/")
         if one.is_switch and on and not NON_FLAG_OPTION_PATTERN.match(one.name):
-            flags.append(DetectedFlag(one.name, "option", on, on, off or None, one.is_on, f"{path}:{one.line}"))
+            flags.append(
+                DetectedFlag(one.name, "option", on, on, off or None, one.is_on_by_default, f"{path}:{one.line}")
+            )
     return tuple(flags)
 
 

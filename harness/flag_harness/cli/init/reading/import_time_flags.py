@@ -38,7 +38,7 @@ def find_flag_targets(
     """
     found: dict[str, list[tuple[FlagTarget, ...]]] = {}
     for flag in flags:
-        if flag.source == "env" and flag.location.rpartition(":")[0] in trees:
+        if flag.source_kind == "env" and flag.location.rpartition(":")[0] in trees:
             path, _, line = flag.location.rpartition(":")
             found.setdefault(flag.key, []).append(tuple(_targets_of_read(path, int(line), trees)))
     return {

@@ -61,7 +61,7 @@ def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImpo
     `modules` holds the imports of each Python file of the repository, by its path.
     """
     file = PurePosixPath(path)
-    usual = _conventional_folder(file)
+    usual = _usual_import_folder(file)
     levels = max((level for level, _ in modules[path].relative_imports), default=0)
     choices = []
     for folder in _possible_folders(file, root, modules):
@@ -73,7 +73,7 @@ def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImpo
     return min(choices, key=lambda choice: choice[0])[1]  # the outermost of equals
 
 
-def _conventional_folder(file: PurePosixPath) -> str:
+def _usual_import_folder(file: PurePosixPath) -> str:
     """Return the folder from which a file is usually imported: `src`, the root, or the deepest folder whose name is no
     identifier.
     """
@@ -102,7 +102,7 @@ def _missing_modules(path: str, folder: str, modules: Mapping[str, ModuleImports
     """
     missing: set[str] = set()
     seen: set[str] = set()
-    paths = [path, *_package_files(path, folder, modules)]
+    paths = [path, *_package_init_files(path, folder, modules)]
     while paths:
         current = paths.pop()
         if current in seen:
@@ -119,7 +119,7 @@ def _missing_modules(path: str, folder: str, modules: Mapping[str, ModuleImports
     return missing
 
 
-def _package_files(path: str, folder: str, modules: Mapping[str, ModuleImports]) -> list[str]:
+def _package_init_files(path: str, folder: str, modules: Mapping[str, ModuleImports]) -> list[str]:
     """Return the `__init__.py` of each package between a folder and a file."""
     files = [(parent / "__init__.py").as_posix() for parent in PurePosixPath(path).parents]
     return [one for one in files if one in modules and (folder in (".", "..") or one.startswith(f"{folder}/"))]

@@ -66,11 +66,11 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
         if known is not None:
             flags[flag.name] = replace(known, on=known.on or flag.on, off=known.off or flag.off)
             continue
-        default = getattr(defaults.get(flag.name), "value", flag.default)
+        default = getattr(defaults.get(flag.name), "value", flag.is_on_by_default)
         if group in groups and default is True:
             continue
         others = members.setdefault(group, []) if group in groups else []
-        flags[flag.name] = replace(flag, default=default is True, excludes=tuple(others))
+        flags[flag.name] = replace(flag, is_on_by_default=default is True, excludes=tuple(others))
         others.append(flag.name)
     return tuple(flags.values())
 
