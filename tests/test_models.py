@@ -53,13 +53,13 @@ def test_every_id_of_the_sdk_is_in_the_table() -> None:
     if not anthropic.__version__.startswith("2.12."):
         pytest.skip(f"the table follows SDK 2.12; {anthropic.__version__} is installed")
     expected = set(sdk_ids())
-    assert expected == {model_id for model_id in expected if find_model(model_id).known}
+    assert expected == {model_id for model_id in expected if find_model(model_id).is_known}
 
 
 def test_what_no_source_states_is_exactly_this() -> None:
     """A hole in the table is seen here, not in a report."""
     holes = {
-        name: sorted(figure.name for figure in model.figures if figure.source == OURS)
+        name: sorted(figure.name for figure in model.sourced_values if figure.source == OURS)
         for name, model in load_model_table().models.items()
     }
     expected = {
@@ -76,11 +76,11 @@ def test_what_no_source_states_is_exactly_this() -> None:
 def test_every_figure_has_a_source_and_a_date(model_id: str) -> None:
     """A report can print each of them, and none is missing from the print."""
     model = find_model(model_id)
-    figures = {figure.name: figure for figure in model.figures}
+    figures = {figure.name: figure for figure in model.sourced_values}
     assert set(figures) >= REQUIRED
     for figure in figures.values():
         assert figure.source.startswith(("https://", "SDK 2.12 ", "recorded: ", OURS))
-        assert date(2026, 11, 1) <= figure.read <= date.today()
+        assert date(2026, 11, 1) <= figure.read_on <= date.today()
     for name in REQUIRED:
         assert getattr(model, name) == figures[name].value
     for at, band in enumerate(model.prices):
@@ -96,7 +96,7 @@ def test_figures_fit_each_other(model_id: str) -> None:
     assert model.thinking
     assert model.default_effort is None or not model.efforts or model.default_effort in model.efforts
     assert model.max_output_tokens <= model.context_window
-    assert [band.up_to is None for band in model.prices] == [
+    assert [band.max_prompt_tokens is None for band in model.prices] == [
         at == len(model.prices) - 1 for at in range(len(model.prices))
     ]
 
@@ -111,18 +111,18 @@ def test_defaults_are_the_least_of_the_table() -> None:
 
 def ends_within_a_year(model: Model) -> bool:
     """Whether its end is announced for the twelve months after the table was read."""
-    read = load_model_table().read
+    read = load_model_table().checked_on
     return model.retires is not None and model.retires <= read.replace(year=read.year + 1)
 
 
 def test_the_default_model_does_not_end_within_a_year() -> None:
     """No end is announced, a promise still stands, and nothing that is said of it is a guess."""
     model = find_model(DEFAULT_MODEL)
-    assert model.known
+    assert model.is_known
     assert not ends_within_a_year(model)
     assert model.retires_not_before is not None
-    assert model.retires_not_before > load_model_table().read
-    assert OURS not in {figure.source for figure in model.figures}
+    assert model.retires_not_before > load_model_table().checked_on
+    assert OURS not in {figure.source for figure in model.sourced_values}
     assert model.cost(Usage(1, 1, 2, 1, cache_creation_5m=1, cache_creation_1h=1)) is not None
 
 
@@ -144,7 +144,7 @@ def test_a_model_with_an_announced_end_says_so() -> None:
 def test_a_dated_id_is_the_model(model_id: str, expected: str) -> None:
     """Listed aliases, and any id followed by a date."""
     assert expected == find_model(model_id).id
-    assert find_model(model_id).known
+    assert find_model(model_id).is_known
 
 
 def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -158,10 +158,10 @@ def test_an_unknown_id_gets_cautious_defaults_and_is_told_once(caplog: pytest.Lo
     )
     assert [expected] == [record.getMessage() for record in caplog.records]
     assert replace(load_model_table().defaults, id="claude-sonet-5-5") == model
-    assert not model.known
+    assert not model.is_known
     assert not thinking_parameters(model, 12_000)
     assert model.cost(Usage(1, 1)) is None
-    assert {OURS} == {figure.source for figure in model.figures}
+    assert {OURS} == {figure.source for figure in model.sourced_values}
 
 
 def test_costs_are_what_a_hand_computes() -> None:
@@ -199,7 +199,7 @@ def test_a_price_that_nobody_states_gives_no_cost() -> None:
 
 def test_a_prompt_beyond_the_last_band_has_no_cost() -> None:
     """A table of one's own may stop at a length."""
-    model = Model("m", prices=(TokenPrices(input=1.0, up_to=10),))
+    model = Model("m", prices=(TokenPrices(input=1.0, max_prompt_tokens=10),))
     assert pytest.approx(10e-6) == model.cost(Usage(10))
     assert model.cost(Usage(11)) is None
 
@@ -262,7 +262,7 @@ def test_models_that_take_no_budget_say_so() -> None:
 
 
 VALID = """
-read = 2026-11-22
+checked_on = 2026-11-22
 [budget_efforts]
 low = [4096, "us"]
 [defaults]
@@ -273,7 +273,7 @@ default_effort = ["low", "us"]
 [[models.m.prices]]
 input = [2, "us"]
 [sources]
-us = { where = "ours", read = 2026-11-22 }
+us = { document = "ours", read_on = 2026-11-22 }
 """
 
 
@@ -281,8 +281,8 @@ def test_a_table_of_ones_own_reads() -> None:
     """Figures that are left out are the table's own defaults."""
     table = parse_model_table(VALID, "mine.toml")
     expected = Model("m", aliases=("n",), default_effort="low", max_output_tokens=100, prices=(TokenPrices(input=2.0),))
-    assert expected == replace(table.find("n"), figures=())
-    assert Model("other", known=False, max_output_tokens=100) == replace(table.find("other"), figures=())
+    assert expected == replace(table.find("n"), sourced_values=())
+    assert Model("other", is_known=False, max_output_tokens=100) == replace(table.find("other"), sourced_values=())
 
 
 @pytest.mark.parametrize(
@@ -291,13 +291,14 @@ def test_a_table_of_ones_own_reads() -> None:
         (
             "[defaults]",
             "[default]",
-            ": has no key 'default'; the nearest is 'defaults' (all: read, budget_efforts, defaults, models, sources)",
+            ": has no key 'default'; the nearest is 'defaults' "
+            "(all: checked_on, budget_efforts, defaults, models, sources)",
         ),
-        ("read = 2026-11-22\n[b", "[b", ": lacks read, which must be a date (2026-11-22)"),
+        ("checked_on = 2026-11-22\n[b", "[b", ": lacks checked_on, which must be a date (2026-11-22)"),
         (
             '[100, "us"]',
             "100",
-            ': defaults max_output_tokens = 100 must be a figure with its source: [value, "name of a source"]',
+            ': defaults max_output_tokens = 100 must be a value with its source: [value, "name of a source"]',
         ),
         ('[100, "us"]', '[0, "us"]', ": defaults max_output_tokens[0] = 0 must be a number of tokens, 1 or more"),
         ('[100, "us"]', '[100, "uss"]', ": sources has no source 'uss'; the nearest is 'us' (all: us)"),
@@ -309,7 +310,7 @@ def test_a_table_of_ones_own_reads() -> None:
         (
             "input =",
             "inputs =",
-            ": models.m.prices[0] has no key 'inputs'; the nearest is 'input' (all: up_to, input, output, "
+            ": models.m.prices[0] has no key 'inputs'; the nearest is 'input' (all: max_prompt_tokens, input, output, "
             "cache_write_5m, cache_write_1h, cache_read)",
         ),
         (
@@ -320,13 +321,13 @@ def test_a_table_of_ones_own_reads() -> None:
         ('["low", "us"]', '[3, "us"]', ": models.m default_effort[0] = 3 must be one of low, medium, high, xhigh, max"),
         ('aliases = ["n"]', 'aliases = "n"', ": models.m aliases = 'n' must be a list of strings"),
         (
-            'where = "ours"',
-            'were = "ours"',
-            ": sources.us has no key 'were'; the nearest is 'where' (all: where, read)",
+            'document = "ours"',
+            'documents = "ours"',
+            ": sources.us has no key 'documents'; the nearest is 'document' (all: document, read_on)",
         ),
-        ('where = "ours", ', "", ": sources.us lacks where, which must be a string"),
+        ('document = "ours", ', "", ": sources.us lacks document, which must be a string"),
         ("us = {", "we = {", ": sources has no source 'us'; the nearest is 'we' (all: we)"),
-        ('us = { where = "ours", read = 2026-11-22 }', "", ": sources has no source 'us'; there are none"),
+        ('us = { document = "ours", read_on = 2026-11-22 }', "", ": sources has no source 'us'; there are none"),
         ("[defaults]", "[default", ": Expected ']' at the end of a table declaration (at line 5, column 9)"),
     ],
 )

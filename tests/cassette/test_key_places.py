@@ -21,7 +21,7 @@ from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.encodings.search import find_first_secret
 from flag_harness.cassette.redact.keys.shapes import find_api_keys
 from flag_harness.cassette.redact.scan import scan_cassette
-from flag_harness.wire.aws_frames import decode_frames, encode_exception, frame_from_sse
+from flag_harness.wire.aws_frames import decode_aws_events, encode_exception_frame, frame_from_sse
 from flag_harness.wire.sse import encode_event
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
@@ -250,21 +250,21 @@ def test_the_frames_of_a_stream_of_bedrock_stay_whole() -> None:
     assert interaction == Filters(patterns=("nothing",)).filter_interaction(interaction)
     filtered = Filters(patterns=(PATTERN,)).filter_interaction(interaction).response
     chunks = [piece.data for piece in filtered if isinstance(piece, Chunk)]
-    texts = [json.loads(event.data)["delta"]["text"] for event in decode_frames(chunks)]
+    texts = [json.loads(event.data)["delta"]["text"] for event in decode_aws_events(chunks)]
     assert (2, "it is REDACTED.") == (len(chunks), "".join(texts))
 
 
 def test_an_error_of_bedrock_is_filtered_too() -> None:
     """Its frame holds the message itself, not base64."""
-    frame = encode_exception("overloaded_error", f"{DECLARED} is busy")
+    frame = encode_exception_frame("overloaded_error", f"{DECLARED} is busy")
     interaction = Interaction(Request("POST", "/", (), b""), _answered(frame, b"\xff\0rest"))
     filtered = body(Filters(patterns=(PATTERN,)).filter_interaction(interaction).response)
-    assert filtered == encode_exception("overloaded_error", "REDACTED is busy") + b"\xff\0rest"
+    assert filtered == encode_exception_frame("overloaded_error", "REDACTED is busy") + b"\xff\0rest"
 
 
 def test_data_whose_library_is_missing_is_left_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """As before it is installed: nothing can be seen in it."""
-    monkeypatch.setattr("flag_harness.cassette.redact.encodings.compressed.decoders_for_encoding", lambda encoding: ())
+    monkeypatch.setattr("flag_harness.cassette.redact.encodings.compressed.decoder_factories", lambda encoding: ())
     sent = PLACES["request text"](MORE_ENCODINGS["base64 of zlib"](DECLARED))
     assert sent == Filters(patterns=(PATTERN,)).filter_interaction(sent)
 

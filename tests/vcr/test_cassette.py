@@ -236,7 +236,7 @@ def test_an_answer_that_cannot_be_decompressed_names_the_file_and_the_package(
     row = _row(headers={"content-encoding": ["br"]}, body=content)
     cassette = _played(tmp_path, row, allow_playback_repeats=True)
     _ask(cassette)
-    monkeypatch.setattr("flag_harness.wire.compression.responses.decoders_for_encoding", lambda encoding: ())
+    monkeypatch.setattr("flag_harness.wire.compression.responses.decoder_factories", lambda encoding: ())
     with pytest.warns(UserWarning, match=r"it\.yaml: .* pip install brotli"):
         _ask(cassette)
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from flag_harness.wire.aws_frames import (
     AWS_STREAM_CONTENT_TYPE,
     FrameSplitter,
-    decode_frames,
-    encode_exception,
+    decode_aws_events,
+    encode_exception_frame,
     encode_frame,
     frame_from_sse,
     sse_from_frame,
@@ -66,7 +66,7 @@ def test_the_message_of_a_bedrock_stream_is_read() -> None:
 def test_an_error_is_an_exception_frame(kind: str, exception: str) -> None:
     """Under the name that Bedrock has for it."""
     event = encode_event("error", json.dumps({"type": "error", "error": {"type": kind, "message": "Sorry"}}))
-    assert encode_exception(kind, "Sorry") == frame_from_sse(event)
+    assert encode_exception_frame(kind, "Sorry") == frame_from_sse(event)
     answer = parse_response((HEAD, Chunk(0.1, STREAM + frame_from_sse(event)), End(0.2)))
     assert {"type": exception, "message": "Sorry"} == answer.error
 
@@ -86,7 +86,7 @@ def test_a_frame_without_an_event_is_passed_over() -> None:
     """A payload that is no JSON, has no bytes, or bytes that are no base64; headers that are no text."""
     payloads = (b"x", b"{}", b'{"bytes": "%"}', b'{"bytes": 1}')
     stream = b"".join(encode_frame({":message-type": "event"}, payload) for payload in payloads)
-    assert [] == list(decode_frames([stream]))
+    assert [] == list(decode_aws_events([stream]))
     (frame,) = FrameSplitter().feed(encode_frame({":message-type": "event"}, b"{}"))
     assert encode_event("ping", '{"type": "ping"}') == sse_from_frame(frame)
 

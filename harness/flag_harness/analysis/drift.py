@@ -14,7 +14,7 @@ from flag_harness.cassette import REDACTED, Envelope, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
 from flag_harness.wire.compression import decompress_response
-from flag_harness.wire.json import member_values
+from flag_harness.wire.json import child_values
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Response
 
@@ -132,7 +132,7 @@ def _describe_status(answer: ParsedResponse) -> str:
 
 def _signed_block_types(value: Any) -> Iterator[str]:
     """Yield the type of each block in `value`, a part of a request, that has a signature."""
-    for member in member_values(value):
+    for member in child_values(value):
         kind = member.get("type") if isinstance(member, dict) else None
         if isinstance(kind, str) and member.get(_SIGNATURE_KEY_BY_BLOCK_TYPE.get(kind, "")):
             yield kind

@@ -1,4 +1,4 @@
-"""What each model accepts and costs. `models.toml` has all figures, each with its source and the day it was read."""
+"""What each model accepts and costs. `models.toml` has all values, each with its source and the day it was read."""
 
 from flag_harness.models.lookup import (
     DEFAULT_MODEL,

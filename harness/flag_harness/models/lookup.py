@@ -27,7 +27,7 @@ def find_model(model_id: str) -> Model:
     warning the first time that the id is looked up.
     """
     model = load_model_table().find(model_id)
-    if not model.known:
+    if not model.is_known:
         nearest = difflib.get_close_matches(model_id, load_model_table().models, n=1, cutoff=0.0)[0]
         logging.getLogger("flag_harness.models").warning(
             "the table of models has no %r (nearest: %r), so cautious defaults are used: "
@@ -47,7 +47,7 @@ def effort_for_budget(model: Model, budget: int) -> str | None:
     The API has no such mapping. This one comes from `budget_efforts` in `models.toml`. If the model lacks the level,
     the next lower level that it supports is returned.
     """
-    wanted = next((effort for effort, limit in load_model_table().budget_efforts if budget <= limit), EFFORTS[-1])
+    wanted = next((effort for effort, limit in load_model_table().max_budget_by_effort if budget <= limit), EFFORTS[-1])
     not_above = EFFORTS[: EFFORTS.index(wanted) + 1]
     return next((effort for effort in reversed(not_above) if effort in model.efforts), None)
 

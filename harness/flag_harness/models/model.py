@@ -13,24 +13,24 @@ _DATE_SUFFIX = re.compile(r"-\d{8}$")
 
 @dataclass(frozen=True, slots=True)
 class SourcedValue:
-    """One figure of the table of models: its name, such as `prices[0].input`, its value, and the document it comes
-    from.
+    """One value from the table of models, with its source.
 
-    `read` is the day on which somebody read the value in that document.
+    `name` says which value it is, such as `prices[0].input`. `source` is the document that states the value, and
+    `read_on` the day on which somebody read it there.
     """
 
     name: str
     value: Any
     source: str
-    read: date
+    read_on: date
 
 
 @dataclass(frozen=True, slots=True)
 class TokenPrices:
     """List prices in US dollars per million tokens. A price is None if no source states it.
 
-    The prices apply to prompts of up to `up_to` input tokens (cached ones included), or to prompts of any length if
-    `up_to` is None.
+    The prices apply to prompts of up to `max_prompt_tokens` input tokens (cached ones included), or to prompts of any
+    length if it is None.
     """
 
     input: float | None = None
@@ -38,7 +38,7 @@ class TokenPrices:
     cache_write_5m: float | None = None
     cache_write_1h: float | None = None
     cache_read: float | None = None
-    up_to: int | None = None
+    max_prompt_tokens: int | None = None
 
     def cost(self, usage: Usage) -> float | None:
         """Return the cost of `usage` in US dollars, or None if `usage` has tokens whose price is unknown.
@@ -64,17 +64,17 @@ class Model:
     """The limits, features and prices of one model. Numbers such as `context_window` are tokens.
 
     Attributes:
-        known: False if the table does not have the id, so that this object has cautious defaults.
+        is_known: False if the table does not have the id, so that this object has cautious defaults.
         thinking: the accepted values of `thinking.type` in a request.
         thinks_by_default: True if the model thinks when a request has no `thinking`.
         efforts: the accepted values of `output_config.effort`; empty if the API refuses the field, or this is unknown.
         retires: the announced day of retirement, if there is one.
         retires_not_before: a day before which the model will not be retired, if one was promised.
-        figures: every figure with its source and the day it was read. Sources of cautious defaults say so.
+        sourced_values: every value of the model with its source. The source of a cautious default says that it is one.
     """
 
     id: str
-    known: bool = True
+    is_known: bool = True
     aliases: tuple[str, ...] = ()
     thinking: frozenset[str] = frozenset()
     thinks_by_default: bool = False
@@ -86,7 +86,7 @@ class Model:
     retires: date | None = None
     retires_not_before: date | None = None
     prices: tuple[TokenPrices, ...] = ()
-    figures: tuple[SourcedValue, ...] = ()
+    sourced_values: tuple[SourcedValue, ...] = ()
 
     @property
     def has_only_adaptive_thinking(self) -> bool:
@@ -105,7 +105,7 @@ class Model:
         token for long prompts, and the sum of usages would look like one long prompt.
         """
         for band in self.prices:
-            if band.up_to is None or usage.total_input <= band.up_to:
+            if band.max_prompt_tokens is None or usage.total_input <= band.max_prompt_tokens:
                 return band.cost(usage)
         return None
 
@@ -115,16 +115,16 @@ class ModelTable:
     """A table of models by id.
 
     Attributes:
-        read: the day on which the table was last compared with its sources.
+        checked_on: the day on which somebody last compared the table with its sources.
         models: the models by id.
         defaults: cautious values for unknown ids.
-        budget_efforts: pairs of an effort level and the largest thinking budget that it stands for.
+        max_budget_by_effort: pairs of an effort level and the largest thinking budget that it stands for.
     """
 
-    read: date
+    checked_on: date
     models: Mapping[str, Model]
     defaults: Model
-    budget_efforts: tuple[tuple[str, int], ...]
+    max_budget_by_effort: tuple[tuple[str, int], ...]
 
     def find(self, model_id: str) -> Model:
         """Return the model with this id or alias, or a model with cautious defaults if the table does not have it.

@@ -1,6 +1,6 @@
 """Read a table of models from TOML.
 
-Each figure in the TOML is a pair `[value, "name of its source"]`; the sources are listed in a table of their own.
+Each value in the TOML is written as a pair `[value, "name of its source"]`. The sources have a table of their own.
 """
 
 from collections.abc import Mapping
@@ -27,109 +27,118 @@ ThinkingKind: TypeAlias = Literal["enabled", "adaptive", "between_tools", "disab
 EFFORTS: tuple[str, ...] = get_args(Effort)
 THINKING_KINDS: tuple[str, ...] = get_args(ThinkingKind)
 
-_FIGURE_DESCRIPTION = Meta(description='a figure with its source: [value, "name of a source"]')
-_Count = Annotated[int, Meta(ge=1, description="a number of tokens, 1 or more")]
+_SOURCED_VALUE_META = Meta(description='a value with its source: [value, "name of a source"]')
+_TokenCount = Annotated[int, Meta(ge=1, description="a number of tokens, 1 or more")]
 _Price = Annotated[float, Meta(ge=0, description="US dollars per million tokens, 0 or more")]
-_Efforts = Annotated[tuple[Effort, ...], Meta(description="a list of efforts")]
-_ThinkingKinds = Annotated[frozenset[ThinkingKind], Meta(description="a list of kinds of thinking")]
-_CountFigure = Annotated[tuple[_Count, TomlText], _FIGURE_DESCRIPTION]
-_PriceFigure = Annotated[tuple[_Price, TomlText], _FIGURE_DESCRIPTION]
-_DayFigure = Annotated[tuple[TomlDate, TomlText], _FIGURE_DESCRIPTION]
+_EffortList = Annotated[tuple[Effort, ...], Meta(description="a list of efforts")]
+_ThinkingKindList = Annotated[frozenset[ThinkingKind], Meta(description="a list of kinds of thinking")]
+_SourcedTokenCount = Annotated[tuple[_TokenCount, TomlText], _SOURCED_VALUE_META]
+_SourcedPrice = Annotated[tuple[_Price, TomlText], _SOURCED_VALUE_META]
+_SourcedDay = Annotated[tuple[TomlDate, TomlText], _SOURCED_VALUE_META]
 _TableList = Annotated[tuple[dict[str, Any], ...], Meta(description="a list of tables")]
 
 
 class _ModelFile(msgspec.Struct):
-    read: TomlDate
+    """The content of the TOML file. Values are parsed later, table by table, so that errors can name the table."""
+
+    checked_on: TomlDate
     budget_efforts: TomlTable
     defaults: TomlTable
     models: TomlTable
     sources: TomlTable
 
 
-class _FigureSource(msgspec.Struct):
-    """A document from which figures come, and the day on which somebody read it."""
+class _ValueSource(msgspec.Struct):
+    """A document from which values come, and the day on which somebody read it."""
 
-    where: TomlText
-    read: TomlDate
+    document: TomlText
+    read_on: TomlDate
 
 
-class _BudgetEfforts(msgspec.Struct):
-    low: _CountFigure | None = None
-    medium: _CountFigure | None = None
-    high: _CountFigure | None = None
-    xhigh: _CountFigure | None = None
-    max: _CountFigure | None = None
+class _MaxBudgetByEffort(msgspec.Struct):
+    """The largest thinking budget in tokens that each effort stands for."""
+
+    low: _SourcedTokenCount | None = None
+    medium: _SourcedTokenCount | None = None
+    high: _SourcedTokenCount | None = None
+    xhigh: _SourcedTokenCount | None = None
+    max: _SourcedTokenCount | None = None
 
 
 class _ModelEntry(msgspec.Struct):
+    """The keys of a model in the TOML file. `Model` explains them."""
+
     aliases: TomlTextList = ()
-    thinking: Annotated[tuple[_ThinkingKinds, TomlText], _FIGURE_DESCRIPTION] | None = None
-    thinks_by_default: Annotated[tuple[TomlBoolean, TomlText], _FIGURE_DESCRIPTION] | None = None
-    efforts: Annotated[tuple[_Efforts, TomlText], _FIGURE_DESCRIPTION] | None = None
-    default_effort: Annotated[tuple[Effort, TomlText], _FIGURE_DESCRIPTION] | None = None
-    max_output_tokens: _CountFigure | None = None
-    context_window: _CountFigure | None = None
-    smallest_cacheable_prefix: _CountFigure | None = None
-    retires: _DayFigure | None = None
-    retires_not_before: _DayFigure | None = None
+    thinking: Annotated[tuple[_ThinkingKindList, TomlText], _SOURCED_VALUE_META] | None = None
+    thinks_by_default: Annotated[tuple[TomlBoolean, TomlText], _SOURCED_VALUE_META] | None = None
+    efforts: Annotated[tuple[_EffortList, TomlText], _SOURCED_VALUE_META] | None = None
+    default_effort: Annotated[tuple[Effort, TomlText], _SOURCED_VALUE_META] | None = None
+    max_output_tokens: _SourcedTokenCount | None = None
+    context_window: _SourcedTokenCount | None = None
+    smallest_cacheable_prefix: _SourcedTokenCount | None = None
+    retires: _SourcedDay | None = None
+    retires_not_before: _SourcedDay | None = None
     prices: _TableList = ()
 
 
 class _PriceEntry(msgspec.Struct):
-    up_to: _CountFigure | None = None
-    input: _PriceFigure | None = None
-    output: _PriceFigure | None = None
-    cache_write_5m: _PriceFigure | None = None
-    cache_write_1h: _PriceFigure | None = None
-    cache_read: _PriceFigure | None = None
+    """The keys of a model's prices in the TOML file. `TokenPrices` explains them."""
+
+    max_prompt_tokens: _SourcedTokenCount | None = None
+    input: _SourcedPrice | None = None
+    output: _SourcedPrice | None = None
+    cache_write_5m: _SourcedPrice | None = None
+    cache_write_1h: _SourcedPrice | None = None
+    cache_read: _SourcedPrice | None = None
 
 
-def parse_model_table(text: str, source: str) -> ModelTable:
-    """Parse a table of models from TOML. `source` is the file name that error messages show.
+def parse_model_table(text: str, file_name: str) -> ModelTable:
+    """Parse a table of models from TOML. `file_name` is the name that error messages show.
 
     Raise `ConfigError` if the TOML is invalid. The message names the wrong key or value, and the most similar valid
     one.
     """
-    document = convert_table(parse_toml(text, source), _ModelFile, f"{source}:")
+    document = convert_table(parse_toml(text, file_name), _ModelFile, f"{file_name}:")
     entries = {
-        name: convert_table(entry, _FigureSource, f"{source}: sources.{name}")
+        name: convert_table(entry, _ValueSource, f"{file_name}: sources.{name}")
         for name, entry in document.sources.items()
     }
-    reader = _ModelReader(source, entries)
-    defaults = reader.read_model("", document.defaults, "defaults", Model(id="", known=False))
-    known = replace(defaults, known=True)
+    reader = _ModelReader(file_name, entries)
+    defaults = reader.read_model("", document.defaults, "defaults", Model(id="", is_known=False))
+    known = replace(defaults, is_known=True)
     models = {name: reader.read_model(name, entry, f"models.{name}", known) for name, entry in document.models.items()}
-    efforts = reader.read_sourced_values(document.budget_efforts, _BudgetEfforts, "budget_efforts")
-    budget_efforts = tuple((figure.name, figure.value) for figure in efforts)
-    return ModelTable(document.read, models, defaults, budget_efforts)
+    efforts = reader.read_sourced_values(document.budget_efforts, _MaxBudgetByEffort, "budget_efforts")
+    max_budgets = tuple((figure.name, figure.value) for figure in efforts)
+    return ModelTable(document.checked_on, models, defaults, max_budgets)
 
 
 @dataclass(frozen=True, slots=True)
 class _ModelReader:
     """Reads the models of one TOML file.
 
-    `file` is the file name that error messages show. `sources` holds the documents that figures come from, by name.
+    `file_name` is the name that error messages show. `sources` has the documents that values come from, by the names
+    that the file gives them.
     """
 
-    file: str
-    sources: Mapping[str, _FigureSource]
+    file_name: str
+    sources: Mapping[str, _ValueSource]
 
-    def read_model(self, name: str, table: Any, where: str, base: Model) -> Model:
-        """Read one model from its TOML `table`. Figures that the table lacks are taken from the model `base`.
+    def read_model(self, name: str, table: Any, location: str, fallback: Model) -> Model:
+        """Read one model from its TOML `table`. Values that the table lacks are taken from the model `fallback`.
 
-        `where` says which part of the file is read, and begins error messages.
+        `location` is the key of the table in the file, which error messages name.
         """
-        entry = convert_table(table, _ModelEntry, f"{self.file}: {where}")
+        entry = convert_table(table, _ModelEntry, f"{self.file_name}: {location}")
         own_keys = {key: value for key, value in table.items() if key not in ("aliases", "prices")}
-        own = self.read_sourced_values(own_keys, _ModelEntry, where)
+        own = self.read_sourced_values(own_keys, _ModelEntry, location)
         bands = [
-            self.read_sourced_values(band, _PriceEntry, f"{where}.prices[{index}]")
+            self.read_sourced_values(band, _PriceEntry, f"{location}.prices[{index}]")
             for index, band in enumerate(entry.prices)
         ]
         own_names = {figure.name for figure in own}
         figures = (
             *own,
-            *(figure for figure in base.figures if figure.name not in own_names),
+            *(figure for figure in fallback.sourced_values if figure.name not in own_names),
             *(
                 replace(figure, name=f"prices[{index}].{figure.name}")
                 for index, band in enumerate(bands)
@@ -138,22 +147,22 @@ class _ModelReader:
         )
         prices = tuple(TokenPrices(**{figure.name: figure.value for figure in band}) for band in bands)
         values = {figure.name: figure.value for figure in own}
-        return replace(base, id=name, aliases=entry.aliases, prices=prices, figures=figures, **values)
+        return replace(fallback, id=name, aliases=entry.aliases, prices=prices, sourced_values=figures, **values)
 
     def read_sourced_values(
-        self, table: Mapping[str, Any], kind: type[msgspec.Struct], where: str
+        self, table: Mapping[str, Any], schema: type[msgspec.Struct], location: str
     ) -> tuple[SourcedValue, ...]:
-        """Return the figures of a TOML table in their order, each with the document it comes from.
+        """Return the values of a TOML table in their order, each with the document it comes from.
 
-        `kind` is the msgspec struct that lists the valid keys.
+        `schema` is the msgspec struct that lists the valid keys. For `location` see `read_model`.
         """
-        entry = convert_table(table, kind, f"{self.file}: {where}")
-        return tuple(self._read_sourced_value(name, *getattr(entry, name)) for name in table)
+        entry = convert_table(table, schema, f"{self.file_name}: {location}")
+        return tuple(self._make_sourced_value(name, *getattr(entry, name)) for name in table)
 
-    def _read_sourced_value(self, name: str, value: Any, source: str) -> SourcedValue:
-        """Return one figure with the document it comes from.
+    def _make_sourced_value(self, name: str, value: Any, source: str) -> SourcedValue:
+        """Return a value with the document that has the name `source` in the TOML file.
 
-        Raise `ConfigError` if the TOML file does not list `source`.
+        Raise `ConfigError` if the file has no source of that name.
         """
-        refuse_unknown_names([source], self.sources, f"{self.file}: sources", "source")
-        return SourcedValue(name, value, self.sources[source].where, self.sources[source].read)
+        refuse_unknown_names([source], self.sources, f"{self.file_name}: sources", "source")
+        return SourcedValue(name, value, self.sources[source].document, self.sources[source].read_on)

@@ -51,7 +51,7 @@ def find_served_model(model_id: str) -> Model | None:
     An id that ends in a date is known only if the model has an alias with that date.
     """
     found = load_model_table().find(model_id)
-    if not found.known or (found.aliases and model_id not in (found.id, *found.aliases)):
+    if not found.is_known or (found.aliases and model_id not in (found.id, *found.aliases)):
         return _retired_models().get(model_id)
     return found
 

@@ -19,7 +19,7 @@ from flag_harness.vcr.responses import VcrResponse
 from flag_harness.vcr.secrets import credential_headers, drop_credential_headers
 from flag_harness.vcr.settings import VcrSettings
 from flag_harness.vcr.storage import StoredCassette, VcrInteraction
-from flag_harness.wire.compression import missing_package
+from flag_harness.wire.compression import missing_decompression_package
 from flag_harness.wire.timeline import Cut, Edit, End, Head, Piece, Request, Response
 
 
@@ -73,7 +73,7 @@ class VcrCassette:
         if answer is None:
             return self._make_recording_edit(sent)
         response = responses.response_from_vcr(answer)
-        if package := missing_package(response):
+        if package := missing_decompression_package(response):
             text = f"{self._file}: an answer is compressed, and {package} is missing to read it; pip install {package}"
             warnings.warn(text, stacklevel=2)
         return response

@@ -20,7 +20,7 @@ AWS_STREAM_CONTENT_TYPE = "application/vnd.amazon.eventstream"
 _PRELUDE_BYTES, _CHECKSUM_BYTES = 12, 4
 _MAX_FRAME_BYTES = 16 * 1024 * 1024
 """The largest frame in bytes. Botocore has the same limit."""
-_TEXT_HEADER_TYPE = 7
+_TEXT_HEADER_TYPE_NUMBER = 7
 _SSE_LINE_START, _SSE_LINE_END = b"data: ", b"\n\n"
 _EXCEPTION_BY_ERROR_TYPE: Mapping[str, str] = {
     "api_error": "internalServerException",
@@ -95,24 +95,25 @@ class FrameSplitter:
 def split_frames(data: bytes) -> tuple[list[AwsFrame], bytes]:
     """Return the complete frames of an AWS event stream, and the bytes that follow the last of them.
 
-    If `data` is no AWS event stream, there are no frames.
+    If `data` is not an AWS event stream, return an empty list and all of `data`.
     """
     splitter = FrameSplitter()
     return splitter.feed(data), splitter.incomplete_frame
 
 
-def sse_line_of_frame(frame: AwsFrame) -> bytes:
-    """Return the JSON in a frame as a `data: {...}` line of a server-sent event, which filters of text can change.
+def sse_data_line_of_frame(frame: AwsFrame) -> bytes:
+    """Return the JSON in a frame as a `data: {...}` line, so that the filters for server-sent events can edit it.
 
-    `replace_json_of_frame` puts a changed line back into the frame.
+    `replace_json_in_frame` puts the edited line back into the frame.
     """
     event = frame.server_sent_event if "bytes" in decode_json_object(frame.payload) else None
     return _SSE_LINE_START + (frame.payload if event is None else event.data.encode()) + _SSE_LINE_END
 
 
-def replace_json_of_frame(frame: AwsFrame, line: bytes) -> bytes:
-    """Return the bytes of the frame with its JSON replaced by that of `line`, a changed result of
-    `sse_line_of_frame`.
+def replace_json_in_frame(frame: AwsFrame, line: bytes) -> bytes:
+    """Return the bytes of the frame with the JSON of `line` in place of its own.
+
+    `line` is an edited result of `sse_data_line_of_frame`.
     """
     data = line.removeprefix(_SSE_LINE_START).removesuffix(_SSE_LINE_END)
     payload = decode_json_object(frame.payload)
@@ -127,7 +128,7 @@ def is_aws_stream(head: Head) -> bool:
     return header_value(head.headers, "content-type").startswith(AWS_STREAM_CONTENT_TYPE)
 
 
-def decode_frames(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
+def decode_aws_events(chunks: Iterable[bytes]) -> Iterator[ServerSentEvent]:
     """Yield the server-sent events in the chunks of a complete AWS event stream."""
     splitter = FrameSplitter()
     for chunk in chunks:
@@ -141,7 +142,10 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
     b'{}'
     """
     encoded = b"".join(
-        bytes([len(name)]) + name.encode() + struct.pack(">BH", _TEXT_HEADER_TYPE, len(value.encode())) + value.encode()
+        bytes([len(name)])
+        + name.encode()
+        + struct.pack(">BH", _TEXT_HEADER_TYPE_NUMBER, len(value.encode()))
+        + value.encode()
         for name, value in headers.items()
     )
     prelude = struct.pack(">II", _PRELUDE_BYTES + len(encoded) + len(payload) + _CHECKSUM_BYTES, len(encoded))
@@ -150,12 +154,12 @@ def encode_frame(headers: Mapping[str, str], payload: bytes) -> bytes:
 
 
 def frame_from_sse(event: bytes) -> bytes:
-    """Convert the bytes of a server-sent event to the AWS frame that Bedrock would send in its place."""
+    """Convert a server-sent event to the AWS frame that Bedrock would send in its place. Both are given as bytes."""
     decoded = list(decode_events((event, b"\n\n")))
     if decoded and decoded[0].event == "error":
         error = decode_json_object(decoded[0].data).get("error")
         error = error if isinstance(error, dict) else {}
-        return encode_exception(str(error.get("type")), str(error.get("message", "")))
+        return encode_exception_frame(str(error.get("type")), str(error.get("message", "")))
     lines = [line.split(b":", 1)[1] for line in event.splitlines() if line.startswith(b"data:")]
     data = b"\n".join(line.removeprefix(b" ") for line in lines)
     payload = json.dumps({"bytes": base64.b64encode(data).decode()}, separators=(",", ":"))
@@ -163,10 +167,10 @@ def frame_from_sse(event: bytes) -> bytes:
     return encode_frame(headers, payload.encode())
 
 
-def encode_exception(kind: str, message: str) -> bytes:
-    """Return the bytes of an `exception` frame. `kind` is the API's error type, such as `overloaded_error`."""
+def encode_exception_frame(error_type: str, message: str) -> bytes:
+    """Return the bytes of an `exception` frame. `error_type` is the API's error type, such as `overloaded_error`."""
     headers = {
-        ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(kind, _DEFAULT_EXCEPTION),
+        ":exception-type": _EXCEPTION_BY_ERROR_TYPE.get(error_type, _DEFAULT_EXCEPTION),
         ":content-type": "application/json",
         ":message-type": "exception",
     }
@@ -189,7 +193,7 @@ def _decode_text_headers(data: bytes) -> Iterator[tuple[str, str]]:
     position = 0
     while position < len(data):
         start = position + 1 + data[position]
-        if start + 3 > len(data) or data[start] != _TEXT_HEADER_TYPE:
+        if start + 3 > len(data) or data[start] != _TEXT_HEADER_TYPE_NUMBER:
             return
         end = start + 3 + int.from_bytes(data[start + 1 : start + 3])
         name, value = data[position + 1 : start], data[start + 3 : end]

@@ -19,14 +19,15 @@ from flag_harness.wire.sse import EventDecoder
 
 _BLANK_LINE_PATTERN = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r(?=.)|\n)", re.DOTALL)
 _MAX_BYTES_OF_UNFINISHED_BLANK_LINE = 3
-_BLOCKS_WITH_INPUT = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
+_BLOCK_TYPES_WITH_INPUT = frozenset({"tool_use", "server_tool_use", "mcp_tool_use"})
 _BLOCK_START_EVENT, _BLOCK_STOP_EVENT = "content_block_start", "content_block_stop"
 
 
 class EventSplitter:
-    """Splits the bytes of a stream into server-sent events, each with the blank line that ends it. Every byte is kept.
+    """Splits the bytes of a stream into server-sent events, each with the blank line that ends it.
 
-    The stream may arrive in chunks of any size. Bytes of an incomplete event wait in `incomplete_event`.
+    The stream may arrive in chunks of any size. `incomplete_event` has the bytes after the last complete event. The
+    events and these bytes, joined, are the bytes of the stream.
     """
 
     def __init__(self) -> None:
@@ -113,7 +114,7 @@ _STREAM_POINTS = (
     StreamPoint(
         "after_tool_use_start",
         "in a tool call, before its first input",
-        lambda gap: gap.previous_kind == _BLOCK_START_EVENT and gap.open_block_type in _BLOCKS_WITH_INPUT,
+        lambda gap: gap.previous_kind == _BLOCK_START_EVENT and gap.open_block_type in _BLOCK_TYPES_WITH_INPUT,
     ),
     StreamPoint(
         "mid_partial_json",
@@ -151,9 +152,7 @@ POINTS_BY_NAME: Mapping[str, StreamPoint] = MappingProxyType({point.name: point 
 
 
 class StreamGapTracker:
-    """Reads a stream event by event, and returns the gap before each event, and the gap after the last, as
-    `StreamGap`s.
-    """
+    """Reads a stream event by event, and returns a `StreamGap` for the gap before each event and after the last."""
 
     def __init__(self) -> None:
         self._gap = StreamGap()
@@ -214,26 +213,25 @@ def _json_data_of_event(event: bytes) -> dict[str, Any]:
     return decode_json_object(decoded[0].data)
 
 
-def _gap_after_event(gap: StreamGap, name: str, data: Mapping[str, Any]) -> StreamGap:
-    """Return the gap after an event.
-
-    `gap` is the gap before it, `name` the kind of the event, and `data` its JSON object.
-    """
-    gap = replace(gap, previous_kind=name or "unknown", next_kind="", is_after_ping=False)
-    if name == _BLOCK_START_EVENT:
+def _gap_after_event(gap_before: StreamGap, kind: str, data: Mapping[str, Any]) -> StreamGap:
+    """Return the gap after an event, whose `kind` is that of `event_kind` and whose `data` is its JSON object."""
+    gap_before = replace(gap_before, previous_kind=kind or "unknown", next_kind="", is_after_ping=False)
+    if kind == _BLOCK_START_EVENT:
         block = data.get("content_block")
         block_type = block.get("type") if isinstance(block, dict) else None
         return replace(
-            gap, open_block_type=block_type if isinstance(block_type, str) else "unknown", has_partial_input=False
-        )
-    if name == _BLOCK_STOP_EVENT:
-        return replace(
-            gap,
-            open_block_type="",
-            closed_block_type=gap.open_block_type,
-            block_index=gap.block_index + 1,
+            gap_before,
+            open_block_type=block_type if isinstance(block_type, str) else "unknown",
             has_partial_input=False,
         )
-    if name == "input_json_delta" and data["delta"].get("partial_json"):
-        return replace(gap, has_partial_input=True)
-    return gap
+    if kind == _BLOCK_STOP_EVENT:
+        return replace(
+            gap_before,
+            open_block_type="",
+            closed_block_type=gap_before.open_block_type,
+            block_index=gap_before.block_index + 1,
+            has_partial_input=False,
+        )
+    if kind == "input_json_delta" and data["delta"].get("partial_json"):
+        return replace(gap_before, has_partial_input=True)
+    return gap_before

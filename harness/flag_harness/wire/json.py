@@ -21,16 +21,16 @@ _SURROGATE_PATTERN = re.compile("[\ud800-\udfff]")
 _ESCAPED_SURROGATE_PATTERN = re.compile(r"\\u[dD][89a-fA-F]")
 
 
-def decode_json(data: bytes | str, default: Any = None, *, keep_halves: bool = False) -> Any:
+def decode_json(data: bytes | str, default: Any = None, *, keep_lone_surrogates: bool = False) -> Any:
     """Return the decoded JSON, or `default` if `data` is not JSON or is nested deeper than `MAX_JSON_NESTING`.
 
-    A single half of a surrogate pair becomes U+FFFD; with `keep_halves` it stays, so that the caller can join it to the
-    other half.
+    A single half of a surrogate pair becomes U+FFFD; with `keep_lone_surrogates` it stays, so that the caller can join
+    it to the other half.
     """
     try:
         value = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return _decode_surrogates(data, default, keep_halves=keep_halves)
+        return _decode_surrogates(data, default, keep_lone_surrogates=keep_lone_surrogates)
     return default if is_nested_too_deep(data, value) else value
 
 
@@ -41,10 +41,10 @@ def join_surrogates(text: str) -> str:
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
-def join_all_surrogates(value: Any) -> Any:
+def join_surrogates_in_value(value: Any) -> Any:
     """Apply `join_surrogates` to every text and key in a JSON value, and return the new value.
 
-    If the value has no half of a surrogate pair, as nearly always, the same object is returned.
+    If the value contains no surrogate, which is nearly always so, the same object is returned.
     """
     try:
         msgspec.json.encode(value)
@@ -67,23 +67,23 @@ def decode_json_object(data: bytes | str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _decode_surrogates(data: bytes | str, default: Any, *, keep_halves: bool) -> Any:
+def _decode_surrogates(data: bytes | str, default: Any, *, keep_lone_surrogates: bool) -> Any:
     """Decode JSON that contains half a surrogate pair, which msgspec refuses. See `decode_json` for the parameters."""
     try:
         text = data.decode() if isinstance(data, bytes) else data
         if _ESCAPED_SURROGATE_PATTERN.search(text) is None:
             return default
-        value = json.loads(text, parse_constant=_refuse_constant)
+        value = json.loads(text, parse_constant=_refuse_nan_and_infinity)
     except (ValueError, RecursionError):
         return default
     if is_nested_too_deep(data, value):
         return default
-    return value if keep_halves else join_all_surrogates(value)
+    return value if keep_lone_surrogates else join_surrogates_in_value(value)
 
 
-def _refuse_constant(name: str) -> Any:
+def _refuse_nan_and_infinity(constant: str) -> Any:
     """Raise `ValueError` for `NaN` and `Infinity`, which Python's parser would accept."""
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(f"{constant} is not JSON")
 
 
 def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
@@ -96,10 +96,10 @@ def is_nested_too_deep(data: bytes | str, value: Any) -> bool:
         return False
     level = [value]
     for _ in range(MAX_JSON_NESTING):
-        level = [member for parent in level for member in member_values(parent)]
+        level = [member for parent in level for member in child_values(parent)]
     return any(isinstance(member, (dict, list)) for member in level)
 
 
-def member_values(value: Any) -> Any:
+def child_values(value: Any) -> Any:
     """Return the values of a dict, or the elements of a list. The result is empty for any other value."""
     return value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()

@@ -1,7 +1,7 @@
 """Pass requests through layers to an upstream (a cassette, the simulator or the live API).
 
-A layer, such as a fault or a recorder, can answer a request itself. Then what stands behind it does not get the
-request.
+A layer, such as a fault or a recorder, can answer a request itself. Then the layers behind it and the upstream do not
+get the request.
 """
 
 from collections.abc import Iterable, Sequence

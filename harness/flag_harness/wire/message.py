@@ -8,12 +8,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flag_harness.wire.aws_frames import decode_frames, is_aws_stream
-from flag_harness.wire.json import decode_json, join_all_surrogates, join_surrogates
+from flag_harness.wire.aws_frames import decode_aws_events, is_aws_stream
+from flag_harness.wire.json import decode_json, join_surrogates, join_surrogates_in_value
 from flag_harness.wire.sse import ServerSentEvent, decode_events
 from flag_harness.wire.timeline import Chunk, End, Head, Response, body, is_stream
 
-_TEXT_DELTAS = {
+_TEXT_KEYS_BY_DELTA_TYPE = {
     "text_delta": ("text", "text"),
     "thinking_delta": ("thinking", "thinking"),
     "signature_delta": ("signature", "signature"),
@@ -71,9 +71,9 @@ def parse_response(response: Response) -> ParsedResponse:
         return ParsedResponse(None, False, None, False, None)
     ended = isinstance(response[-1], End) and not response[-1].is_abandoned
     if is_stream(head) or is_aws_stream(head):
-        decode = decode_frames if is_aws_stream(head) else decode_events
+        decode = decode_aws_events if is_aws_stream(head) else decode_events
         raw = tuple(json_events(decode(piece.data for piece in response if isinstance(piece, Chunk))))
-        events = tuple(map(join_all_surrogates, raw))
+        events = tuple(map(join_surrogates_in_value, raw))
         kinds = [event.get("type") for event in events]
         error = next(
             (_json_object_or_none(event.get("error")) for event in events if event.get("type") == "error"), None
@@ -89,7 +89,7 @@ def json_events(events: Iterable[ServerSentEvent]) -> Iterable[Mapping[str, Any]
 
     Half surrogate pairs (an emoji that is split over two deltas) are kept, so that the caller can join them.
     """
-    decoded = (decode_json(event.data, keep_halves=True) for event in events)
+    decoded = (decode_json(event.data, keep_lone_surrogates=True) for event in events)
     return (data for data in decoded if isinstance(data, dict))
 
 
@@ -114,12 +114,12 @@ def assemble_message(events: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
             case {"type": "message_delta"}:
                 _update_message(message, event)
     for (index, key), parts in texts.items():
-        blocks[index][key] = _join_delta_texts(blocks[index].get(key), key, "".join(parts))
+        blocks[index][key] = _member_value_after_deltas(blocks[index].get(key), key, "".join(parts))
     if blocks:
         message = {**message, "content": [blocks[index] for index in sorted(blocks)]}
     elif message:
         message = {**message, "content": []}
-    joined: dict[str, Any] = join_all_surrogates(message)
+    joined: dict[str, Any] = join_surrogates_in_value(message)
     return joined
 
 
@@ -130,7 +130,7 @@ def _add_delta(
 
     `texts` collects the pieces by (index of the block, key in the block).
     """
-    source, target = _TEXT_DELTAS.get(str(delta.get("type")), ("", ""))
+    source, target = _TEXT_KEYS_BY_DELTA_TYPE.get(str(delta.get("type")), ("", ""))
     if isinstance(part := delta.get(source), str):
         texts.setdefault((index, target), []).append(part)
     elif isinstance(citation := delta.get("citation"), dict):
@@ -138,7 +138,7 @@ def _add_delta(
 
 
 def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
-    """Update `message` in place by a `message_delta` event."""
+    """Change `message` in place as a `message_delta` event says."""
     changes = {key: value for key, value in event.items() if key not in ("type", "delta", "usage")}
     message.update(changes | (_json_object_or_none(event.get("delta")) or {}))
     if usage := _json_object_or_none(event.get("usage")):
@@ -146,17 +146,18 @@ def _update_message(message: dict[str, Any], event: Mapping[str, Any]) -> None:
         message["usage"] = {**(_json_object_or_none(message.get("usage")) or {}), **counts}
 
 
-def _join_delta_texts(before: Any, key: str, text: str) -> Any:
-    """Return the new value of a block's member `key`: its value `before` the deltas, followed by their joined `text`.
+def _member_value_after_deltas(initial_value: Any, key: str, joined_text: str) -> Any:
+    """Return the value of a block's member `key` after all deltas: `initial_value` with `joined_text` added.
 
-    For the input of a tool, the text is parsed as JSON.
+    `initial_value` comes from the start of the block, and `joined_text` from its deltas. For the input of a tool, the
+    text is parsed as JSON and replaces the initial value.
     """
     if key != "input":
-        return (before if isinstance(before, str) else "") + text
-    if not text:
-        return before
-    value = decode_json(join_surrogates(text))
-    return value if value is not None else text
+        return (initial_value if isinstance(initial_value, str) else "") + joined_text
+    if not joined_text:
+        return initial_value
+    value = decode_json(join_surrogates(joined_text))
+    return value if value is not None else joined_text
 
 
 def _json_object_or_none(value: Any) -> dict[str, Any] | None:

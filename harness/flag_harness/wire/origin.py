@@ -13,7 +13,7 @@ ORIGIN_HEADER = "x-flag-harness-upstream"
 _UPSTREAMS_LEAST_LIVE_FIRST: tuple[UpstreamName, ...] = ("simulator", "imported", "live")
 
 
-def add_origin(response: Response, origin: UpstreamName) -> Response:
+def add_origin_header(response: Response, origin: UpstreamName) -> Response:
     """Add the header `ORIGIN_HEADER` with the value `origin` to a response, unless the response has that header
     already.
     """

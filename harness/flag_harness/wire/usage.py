@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Self
 
-_CACHE_CREATION = "cache_creation_input_tokens"
-_JSON_PATHS: Mapping[str, tuple[str, ...]] = {
+_CACHE_CREATION_KEY = "cache_creation_input_tokens"
+_JSON_PATH_BY_FIELD: Mapping[str, tuple[str, ...]] = {
     "input_tokens": ("input_tokens",),
     "output_tokens": ("output_tokens",),
-    _CACHE_CREATION: (_CACHE_CREATION,),
+    _CACHE_CREATION_KEY: (_CACHE_CREATION_KEY,),
     "cache_read_input_tokens": ("cache_read_input_tokens",),
     "cache_creation_5m": ("cache_creation", "ephemeral_5m_input_tokens"),
     "cache_creation_1h": ("cache_creation", "ephemeral_1h_input_tokens"),
@@ -38,8 +38,9 @@ class Usage:
     def from_mapping(cls, usage: Mapping[str, Any] | None) -> Self:
         """Return the usage from the `usage` object of an answer.
 
-        Missing and null counts are 0; unknown keys are ignored. If the cache creation is only given by lifetime, its
-        sum is computed. Raise `ValueError` naming the key if a value is not a number of tokens.
+        Missing and null counts are 0; unknown keys are ignored. If the object has the tokens written to the cache only
+        for each lifetime (5 minutes and 1 hour), they are added up. Raise `ValueError` naming the key if a value is not
+        a number of tokens.
         """
         return cls().with_delta(usage)
 
@@ -51,12 +52,16 @@ class Usage:
     def with_delta(self, delta: Mapping[str, Any] | None) -> Self:
         """Return this usage, updated by the `usage` object of a `message_delta` event.
 
-        Its counts are totals, so they replace those of `message_start` and nothing is counted twice. Counts that the
-        event lacks are kept (it never has `cache_creation`). Raise `ValueError` as `from_mapping` does.
+        Counts in the event are totals, so they replace those of `message_start` and nothing is counted twice. Counts
+        that the event lacks are kept (it never has `cache_creation`). Raise `ValueError` as `from_mapping` does.
         """
-        counts = {name: count for name, path in _JSON_PATHS.items() if (count := _token_count(delta, path)) is not None}
-        if _CACHE_CREATION not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
-            counts[_CACHE_CREATION] = sum(
+        counts = {
+            name: count
+            for name, path in _JSON_PATH_BY_FIELD.items()
+            if (count := _token_count(delta, path)) is not None
+        }
+        if _CACHE_CREATION_KEY not in counts and counts.keys() & {"cache_creation_5m", "cache_creation_1h"}:
+            counts[_CACHE_CREATION_KEY] = sum(
                 counts.get(name, getattr(self, name)) for name in ("cache_creation_5m", "cache_creation_1h")
             )
         return replace(self, **counts)
@@ -70,7 +75,7 @@ class Usage:
     def to_json(self) -> dict[str, Any]:
         """Return the usage as the API's JSON object, with every key, so that `from_mapping` can read it."""
         document: dict[str, Any] = {}
-        for name, (*parents, key) in _JSON_PATHS.items():
+        for name, (*parents, key) in _JSON_PATH_BY_FIELD.items():
             table = document
             for parent in parents:
                 table = table.setdefault(parent, {})

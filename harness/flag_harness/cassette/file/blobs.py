@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from flag_harness.files import read_regular_file, reason_unreadable, refuse_lfs_pointer, write_atomically
-from flag_harness.wire.json import member_values
+from flag_harness.wire.json import child_values
 
 BLOB_FOLDER = "blobs"
 """The default name of the blob folder."""
@@ -51,7 +51,7 @@ def has_blob(value: Any) -> bool:
     """Return whether a JSON value contains a base64 string that is long enough to be stored as a blob."""
     if isinstance(value, str):
         return len(value) >= MIN_BLOB_CHARACTERS and decode_exact_base64(value) is not None
-    return any(map(has_blob, member_values(value)))
+    return any(map(has_blob, child_values(value)))
 
 
 def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
@@ -90,7 +90,7 @@ def blob_references(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
     if isinstance(value, dict) and list(value) == [BLOB_KEY] and isinstance(value[BLOB_KEY], str):
         yield value[BLOB_KEY]
-    for member in member_values(value):
+    for member in child_values(value):
         yield from blob_references(member)
 
 

@@ -2,7 +2,7 @@
 
 import contextlib
 
-from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, decoders_for_encoding
+from flag_harness.wire.compression import GZIP_MAGIC, Decompressor, decoder_factories
 from flag_harness.wire.timeline import Headers, header_value
 
 _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
@@ -36,7 +36,7 @@ class BodyDecoder:
 
         Return data that is not compressed but UTF-8 unchanged, and None for any other data.
         """
-        if not (available := decoders_for_encoding(encoding)):
+        if not (available := decoder_factories(encoding)):
             return None
         try:
             for stored in filter(None, (data, _undo_latin_1(data))):

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from itertools import accumulate
 
-from flag_harness.wire.aws_frames import AwsFrame, replace_json_of_frame, split_frames, sse_line_of_frame
-from flag_harness.wire.compression import Decompressor, decoders_for_encoding, max_decompressed_size
+from flag_harness.wire.aws_frames import AwsFrame, replace_json_in_frame, split_frames, sse_data_line_of_frame
+from flag_harness.wire.compression import Decompressor, decoder_factories, max_decompressed_size
 
 _BYTES_DECODED_AT_ONCE = 1 << 20
 
@@ -25,7 +25,7 @@ def searchable_body(data: bytes) -> bytes:
         return data
     frames, rest = split_frames(data)
     if frames:
-        return b"".join(map(sse_line_of_frame, frames)) + rest
+        return b"".join(map(sse_data_line_of_frame, frames)) + rest
     for encoding in _COMPRESSORS:
         if (plain := _decompress(encoding, data)) is not None:
             return plain
@@ -68,7 +68,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Edit
 
     Each changed frame is put into the chunk in which the original frame ended.
     """
-    lines = list(map(sse_line_of_frame, frames))
+    lines = list(map(sse_data_line_of_frame, frames))
     ends = list(accumulate(map(len, chunks)))
     result, position = [b""] * len(chunks), 0
     edited = edit(lines)
@@ -76,7 +76,7 @@ def _edit_frames(chunks: Sequence[bytes], frames: Sequence[AwsFrame], edit: Edit
         return list(chunks)
     for frame, before, after in zip(frames, lines, edited, strict=True):
         position += len(frame.raw)
-        result[bisect_left(ends, position)] += frame.raw if before == after else replace_json_of_frame(frame, after)
+        result[bisect_left(ends, position)] += frame.raw if before == after else replace_json_in_frame(frame, after)
     result[-1] += b"".join(chunks)[position:]
     return result
 
@@ -85,7 +85,7 @@ def _decompress(encoding: str, data: bytes) -> bytes | None:
     """Return the decompressed data, or None if it is not compressed text in this encoding, or if the library is
     missing.
     """
-    for codec in decoders_for_encoding(encoding)[-1:]:  # the last one of `deflate` reads it without a header
+    for codec in decoder_factories(encoding)[-1:]:  # the last one of `deflate` reads it without a header
         decompressor = Decompressor(codec, limit=max_decompressed_size(len(data)))
         with suppress(ValueError, OverflowError):
             plain = decompressor.decompress(data)

@@ -258,7 +258,7 @@ def _import_check_line(path: Path, imported: ImportedCassette, assessment: Impor
 def _assess_for_current_api(imported: ImportedCassette) -> ImportAssessment:
     def find_retirement(model_id: str) -> tuple[bool, Any]:
         model = load_model_table().find(model_id)
-        return model.known, model.retires
+        return model.is_known, model.retires
 
     return assess_import(imported, make_outdated_model_check(datetime.now(UTC).date(), find_retirement))
 

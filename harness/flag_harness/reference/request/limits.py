@@ -20,7 +20,7 @@ def broken_limit_message(settings: AgentSettings, model: Model) -> str | None:
     most, max_tokens, budget = model.max_output_tokens, settings.max_tokens, _thinking_budget(settings, model)
     if max_tokens > most:
         limit = f"{model.id} can give ({most} tokens)"
-        if not model.known:
+        if not model.is_known:
             limit = f"the {most} tokens assumed for {model.id}, which is not in the table of models"
         return f"MAX_TOKENS={max_tokens} is more than {limit}; set {_limit_advice(most, budget)}"
     if max_tokens > MAX_TOKENS_WITHOUT_STREAMING and not settings.streaming:

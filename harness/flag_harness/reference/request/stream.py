@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 from flag_harness.reference.context.context import to_json_value
 from flag_harness.reference.events import TextDelta, ThinkingDelta
 from flag_harness.reference.request.failure import BrokenAnswerError
-from flag_harness.wire.json import join_all_surrogates, join_surrogates
+from flag_harness.wire.json import join_surrogates, join_surrogates_in_value
 from flag_harness.wire.usage import Usage
 
 TRUNCATING_STOP_REASONS = frozenset({"max_tokens", "model_context_window_exceeded"})
@@ -58,7 +58,7 @@ def make_answer_from_message(message: Any) -> ModelAnswer:
     """Return the answer in an SDK message object. Raise `BrokenAnswerError` if it is not a message."""
     if not isinstance(getattr(message, "content", None), list) or not isinstance(message.stop_reason, str):
         raise BrokenAnswerError(f"no message came, but {_short_repr(message)}")
-    content = tuple(join_all_surrogates(_to_json(block)) for block in message.content)
+    content = tuple(join_surrogates_in_value(_to_json(block)) for block in message.content)
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
@@ -165,7 +165,7 @@ class AnswerAssembler:
                 block["input"] = _parse_tool_input(written)
             except ValueError:
                 self._block_with_invalid_input = block
-        block.update(join_all_surrogates(block))
+        block.update(join_surrogates_in_value(block))
         rest, self._first_half_of_surrogate = self._first_half_of_surrogate, ""
         return self._make_delta(block["type"], join_surrogates(rest), at) if rest else None
 

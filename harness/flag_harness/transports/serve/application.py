@@ -14,7 +14,7 @@ from flag_harness.errors import Refusal
 from flag_harness.transports.serve.http_protocol import BufferedConnection
 from flag_harness.transports.serve.limits import ServerLimits, StatusTypeAndText, declared_body_length
 from flag_harness.wire.head_rules import reason_head_is_invalid
-from flag_harness.wire.origin import UpstreamName, add_origin
+from flag_harness.wire.origin import UpstreamName, add_origin_header
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response, Upstream, body
 
 
@@ -75,7 +75,7 @@ class UpstreamApplication:
             return  # the client left before its request was complete: nothing is answered, no interaction is used up
         response = await self._run_upstream(received) if isinstance(received, Request) else _rejection_answer(received)
         if self._origin is not None:
-            response = add_origin(response, self._origin)
+            response = add_origin_header(response, self._origin)
         if (
             self._joins_chunks
             and isinstance(response[0], Head)

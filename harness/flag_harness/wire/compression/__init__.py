@@ -4,13 +4,13 @@ from flag_harness.wire.compression.decompressor import (
     GZIP_MAGIC,
     MIN_DECOMPRESSED_LIMIT,
     Decompressor,
-    decoders_for_encoding,
+    decoder_factories,
     max_decompressed_size,
 )
 from flag_harness.wire.compression.responses import (
     check_decompressed_sizes,
     decompress_response,
-    missing_package,
+    missing_decompression_package,
     unreadable_encodings,
 )
 
@@ -19,9 +19,9 @@ __all__ = [
     "MIN_DECOMPRESSED_LIMIT",
     "Decompressor",
     "check_decompressed_sizes",
-    "decoders_for_encoding",
+    "decoder_factories",
     "decompress_response",
     "max_decompressed_size",
-    "missing_package",
+    "missing_decompression_package",
     "unreadable_encodings",
 ]

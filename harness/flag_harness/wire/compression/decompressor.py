@@ -10,27 +10,26 @@ GZIP_MAGIC = b"\x1f\x8b\x08"
 """The first bytes of a gzip member (one compressed part of a gzip body)."""
 
 MIN_DECOMPRESSED_LIMIT = 8 << 20
-"""The total decompressed size in bytes that is allowed in any case, even if the compressed size is tiny."""
+"""The decompressed size in bytes that is always allowed, however small the compressed data is."""
 
 MAX_DECOMPRESSED_RATIO = 32
-"""Above `MIN_DECOMPRESSED_LIMIT`, the most times larger than the compressed bytes that the decompressed ones may be.
-
-Real event streams shrink less than that.
+"""The largest allowed ratio of decompressed to compressed size, if the decompressed size exceeds
+`MIN_DECOMPRESSED_LIMIT`. The ratio of real event streams is smaller.
 """
 
 _ZSTD_BYTES_AT_ONCE = 1024
-"""The number of zstd bytes that are decompressed at once: few, so that a decompression bomb is noticed early."""
+"""The compressed bytes that the zstd library gets at once: few, so that a decompression bomb is noticed early."""
 
 _MAX_XZ_MEMORY = 100 << 20
 """The most memory in bytes that the decoder of xz may use. Data compressed with the largest preset, 9, needs 65 MB."""
 
 
-def max_decompressed_size(size: int) -> int:
-    """Return the largest size in bytes to which `size` compressed bytes may decompress.
+def max_decompressed_size(compressed_size: int) -> int:
+    """Return the largest size in bytes to which `compressed_size` bytes may decompress.
 
     A larger result is treated as an attack (a decompression bomb).
     """
-    return max(MIN_DECOMPRESSED_LIMIT, MAX_DECOMPRESSED_RATIO * size)
+    return max(MIN_DECOMPRESSED_LIMIT, MAX_DECOMPRESSED_RATIO * compressed_size)
 
 
 class _MemberDecoder(Protocol):
@@ -48,20 +47,20 @@ class _MemberDecoder(Protocol):
 class Decompressor:
     """Decompresses one body, which may consist of several members (compressed parts) in a row.
 
-    `codec` makes a decoder for one member. `limit` is the largest allowed decompressed size in bytes. Bytes after a
-    member must be another member; with `ignore_padding`, they are skipped if they do not start a gzip member.
+    `make_decoder` makes a decoder for one member. `limit` is the largest allowed decompressed size in bytes. Bytes
+    after a member must be another member; with `ignore_padding`, they are skipped if they do not start a gzip member.
     """
 
-    def __init__(self, codec: Callable[[], _MemberDecoder], *, limit: int, ignore_padding: bool = False) -> None:
-        self._new_codec = codec
+    def __init__(self, make_decoder: Callable[[], _MemberDecoder], *, limit: int, ignore_padding: bool = False) -> None:
+        self._make_decoder = make_decoder
         self._limit = limit
         self._ignore_padding = ignore_padding
-        self._codec: _MemberDecoder | None = None
+        self._decoder: _MemberDecoder | None = None
 
     @property
     def is_finished(self) -> bool:
         """Whether the last member (compressed part) is complete, so that the body may end here."""
-        return self._codec is None or self._codec.eof
+        return self._decoder is None or self._decoder.eof
 
     def decompress(self, data: bytes) -> bytes:
         """Decompress the next bytes of the body.
@@ -70,17 +69,17 @@ class Decompressor:
         """
         plain = b""
         while data:
-            if self._codec is None or self._codec.eof:
-                self._codec = self._new_codec()
-            plain += self._decompress_within_limit(self._codec, data)
-            data = self._codec.unused_data
+            if self._decoder is None or self._decoder.eof:
+                self._decoder = self._make_decoder()
+            plain += self._decompress_within_limit(self._decoder, data)
+            data = self._decoder.unused_data
             if self._ignore_padding and not data.startswith(GZIP_MAGIC):
                 break
         return plain
 
-    def _decompress_within_limit(self, codec: _MemberDecoder, data: bytes) -> bytes:
+    def _decompress_within_limit(self, decoder: _MemberDecoder, data: bytes) -> bytes:
         try:
-            plain = codec.decompress(data, self._limit)
+            plain = decoder.decompress(data, self._limit)
         except Exception as error:  # every library has an error class of its own
             raise ValueError(str(error)) from None
         self._limit -= len(plain)
@@ -90,10 +89,10 @@ class Decompressor:
 
 
 class _ZlibDecoder:
-    """Decodes gzip or deflate. `window` is the argument `wbits` of `zlib.decompressobj`."""
+    """Decodes gzip or deflate. `window_bits` is the argument `wbits` of `zlib.decompressobj`."""
 
-    def __init__(self, window: int) -> None:
-        self._decompressor = zlib.decompressobj(window)
+    def __init__(self, window_bits: int) -> None:
+        self._decompressor = zlib.decompressobj(window_bits)
 
     @property
     def eof(self) -> bool:
@@ -108,7 +107,7 @@ class _ZlibDecoder:
 
 
 class _BrotliDecoder:
-    """Decodes br. Bytes after the end are an error."""
+    """Decodes Brotli (`br`). Bytes after the end of the compressed data are an error."""
 
     unused_data = b""
 
@@ -152,12 +151,12 @@ def _new_xz_decoder(library: Any) -> _MemberDecoder:
     return decoder
 
 
-def decoders_for_encoding(encoding: str) -> tuple[Callable[[], _MemberDecoder], ...]:
-    """Return functions that make the decoders to try, in order, for a content encoding such as `gzip`.
+def decoder_factories(encoding: str) -> tuple[Callable[[], _MemberDecoder], ...]:
+    """Return the functions that make decoders for a content encoding such as `gzip`, in the order to try.
 
     The result is empty if the encoding is unknown or its library is not installed.
     """
-    library_name, new_codecs = _PACKAGE_AND_DECODERS_BY_ENCODING.get(encoding, ("", ()))
+    library_name, new_codecs = _PACKAGE_AND_FACTORIES_BY_ENCODING.get(encoding, ("", ()))
     if not library_name:
         return tuple(new_codecs)
     try:
@@ -167,13 +166,13 @@ def decoders_for_encoding(encoding: str) -> tuple[Callable[[], _MemberDecoder], 
     return tuple(lambda new_codec=new_codec: new_codec(library) for new_codec in new_codecs)
 
 
-_GZIP_PACKAGE_AND_CODECS = ("", (lambda: _ZlibDecoder(zlib.MAX_WBITS | 16),))
+_GZIP_PACKAGE_AND_FACTORIES = ("", (lambda: _ZlibDecoder(zlib.MAX_WBITS | 16),))
 
-_PACKAGE_AND_DECODERS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _MemberDecoder], ...]]] = (
+_PACKAGE_AND_FACTORIES_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _MemberDecoder], ...]]] = (
     MappingProxyType(
         {
-            "gzip": _GZIP_PACKAGE_AND_CODECS,
-            "x-gzip": _GZIP_PACKAGE_AND_CODECS,
+            "gzip": _GZIP_PACKAGE_AND_FACTORIES,
+            "x-gzip": _GZIP_PACKAGE_AND_FACTORIES,
             "deflate": ("", (lambda: _ZlibDecoder(zlib.MAX_WBITS), lambda: _ZlibDecoder(-zlib.MAX_WBITS))),
             "br": ("brotli", (_BrotliDecoder,)),
             "zstd": ("zstandard", (_ZstandardDecoder,)),
@@ -182,8 +181,8 @@ _PACKAGE_AND_DECODERS_BY_ENCODING: Mapping[str, tuple[str, tuple[Callable[..., _
         }
     )
 )
-"""For each content encoding, the name of the package that it needs (empty for none) and its decoders in the order to
-try.
+"""For each content encoding, the name of the module that it needs (empty for none), and the functions that make its
+decoders, in the order to try.
 
 `deflate` has two decoders, because servers send it with or without a zlib header.
 """

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
-from flag_harness.wire.compression import decoders_for_encoding
+from flag_harness.wire.compression import decoder_factories
 
 BASE_LIMIT_OF_DECOMPRESSED_BYTES, MAX_DECOMPRESSION_RATIO = 64 << 10, 32
 """The limit for decompressing data in a text: this many bytes, plus the size of the text times this ratio."""
@@ -157,7 +157,7 @@ def _decompress_member(encoding: str, data: bytes, start: int, limit: int) -> tu
 
     If the data is invalid, or is deflate of anything but text, return no bytes and `start + 1`.
     """
-    decoders = decoders_for_encoding("deflate")[-1:] if encoding == "zip" else decoders_for_encoding(encoding)
+    decoders = decoder_factories("deflate")[-1:] if encoding == "zip" else decoder_factories(encoding)
     if not decoders:
         return b"", start + 1
     member, plain = decoders[0](), bytearray()
