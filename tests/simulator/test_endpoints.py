@@ -9,10 +9,11 @@ import pytest
 
 from flag_harness.simulator import Simulator, parse_scenario, simulate
 from flag_harness.simulator.endpoints import threads
+from flag_harness.simulator.endpoints.platforms import parse_platform_request
 from flag_harness.transports import async_http_client, http_client
 from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE
 from flag_harness.wire.message import parse_response
-from flag_harness.wire.timeline import Head, Request, Response, body
+from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
 CHATTY = '[[turn]]\nwhen = { user_contains = "kernel" }\ntext = "Linux \U0001f427"\n[[turn]]\ntext = "Yes?"\n'
 LOOP = """
@@ -263,6 +264,30 @@ def test_bedrock_refuses_in_its_own_form(
         assert json.loads(body(response)).keys() == {"message"}
         assert json.loads(body(response))["message"].startswith(words)
         assert "Exception" in dict(head.headers)["x-amzn-errortype"]
+
+
+@pytest.mark.parametrize("method", ["", "GET", "post", "DELETE"])
+def test_another_method_is_a_mistake_of_the_client(method: str) -> None:
+    """On every platform; Bedrock does not know the operation."""
+    headers = (("authorization", SIGNED), ("content-type", "application/json"))
+    value = {**PARAMS, "anthropic_version": "2023-05-31"}
+    body_without_model = json.dumps({name: item for name, item in value.items() if name != "model"}).encode()
+    for url, status in ((BEDROCK, 404), (f"{VERTEX}claude-haiku-4-5@20251001:rawPredict", 405)):
+        head = simulate(parse_scenario(CHATTY))(Request(method, url, headers, body_without_model))[0]
+        assert isinstance(head, Head)
+        assert status == head.status
+        assert url != BEDROCK or "UnknownOperationException" == dict(head.headers)["x-amzn-errortype"]
+
+
+@pytest.mark.parametrize(("status", "expected"), [(402, 400), (409, 400), (418, 400), (500, 500), (502, 500)])
+def test_bedrock_answers_a_mistake_of_the_client_with_no_error_of_the_server(status: int, expected: int) -> None:
+    """Also for a status that it does not have itself."""
+    platform = parse_platform_request(Request("POST", BEDROCK, (), b"{}"))
+    assert platform is not None
+    error = b'{"type": "error", "error": {"type": "x", "message": "no"}}'
+    head = platform.convert_response((Head(0, status, ()), Chunk(0, error), End(0)))[0]
+    assert isinstance(head, Head)
+    assert expected == head.status
 
 
 def test_vertex_counts_tokens_and_refuses_as_the_api_does(on_cloud: Callable[..., Response]) -> None:

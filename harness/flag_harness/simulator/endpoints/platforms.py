@@ -30,12 +30,16 @@ _BEDROCK_ERROR_BY_STATUS: Mapping[int, tuple[int, str]] = {
     401: (403, "UnrecognizedClientException"),
     403: (403, "AccessDeniedException"),
     404: (400, "ValidationException"),
+    405: (404, "UnknownOperationException"),
     413: (400, "ValidationException"),
     429: (429, "ThrottlingException"),
     504: (408, "ModelTimeoutException"),
     529: (503, "ServiceUnavailableException"),
 }
-"""The status and exception of Bedrock for each status of the API. All other statuses become `InternalServerException`.
+"""The status and exception of Bedrock for each status of the API.
+
+All others from 500 are `InternalServerException`, and all others below it `ValidationException`: no mistake of a client
+looks like one of the server.
 """
 _HEADERS_REPLACED_FOR_MESSAGES_API = ("authorization", "anthropic-version", "anthropic-beta", "content-length")
 
@@ -157,7 +161,8 @@ def _make_bedrock_headers(head: Head, content_type: str) -> Headers:
 
 def _convert_error_to_bedrock(head: Head, response: Response) -> Response:
     """Return an error response of the Messages API in the format of Bedrock."""
-    status, kind = _BEDROCK_ERROR_BY_STATUS.get(head.status, (500, "InternalServerException"))
+    other = (500, "InternalServerException") if head.status >= 500 else (400, "ValidationException")
+    status, kind = _BEDROCK_ERROR_BY_STATUS.get(head.status, other)
     error = parse_response(response).error or {}
     words = "The provided model identifier is invalid." if head.status == 404 else str(error.get("message", ""))
     headers = (*_make_bedrock_headers(head, "application/json"), ("x-amzn-errortype", kind))
