@@ -223,6 +223,21 @@ def test_what_is_no_key_raises_no_alarm(text: str) -> None:
 
 
 @pytest.mark.skipif(not TRAFFIC.exists(), reason="the recorded traffic stands beside the project, not in it")
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("POST /v1/messages?token=hunter2 is not", "POST /v1/messages?token=REDACTED is not"),
+        ("https://h/?a=1&Api_Key=abc&x=2#end", "https://h/?a=1&Api_Key=REDACTED&x=2#end"),
+        ("https://h/?a=1&access_token=abc", "https://h/?a=1&access_token=REDACTED"),
+        ("?page_token=abc&tokens=7&author=me", "?page_token=abc&tokens=7&author=me"),
+        ("token=hunter2", "token=hunter2"),
+    ],
+)
+def test_a_short_credential_in_a_query_is_hidden_by_its_name(text: str, shown: str) -> None:
+    """In every message; a word before an equals sign outside a query is none."""
+    assert shown == redact_api_keys(text)
+
+
 def test_recorded_traffic_raises_no_alarm() -> None:
     """1,282 interactions of real programs: ids, signatures, images, cookies' remains."""
     with gzip.open(TRAFFIC, "rt", encoding="utf-8") as lines:

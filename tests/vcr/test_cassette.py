@@ -140,6 +140,19 @@ def test_no_key_is_shown(tmp_path: Path) -> None:
     assert "REDACTED" in str(raised.value)
 
 
+def test_no_short_secret_of_a_query_is_shown(tmp_path: Path) -> None:
+    """It is known by the name of its parameter, in the URL and where two queries differ; other values are shown."""
+    row = _row("{}")
+    row["request"]["uri"] = f"{URL}?client_secret=swordfish&token=hunter1&page=1"
+    cassette = _played(tmp_path, row, match_on=["query", "uri"])
+    with pytest.raises(CassetteMiss) as raised:
+        _ask(cassette, b"{}", f"{URL}?token=hunter2&password=a1&page=2&page_token=next")
+    shown = str(raised.value)
+    assert not [one for one in ("hunter1", "hunter2", "swordfish", "a1") if one in shown]
+    assert "?token=REDACTED&password=REDACTED&page=2&page_token=next is not in" in shown
+    assert "('page', '1'), ('token', 'REDACTED')" in shown
+
+
 def test_what_filters_leave_out_passes_on(tmp_path: Path) -> None:
     """Sent or recorded: an interaction whose request or response is left out is none."""
     cassette = _played(tmp_path, _row(), ignore_hosts=["api.anthropic.com"], before_record_request=len)

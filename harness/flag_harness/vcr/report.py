@@ -6,13 +6,15 @@ from pathlib import Path
 
 from flag_harness.cassette.match.difference import Difference, find_differences
 from flag_harness.cassette.match.matching import decode_comparable_body
+from flag_harness.cassette.redact.edits import REDACTED
+from flag_harness.cassette.redact.keys.named_values import secret_parameter_name_pattern
 from flag_harness.cassette.redact.scan import redact_api_keys
 from flag_harness.vcr.matchers import Matcher, failing_matchers
 from flag_harness.vcr.request import VcrRequest
 
 MAX_SHOWN_BODY_DIFFERENCES = 8
 """The most differences between two bodies that a message lists; the rest are counted."""
-_REQUEST_PART_MATCHERS = ("method", "uri", "url", "scheme", "host", "port", "path", "query")
+_REQUEST_PART_MATCHERS = ("method", "uri", "url", "scheme", "host", "port", "path")
 
 
 def miss_message(
@@ -73,7 +75,15 @@ def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iter
         names = sorted({*map(str.lower, sent.headers), *map(str.lower, recorded.headers)})
         differing = [one for one in names if sent.headers.get(one) != recorded.headers.get(one)]
         yield f"headers: {', '.join(differing)}"
+    elif name == "query":
+        yield str(Difference(name, _query_without_secrets(recorded), _query_without_secrets(sent)))
     elif name in _REQUEST_PART_MATCHERS:
         yield str(Difference(name, getattr(recorded, name), getattr(sent, name)))
     else:
         yield f"what the matcher {name!r} compares"
+
+
+def _query_without_secrets(request: VcrRequest) -> list[tuple[str, str]]:
+    """Return the parameters of a request's query. Those that hold a credential by their name have no value."""
+    is_secret = secret_parameter_name_pattern().fullmatch
+    return [(name, REDACTED if is_secret(name) else value) for name, value in request.query]

@@ -16,11 +16,11 @@ from flag_harness.cassette.redact.body_strings import (
     join_into_windows,
 )
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8, BodyText, body_texts, parse_json_parts
-from flag_harness.cassette.redact.edits import edit_text
+from flag_harness.cassette.redact.edits import REDACTED, edit_text
 from flag_harness.cassette.redact.encodings import contains_secret, find_first_secret, find_redaction_edits
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.keys.hints import MIN_KEY_LENGTH
-from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME
+from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME, secret_query_pattern
 from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES, find_api_keys
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
@@ -91,12 +91,17 @@ def scan_file(data: bytes) -> list[SecretFinding]:
 
 
 def redact_api_keys(text: str) -> str:
-    """Return a text in which everything that looks like an API key is redacted, even if it is escaped or in base64."""
+    """Return a text in which everything that looks like an API key is redacted, even if it is escaped or in base64.
+
+    In the query of a URL, the value of a parameter that holds a credential by its name is redacted even if it is short.
+    """
     redact = _redact_short_text if len(text) <= _MAX_SHORT_TEXT_LENGTH else _redact_long_text
     return redact(text)
 
 
 def _redact_text(text: str) -> str:
+    if "?" in text or "&" in text:
+        text = secret_query_pattern().sub(rf"\1{REDACTED}", text)
     return str(edit_text(text, find_redaction_edits(text, find_api_keys, is_search=True)))
 
 

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 KEY_NAME_PATTERN = (
@@ -127,6 +127,23 @@ _EXAMPLE_WORD_PATTERN = re.compile(
 """Matches words that show that a value is an example or placeholder, and not a real key."""
 
 _QUOTED_VALUE_PATTERN = r"""\\+"[^"\\]*\\+"|\\*"(?:[^"\\]|\\.)*"|\\*'(?:[^'\\]|\\.)*'"""
+
+
+_SECRET_PARAMETER_NAME = (
+    rf"(?:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME_PATTERN})|{TOOL_KEY_NAME_PATTERN}|token|secret|{PASSWORD_NAME_PATTERN})"
+)
+
+
+@cache
+def secret_parameter_name_pattern() -> re.Pattern[str]:
+    """Return a pattern for the whole name of a query's parameter that holds a credential, however short."""
+    return re.compile(_SECRET_PARAMETER_NAME, re.IGNORECASE)
+
+
+@cache
+def secret_query_pattern() -> re.Pattern[str]:
+    """Return a pattern for such a parameter with its value in the query of a URL. The value follows the first group."""
+    return re.compile(rf"""([?&]{_SECRET_PARAMETER_NAME}=)[^&\s"'#]+""", re.IGNORECASE)
 
 
 @lru_cache(maxsize=64)
