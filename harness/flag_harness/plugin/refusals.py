@@ -7,6 +7,7 @@ They derive from pytest's failure and not from `Exception`, so that agents canno
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
@@ -21,6 +22,15 @@ class _FailureWithoutTraceback(pytest.fail.Exception):  # type: ignore[misc,name
 
     def __init__(self, message: str) -> None:
         super().__init__(message, pytrace=False)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let the process of a pool send the failure to the test. Its class cannot be found under its bare name."""
+        return _make_failure, (type(self).__qualname__, str(self))
+
+
+def _make_failure(name: str, message: str) -> Any:
+    """Return a failure of this module, given the name of its class."""
+    return globals()[name](message)
 
 
 class MissFailure(CassetteMiss, _FailureWithoutTraceback):

@@ -16,7 +16,10 @@ from flag_harness.owner import (
     current_flag_scope,
     use_flag_scope,
 )
+from flag_harness.transports.border.proxy import ask_parent, has_host_checking_proxy, host_checking_proxy
 from flag_harness.transports.patch import replace_attribute
+
+API_HOST, API_PORT = "api.anthropic.com", 443
 
 
 @contextmanager
@@ -31,11 +34,11 @@ def follow_submitted_work() -> Iterator[None]:
         patched: set[Any] = set()
 
         def patch_pools() -> None:
-            for pool, names in _pool_methods():
+            for pool, names, wrap in _pool_methods():
                 if pool not in patched:
                     patched.add(pool)
                     for name in names:
-                        patches.enter_context(replace_attribute(pool, name, _wrap_submit(getattr(pool, name))))
+                        patches.enter_context(replace_attribute(pool, name, wrap(getattr(pool, name))))
 
         patch_pools()
         start = _wrap_thread_start(threading.Thread.start, patch_pools)
@@ -49,11 +52,16 @@ one.
 """
 
 
-def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...]]]:
-    """Yield each class of thread pools with the names of its methods that submit jobs."""
-    yield ThreadPoolExecutor, ("submit",)
+_MULTIPROCESSING_METHODS = ("apply_async", "_map_async", "imap", "imap_unordered")
+"""The methods of multiprocessing's pools that submit jobs."""
+
+
+def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...], Callable[[Any], Any]]]:
+    """Yield each class of pools with the names of its methods that submit jobs, and the function that wraps these."""
+    yield ThreadPoolExecutor, ("submit",), _wrap_submit
     if (module := sys.modules.get("multiprocessing.pool")) is not None:
-        yield module.ThreadPool, ("apply_async", "_map_async", "imap", "imap_unordered")
+        yield module.ThreadPool, _MULTIPROCESSING_METHODS, _wrap_submit  # before its base class, which has the methods
+        yield module.Pool, _MULTIPROCESSING_METHODS, _wrap_submit_to_process
 
 
 def _is_pool_thread(thread: threading.Thread) -> bool:
@@ -127,6 +135,37 @@ def _wrap_submit(original: Any) -> Any:
         return future
 
     return submit_for_owner
+
+
+def _wrap_submit_to_process(original: Any) -> Any:
+    """Return a method of a pool of processes, changed so that a refused request comes back to the pool's caller."""
+
+    def submit_to_process(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
+        has_owner = current_code_owner() is not None
+        return original(pool, _JobOfProcess(function) if has_owner else function, *arguments, **options)
+
+    return submit_to_process
+
+
+class _JobOfProcess:
+    """A job for another process. A refusal, which is no `Exception`, would end the process, and the pool would wait for
+    the job forever.
+
+    The parent process is told that the job wanted to reach the API, so that its test fails even if its code catches the
+    error.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        """Run the job. Raise `RuntimeError` if a request of it is refused."""
+        try:
+            return self._function(*arguments, **options)
+        except Refusal as error:
+            if has_host_checking_proxy():
+                ask_parent(host_checking_proxy().port, API_HOST, API_PORT)
+            raise RuntimeError(str(error)) from None
 
 
 def _add_job(owner: CodeOwner, future: Any, function: Any) -> None:
