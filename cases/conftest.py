@@ -18,7 +18,7 @@ from flag_harness.errors import FlagError, MissingExtraError, require_extra
 from flag_harness.matrix import Combination
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.run.names import safe_file_name
-from flag_harness.reference.logs import ROOT_LOGGER, json_lines_handler
+from flag_harness.reference.logs import ROOT_LOGGER_NAME, json_lines_handler
 from flag_harness.reference.settings import AGENT_VARIABLES, read_settings
 
 try:
@@ -91,7 +91,7 @@ def _log_file(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         request.config.rootpath / request.config.stash[CONFIG_KEY].logs if own else tmp_path_factory.mktemp("logs")
     )
     logger, handler = (
-        logging.getLogger(ROOT_LOGGER),
+        logging.getLogger(ROOT_LOGGER_NAME),
         json_lines_handler(directory / f"cases{worker and '-' + worker}.jsonl"),
     )
     level = logger.level

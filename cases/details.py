@@ -52,17 +52,19 @@ def check_patience(errors: Sequence[AgentError]) -> None:
     assert all("(4 attempts in " in error.message for error in errors), "the error says how often was tried"
     assert all("your turn is kept: send again" in error.message for error in errors), "the error says what to do"
     attempts = RetryState(RetryPolicy(max_total_wait=10), 0.0)
-    waits = [attempts.seconds_until_retry(OVERLOADED, now) for now in (9.0, 9.5)]
+    waits = [attempts.count_failed_attempt(OVERLOADED, now) for now in (9.0, 9.5)]
     assert [0.5, None] == waits, "no attempt starts later than the policy allows"
 
 
 def _refusal(words: str) -> RequestFailure:
-    return RequestFailure("request", words, status=400, words=words)
+    return RequestFailure("request", words, status=400, original_message=words)
 
 
 def check_rejections() -> None:
     """Check that an error message of the API makes the agent drop the feature or block that it names, and no other."""
-    features = PreparedRequest({}, betas=("tools-1", "tools-1-long"), features=("tools-1", "tools-1-long", "thinking"))
+    features = PreparedRequest(
+        {}, betas=("tools-1", "tools-1-long"), droppable_features=("tools-1", "tools-1-long", "thinking")
+    )
     for words, dropped in {
         "messages.1.content.0.type: Expected `thinking` or `redacted_thinking`, but found `tool_use`": ("thinking",),
         "Unexpected value(s) `tools-1-long` for the `anthropic-beta` header": ("tools-1-long",),
@@ -82,7 +84,7 @@ def check_parameters() -> None:
     """
     template = RequestTemplate("", parameters={"extra_headers": {"Anthropic-Beta": "one, two", "x-team": "a"}})
     assert ("one", "two") == template.betas, "betas in headers can be dropped like all others"
-    assert {"extra_headers": {"x-team": "a"}} == template.other_parameters, "other headers stay"
+    assert {"extra_headers": {"x-team": "a"}} == template.parameters_without_betas, "other headers stay"
     with pytest.raises(ValueError, match="'model'"):
         RequestTemplate("", parameters={"model": "another"})
 
@@ -156,7 +158,7 @@ async def check_shell(directory: Path) -> None:
     assert "yes" == await bash.run({"command": "printf %s $kept"}), "variables are kept"
     await bash.run({"restart": True})
     assert "(no output)" == await bash.run({"command": "printf %s $kept"}), "a restart forgets them"
-    careful = BashTool(environ=environ, directory=directory, allowed=("pwd",))
+    careful = BashTool(environ=environ, directory=directory, allowed_commands=("pwd",))
     with pytest.raises(CommandRefused):
         await careful.run({"command": "touch made"})
     assert not directory.joinpath("made").exists(), "a command that is not allowed is not run"

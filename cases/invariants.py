@@ -101,18 +101,18 @@ def _check_usage(send: Send, exchanges: Sequence[Exchange]) -> None:
     reported = [event for event in send.events if isinstance(event, RequestUsage)]
     assert stated == [event.usage for event in reported], "each answer's usage is reported"
     for event, exchange in zip(reported, (one for one in exchanges if one.is_answered), strict=True):
-        first = event.first_token or 0
+        first = event.first_token_seconds or 0
         assert (exchange.first_token or 0) - SLACK <= first <= exchange.seconds + SLACK, (
             "the first delta's time is told"
         )
-        assert first - SLACK <= event.duration <= exchange.seconds + SLACK, "the answer's time is told"
+        assert first - SLACK <= event.total_seconds <= exchange.seconds + SLACK, "the answer's time is told"
     broken = [Usage.from_mapping(one.answer.usage) for one in exchanges if not one.is_answered and one.answer.is_stream]
     discarded = [event.usage for event in send.events if isinstance(event, TurnDiscarded)]
     assert broken == discarded, "the usage of each discarded answer is reported"
     total = sum([*stated, *broken], send.before.usage)
     assert total == send.after.usage, "the session's usage is that of all its answers"
     if reported and reported[-1] in send.events[-2:]:
-        assert total == reported[-1].total, "the reported total is the session's"
+        assert total == reported[-1].session_total, "the reported total is the session's"
 
 
 def _check_messages(send: Send, exchanges: Sequence[Exchange]) -> None:

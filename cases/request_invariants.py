@@ -45,7 +45,7 @@ def check_requests(send: Send, exchanges: Sequence[Exchange]) -> None:
     """Check that each request follows the flags at the time of the `send`, and that only the agent retries, not the
     SDK.
     """
-    gone, gone_before = {*send.after.dropped}, {*send.before.dropped}
+    gone, gone_before = {*send.after.dropped_features}, {*send.before.dropped_features}
     caches, streams = _is_on(send, "ENABLE_PROMPT_CACHE"), _is_on(send, "ENABLE_STREAMING")
     for exchange in exchanges:
         body = exchange.body

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from flag_harness.clock import Clock
 from flag_harness.reference import Agent, BashTool, ConversationContext, Event, Tool, load_context
-from flag_harness.reference.logs import ROOT_LOGGER
+from flag_harness.reference.logs import ROOT_LOGGER_NAME
 from flag_harness.reference.settings import AGENT_VARIABLES
 from flag_harness.reference.tools.function_tool import function_tool
 from flag_harness.wire.sse import decode_events
@@ -84,7 +84,7 @@ def restore_agent(
 
 def make_bash(commands: Iterable[str]) -> BashTool:
     """Return the tool `bash`, which runs only these shell commands."""
-    return BashTool(allowed=frozenset(commands), environ=os.environ)
+    return BashTool(allowed_commands=frozenset(commands), environ=os.environ)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +158,7 @@ class Conversation:
             self._request_count(),
         )
         self.sends.append(send)
-        handler, logger = _Records(send.records), logging.getLogger(ROOT_LOGGER)
+        handler, logger = _Records(send.records), logging.getLogger(ROOT_LOGGER_NAME)
         logger.addHandler(handler)
         try:
             async for event in self.agent.send(text):
@@ -168,8 +168,8 @@ class Conversation:
         finally:
             logger.removeHandler(handler)
         send.after, send.requests = self.agent.context, slice(send.first_request, self._request_count())
-        if self.bash.refusals is not None:
-            raise self.bash.refusals
+        if self.bash.refusal is not None:
+            raise self.bash.refusal
         return send.events
 
     def _request_count(self) -> int:

@@ -25,10 +25,10 @@ from flag_harness.reference import (
     ToolResult,
     ToolUse,
     TurnEnded,
+    find_repairs_of_saved_context,
     function_tool,
     load_context,
     save_context,
-    verify_context,
 )
 
 KILLS = 2
@@ -201,7 +201,7 @@ async def _check_damages(
         whole = conversation.agent.context
         damaged = path.with_name("damaged.json")
         save_context(replace(whole, messages=tuple(damage(copy.deepcopy([*whole.messages])))), damaged)
-        assert any(words in note for note in verify_context(damaged)), "the repair is announced"
+        assert any(words in note for note in find_repairs_of_saved_context(damaged)), "the repair is announced"
         resumed = resume(damaged)
         await resumed.send("Now go on.")
         assert words in resumed.events_of(RestoreNote)[0].text, "the model is told what was repaired"

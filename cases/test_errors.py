@@ -230,8 +230,8 @@ async def test_token_guard(
     """Limits that the API or the SDK would enforce are checked before sending; the error names a number to use."""
     refused = []
     for max_tokens, budget, model in JUST_TOO_MUCH:
-        monkeypatch.setenv(MAX_TOKENS.env, str(max_tokens))
-        monkeypatch.setenv(THINKING_BUDGET.env, str(budget))
+        monkeypatch.setenv(MAX_TOKENS.variable, str(max_tokens))
+        monkeypatch.setenv(THINKING_BUDGET.variable, str(budget))
         conversation = start(model=model)
         await conversation.send("Answer when you can.")
         refused += [error.message for error in conversation.events_of(AgentError)]
@@ -250,7 +250,7 @@ async def test_token_guard(
         assert word in conversation.events_of(AgentError)[-1].message, "a text that cannot be sent is refused"
     await conversation.send(None)
     assert "no unanswered turn" in conversation.events_of(AgentError)[-1].message, "there is nothing to continue"
-    monkeypatch.delenv(MAX_TOKENS.env)
+    monkeypatch.delenv(MAX_TOKENS.variable)
     await conversation.send("Answer when you can.")
     assert "unexpected" == conversation.events_of(AgentError)[-1].kind, "no exception leaves the agent"
 

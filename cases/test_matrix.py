@@ -61,7 +61,7 @@ async def test_matrix(
     if "prompt_cache" not in flags:
         monkeypatch.setenv(PROMPT_CACHE_BETA, "prompt-caching-2024-07-31")
     if flags.id == "streaming+extended_output":
-        monkeypatch.setenv(MAX_TOKENS.env, str(LONG))
+        monkeypatch.setenv(MAX_TOKENS.variable, str(LONG))
         cassette.exclude_from_effects("the case sets MAX_TOKENS here")
     if flags.id == ALL:
         cassette.exclude_from_effects("the case asks a second question here")
@@ -131,7 +131,7 @@ def _streaming(cassette: Any, conversation: Conversation) -> None:
     tolerance = 0.005 if cassette.is_virtual else SCHEDULING  # real time passes too while a thread of the process works
     for (_, response), event in zip(cassette.exchanges, conversation.events_of(RequestUsage), strict=True):
         timeline = pytest.approx(seconds_to_first_token(response), abs=tolerance)
-        assert timeline == event.first_token, "the agent's first-token time equals the timeline's"
+        assert timeline == event.first_token_seconds, "the agent's first-token time equals the timeline's"
 
 
 def _prompt_cache(cassette: Any, conversation: Conversation) -> None:
@@ -148,7 +148,7 @@ def _extended_output(cassette: Any, conversation: Conversation) -> None:
 def _streaming_prompt_cache(cassette: Any, conversation: Conversation) -> None:
     _streaming(cassette, conversation)
     _prompt_cache(cassette, conversation)
-    stated, total = streamed_tokens(cassette.exchanges), conversation.events_of(RequestUsage)[-1].total
+    stated, total = streamed_tokens(cassette.exchanges), conversation.events_of(RequestUsage)[-1].session_total
     counted = {name: getattr(total, name) for name in TOKENS}
     assert stated == counted, "usage of start and delta is not counted twice, and cache tokens are kept"
     assert total == conversation.agent.context.usage, "the session's usage is that of its requests"

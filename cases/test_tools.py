@@ -190,7 +190,7 @@ async def test_thinking_roundtrip(
     assert "tool_use" == turn[-1]["type"], "the call is sent back after it"
     assert not conversation.events_of(AgentError), "the API accepts it"
     if not cassette.is_live:
-        monkeypatch.setenv(THINKING_BUDGET.env, "2000")
+        monkeypatch.setenv(THINKING_BUDGET.variable, "2000")
         await conversation.send("Please look it up.")
         kinds = ["thinking", "redacted_thinking", "server_tool_use", "web_search_tool_result", "text", "tool_use"]
         sent = cassette.bodies[-1]["messages"][-2]["content"]
@@ -198,7 +198,9 @@ async def test_thinking_roundtrip(
         assert "web_search_result_location" == sent[4]["citations"][0]["type"], "citations are sent back"
         assert {"query": "lighthouse"} == sent[2]["input"], "the input of the API's own tool is sent back"
         await conversation.send("And now?")
-        assert ["thinking"] == [event.block for event in conversation.events_of(BlockDropped)], "a refused block goes"
+        assert ["thinking"] == [event.block_type for event in conversation.events_of(BlockDropped)], (
+            "a refused block goes"
+        )
         assert isinstance(conversation.events[-1], TurnEnded), "the session goes on without it"
 
 

@@ -85,7 +85,7 @@ async def test_a_turn_with_a_tool_is_told_step_by_step(
     assert ToolUse(use.at, "toolu_1", "note", {"title": "Plan"}) == use
     assert ToolResult(pytest.approx(use.at + 0.5), "toolu_1", "noted") == result
     assert "end_turn" == shown[-1].stop_reason
-    asked, result_turn = user(wire.text("Note it.")), user(ToolOutcome("toolu_1", "noted").block)
+    asked, result_turn = user(wire.text("Note it.")), user(ToolOutcome("toolu_1", "noted").result_block)
     called = assistant(THOUGHT, wire.text("One moment."), wire.call("toolu_1", input={"title": "Plan"}))
     assert [asked, called, result_turn] == session.bodies[1]["messages"]
     assert (asked, called, result_turn, assistant(wire.text("Done."))) == session.agent.context.messages
@@ -118,10 +118,10 @@ async def test_the_first_token_is_timed_from_the_sending(start: Callable[..., An
     await session.send("Two")
     await session.send("Three")
     streamed, whole, empty = session.events_of(RequestUsage)
-    assert (pytest.approx(0.3), pytest.approx(0.8)) == (streamed.first_token, streamed.duration)
-    assert (0.5, 0.5) == (pytest.approx(whole.first_token), pytest.approx(whole.duration))
-    assert empty.first_token is None
-    assert [Usage(10, 5), Usage(20, 10), Usage(30, 15)] == [event.total for event in (streamed, whole, empty)]
+    assert (pytest.approx(0.3), pytest.approx(0.8)) == (streamed.first_token_seconds, streamed.total_seconds)
+    assert (0.5, 0.5) == (pytest.approx(whole.first_token_seconds), pytest.approx(whole.total_seconds))
+    assert empty.first_token_seconds is None
+    assert [Usage(10, 5), Usage(20, 10), Usage(30, 15)] == [event.session_total for event in (streamed, whole, empty)]
     assert Usage(30, 15) == session.agent.context.usage
 
 
@@ -137,7 +137,9 @@ async def test_a_call_that_max_tokens_cut_is_not_run(start: Callable[..., Any], 
         "Call it again with less input, or in several steps."
     )
     assert [{"title": "A"}] == calls
-    outcomes = user(ToolOutcome("toolu_1", "noted").block, ToolOutcome("toolu_2", why, is_error=True).block)
+    outcomes = user(
+        ToolOutcome("toolu_1", "noted").result_block, ToolOutcome("toolu_2", why, is_error=True).result_block
+    )
     assert outcomes == session.bodies[1]["messages"][-1]
     assert {} == session.bodies[1]["messages"][1]["content"][1]["input"]
 
@@ -469,7 +471,9 @@ async def test_what_is_refused_is_dropped_for_the_session(
 
     dropped = ("beta", "computer-use-2025-11-24", "prompt-caching-2024-07-31")
     assert (
-        dropped == tuple(event.feature for event in session.events_of(FeatureDropped)) == session.agent.context.dropped
+        dropped
+        == tuple(event.feature for event in session.events_of(FeatureDropped))
+        == session.agent.context.dropped_features
     )
     assert f"400 invalid_request_error: {beta}" == session.events_of(FeatureDropped)[1].reason
     assert dropped == tuple(record.fields["feature"] for record in caplog.records)  # type: ignore[attr-defined]
@@ -487,7 +491,7 @@ async def test_a_rejection_that_names_nothing_known_is_told(start: Callable[...,
     await session.send("Hello")
     told = f"400 invalid_request_error: {words} (your turn is kept: change what was refused, then send again)"
     assert AgentError(0.5, "request", told, 400, "req_error") == session.events[-1]
-    assert () == session.agent.context.dropped
+    assert () == session.agent.context.dropped_features
 
 
 async def test_the_agent_sets_its_own_arguments() -> None:
@@ -519,10 +523,10 @@ async def test_each_step_is_saved_before_the_next(
         seen += [load_context(path)] if isinstance(event, (ToolUse, ToolResult)) else []
     called, running, finished = seen
     assert (user(wire.text("Note it.")), assistant(wire.call("toolu_1"))) == called.messages
-    assert {} == called.ledger
-    assert {"toolu_1": ToolCallState()} == running.ledger
-    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))} == finished.ledger
-    assert {} == session.agent.context.ledger
+    assert {} == called.call_states_by_id
+    assert {"toolu_1": ToolCallState()} == running.call_states_by_id
+    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))} == finished.call_states_by_id
+    assert {} == session.agent.context.call_states_by_id
     assert session.agent.context == load_context(path)
 
 
@@ -568,7 +572,7 @@ async def test_a_turn_that_is_left_can_be_gone_on_with(
     assert ["user", "assistant", "user"][: len(messages)] == [message["role"] for message in messages]
     assert (where is ToolResult) == bool(calls)
     if where is ToolResult:
-        assert user(ToolOutcome("toolu_1", "noted").block) == messages[-1]
+        assert user(ToolOutcome("toolu_1", "noted").result_block) == messages[-1]
 
 
 async def test_a_cancelled_tool_is_told_of(start: Callable[..., Any], wire: SimpleNamespace) -> None:
@@ -590,7 +594,7 @@ async def test_a_cancelled_tool_is_told_of(start: Callable[..., Any], wire: Simp
     await session.send("Go on.")
     told = "The session was interrupted while this tool ran; it may or may not have taken effect."
     outcome = ToolOutcome("toolu_1", told, is_error=True)
-    assert user(outcome.block, wire.text("Go on.")) == session.bodies[1]["messages"][-1]
+    assert user(outcome.result_block, wire.text("Go on.")) == session.bodies[1]["messages"][-1]
 
 
 async def test_a_refused_command_passes_through(start: Callable[..., Any], wire: SimpleNamespace) -> None:
@@ -618,7 +622,7 @@ async def test_no_call_runs_twice(
 ) -> None:
     """A call that the ledger knows is answered from it."""
     calls: list[Any] = []
-    context = ConversationContext(ledger={"toolu_1": entry}, model="claude-haiku-4-5")
+    context = ConversationContext(call_states_by_id={"toolu_1": entry}, model="claude-haiku-4-5")
     replies = [wire.message(wire.call("toolu_1"), stop="tool_use"), wire.message(wire.text("Done."))]
     session = start(replies, tools=[noting(calls)], context=context)
     await session.send("Note it.")
@@ -662,11 +666,11 @@ async def test_a_session_that_was_settled_late_is_settled_when_it_goes_on(
     """What is left of finished calls goes where its result stands, also where that was mended just now."""
     context = ConversationContext(
         (user(wire.text("Go.")), assistant(wire.call("toolu_1"))),
-        ledger={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))},
+        call_states_by_id={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "noted"))},
     )
     session = start([], context=context)
-    assert user(ToolOutcome("toolu_1", "noted").block) == session.agent.context.messages[-1]
-    assert {} == session.agent.context.ledger
+    assert user(ToolOutcome("toolu_1", "noted").result_block) == session.agent.context.messages[-1]
+    assert {} == session.agent.context.call_states_by_id
 
 
 async def test_a_second_send_at_once_is_refused(start: Callable[..., Any], wire: SimpleNamespace) -> None:

@@ -317,17 +317,17 @@ async def test_a_process_that_left_the_group_cannot_hold_up_the_answer(bash: Bas
 @pytest.mark.asyncio
 async def test_a_command_that_is_not_declared_is_refused_and_kept(bash: BashTool, tmp_path: Path) -> None:
     """It does not run, and no `except Exception` swallows it."""
-    bash = BashTool(environ=ENVIRON, directory=tmp_path / "work", allowed=("echo b", "echo a"))
+    bash = BashTool(environ=ENVIRON, directory=tmp_path / "work", allowed_commands=("echo b", "echo a"))
     box = Toolbox([bash], clock=VirtualClock())
     assert ToolOutcome("t", "a\n") == await box.run(ToolCall("t", "bash", {"command": "echo a"}))
-    assert bash.refusals is None
+    assert bash.refusal is None
     with pytest.raises(CommandRefused) as caught:
         await box.run(ToolCall("t", "bash", {"command": "touch x"}))
     assert str(caught.value) == (
         "the command 'touch x' is not declared, so it was not run. Declared are:\n  echo a\n  echo b\n"
         "Declare it with the others, or record again so that the model calls one of those."
     )
-    assert bash.refusals is caught.value
+    assert bash.refusal is caught.value
     assert [] == list((tmp_path / "work").iterdir())
     bash.close()
 
@@ -343,7 +343,7 @@ class Nothing:
 @pytest.mark.parametrize("allowed", [(), Nothing()])
 async def test_a_refusal_says_so_where_nothing_is_declared(allowed: Any) -> None:
     """Or where what is declared cannot be listed."""
-    bash = BashTool(environ={}, allowed=allowed)
+    bash = BashTool(environ={}, allowed_commands=allowed)
     with pytest.raises(CommandRefused, match=r"Declared are:\n  \(none\)\n"):
         await bash.run({"command": "ls"})
     bash.close()

@@ -12,13 +12,13 @@ from flag_harness.reference.tools.tool import ToolOutcome
 def test_the_ledger_tells_started_calls_from_finished_ones() -> None:
     """Each step is a new value; the old one is as it was."""
     empty = ConversationContext()
-    started = empty.with_call_start("toolu_1")
+    started = empty.with_started_call("toolu_1")
     finished = started.with_call_outcome(ToolOutcome("toolu_1", "done"))
-    assert {} == empty.ledger
-    assert {"toolu_1": ToolCallState()} == started.ledger
-    assert not started.ledger["toolu_1"].is_tool_finished
-    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done"))} == finished.ledger
-    assert finished.ledger["toolu_1"].is_tool_finished
+    assert {} == empty.call_states_by_id
+    assert {"toolu_1": ToolCallState()} == started.call_states_by_id
+    assert not started.call_states_by_id["toolu_1"].is_tool_finished
+    assert {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done"))} == finished.call_states_by_id
+    assert finished.call_states_by_id["toolu_1"].is_tool_finished
 
 
 def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() -> None:
@@ -30,9 +30,9 @@ def test_a_settled_context_has_no_entry_whose_result_stands_in_the_messages() ->
         {"role": "user", "content": [result, {"type": "text", "text": "on"}]},
     ]
     entries = {"toolu_1": ToolCallState(ToolOutcome("toolu_1", "done")), "toolu_2": ToolCallState()}
-    before = ConversationContext(messages=tuple(messages), ledger=entries, model="m")
+    before = ConversationContext(messages=tuple(messages), call_states_by_id=entries, model="m")
     assert (
-        ConversationContext(messages=tuple(messages), ledger={"toolu_2": ToolCallState()}, model="m")
+        ConversationContext(messages=tuple(messages), call_states_by_id={"toolu_2": ToolCallState()}, model="m")
         == before.without_answered_calls()
     )
 

@@ -11,7 +11,7 @@ from flag_harness.reference.context.conversation import (
 )
 from flag_harness.reference.tools.tool import ToolOutcome
 
-RESULT = ToolOutcome("toolu_1", "done").block
+RESULT = ToolOutcome("toolu_1", "done").result_block
 
 
 def text(words: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from flag_harness.reference import AgentError, RetryPolicy, TurnDiscarded, TurnE
 from flag_harness.reference.request.failure import (
     BrokenAnswerError,
     RequestFailure,
-    failure_of_answer,
-    failure_of_request,
+    failure_before_answer,
+    failure_during_answer,
 )
 from flag_harness.wire.timeline import Chunk, Cut, End, Head
 
@@ -183,27 +183,31 @@ async def test_a_garbled_answer_is_tried_once_more(
 def test_a_call_that_the_sdk_refuses_names_its_keyword() -> None:
     """A TypeError or ValueError of the SDK is about the request."""
     words = "AsyncMessages.create() got an unexpected keyword argument 'beta'"
-    refused = RequestFailure("request", f"the SDK refused the request: {words}", words=words, keyword="beta")
-    assert refused == failure_of_request(TypeError(words))
+    refused = RequestFailure(
+        "request", f"the SDK refused the request: {words}", original_message=words, rejected_argument="beta"
+    )
+    assert refused == failure_before_answer(TypeError(words))
     assert refused.is_rejection
     words = "Streaming is required for operations that may take longer than 10 minutes."
-    assert RequestFailure("request", f"the SDK refused the request: {words}", words=words) == failure_of_request(
-        ValueError(words)
-    )
+    assert RequestFailure(
+        "request", f"the SDK refused the request: {words}", original_message=words
+    ) == failure_before_answer(ValueError(words))
 
 
 def test_a_missing_key_is_about_credentials() -> None:
     """The SDK tells it by a TypeError."""
-    failure = failure_of_request(TypeError('"Could not resolve authentication method. Expected one of api_key, ..."'))
+    failure = failure_before_answer(
+        TypeError('"Could not resolve authentication method. Expected one of api_key, ..."')
+    )
     assert ("credentials", False) == (failure.kind, failure.is_rejection)
 
 
 def test_other_exceptions_are_told_as_they_are() -> None:
     """With their name; while an answer is read, they mean that it broke."""
-    assert RequestFailure("unexpected", "OSError: full") == failure_of_request(OSError("full"))
-    assert RequestFailure("broken_answer", "the answer broke off: AssertionError", "once") == failure_of_answer(
+    assert RequestFailure("unexpected", "OSError: full") == failure_before_answer(OSError("full"))
+    assert RequestFailure("broken_answer", "the answer broke off: AssertionError", "once") == failure_during_answer(
         AssertionError()
     )
-    assert RequestFailure("broken_answer", "the answer cannot be read: no", "once") == failure_of_request(
+    assert RequestFailure("broken_answer", "the answer cannot be read: no", "once") == failure_before_answer(
         BrokenAnswerError("no")
     )

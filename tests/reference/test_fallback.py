@@ -12,14 +12,14 @@ COMPUTER, CACHING = "computer-use-2025-11-24", "prompt-caching-2024-07-31"
 PREPARED = PreparedRequest(
     arguments={},
     betas=(COMPUTER, CACHING),
-    tool_betas={"computer_20251124": COMPUTER},
-    features=(COMPUTER, CACHING, "thinking", "output_config", "temperature", "cache_control"),
+    beta_by_tool_type={"computer_20251124": COMPUTER},
+    droppable_features=(COMPUTER, CACHING, "thinking", "output_config", "temperature", "cache_control"),
 )
 
 
 def rejected(words: str) -> RequestFailure:
     """A 400 with these words."""
-    return RequestFailure("request", f"400 invalid_request_error: {words}", status=400, words=words)
+    return RequestFailure("request", f"400 invalid_request_error: {words}", status=400, original_message=words)
 
 
 @pytest.mark.parametrize(
@@ -55,14 +55,18 @@ def test_what_the_api_names_is_found(words: str, features: tuple[str, ...]) -> N
 def test_a_keyword_is_dropped_where_it_can_be(keyword: str, features: tuple[str, ...]) -> None:
     """What the SDK's signature lacks; an argument that every request needs cannot be dropped."""
     words = f"create() got an unexpected keyword argument '{keyword}'"
-    assert features == find_rejected_features(RequestFailure("request", words, words=words, keyword=keyword), PREPARED)
+    assert features == find_rejected_features(
+        RequestFailure("request", words, original_message=words, rejected_argument=keyword), PREPARED
+    )
 
 
 @pytest.mark.parametrize("status", [401, 404, 413, 429, 500, 529])
 def test_only_a_rejection_drops(status: int) -> None:
     """Whatever words another error has."""
     kind = {401: "credentials", 404: "request", 413: "request"}.get(status, "server")
-    assert () == find_rejected_features(RequestFailure(kind, "thinking", status=status, words="thinking"), PREPARED)
+    assert () == find_rejected_features(
+        RequestFailure(kind, "thinking", status=status, original_message="thinking"), PREPARED
+    )
 
 
 @given(st.text())

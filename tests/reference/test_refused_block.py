@@ -31,7 +31,7 @@ def context(*content: dict[str, Any]) -> ConversationContext:
 
 def rejected(words: str, status: int = 400) -> RequestFailure:
     """A rejection in the API's words."""
-    return RequestFailure("request", words, status=status, words=words)
+    return RequestFailure("request", words, status=status, original_message=words)
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_the_session_goes_on_without_the_block(start: Callable[..., Any], 
     await session.send("One")
     await session.send("Two")
     assert [("thinking", f"400 invalid_request_error: {SIGNATURE}")] == [
-        (event.block, event.reason) for event in session.events_of(BlockDropped)
+        (event.block_type, event.reason) for event in session.events_of(BlockDropped)
     ]
     assert [HELLO] == session.bodies[-1]["messages"][1]["content"]
     assert (2, []) == (len(session.events_of(TurnEnded)), session.events_of(AgentError))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flag_harness.reference.context.context import ConversationContext, ToolCallState
-from flag_harness.reference.context.repair import repair_context, transition_prompt
+from flag_harness.reference.context.repair import make_transition_prompt, repair_context
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED = "The session was interrupted while this tool ran; it may or may not have taken effect."
@@ -159,7 +159,9 @@ def test_any_mutilated_history_is_legal_after_healing(messages: list[dict[str, A
     ids = [f"toolu_{turn}_{n}" for turn in range(3) for n in range(3)]
     entries = {id: st.none() | st.just(ToolCallState()) | st.just(ToolCallState(ToolOutcome(id, "kept"))) for id in ids}
     drawn = data.draw(st.fixed_dictionaries(entries))
-    context = ConversationContext(messages=tuple(messages), ledger={id: entry for id, entry in drawn.items() if entry})
+    context = ConversationContext(
+        messages=tuple(messages), call_states_by_id={id: entry for id, entry in drawn.items() if entry}
+    )
     mended, notes = repair_context(context)
     assert [] == violations(list(mended.messages))
     assert bool(notes) == (mended.messages != context.messages)
@@ -218,11 +220,11 @@ def in_turn(messages: list[Any]) -> tuple[dict[str, Any], ...]:
 def test_each_kind_of_damage_is_mended_and_named(broken: list[Any], mended: list[Any], notes: list[str]) -> None:
     """The ledger decides what a call without a result is told."""
     ledger = {"a": ToolCallState(ToolOutcome("a", "kept")), "b": ToolCallState()}
-    context = ConversationContext(messages=in_turn(broken), ledger=ledger, model="m")
+    context = ConversationContext(messages=in_turn(broken), call_states_by_id=ledger, model="m")
     after = repair_context(context)
     assert tuple(notes) == after[1]
     assert in_turn(mended) == after[0].messages
-    assert ("m", ledger) == (after[0].model, after[0].ledger)
+    assert ("m", ledger) == (after[0].model, after[0].call_states_by_id)
 
 
 @pytest.mark.parametrize(
@@ -244,4 +246,4 @@ def test_the_model_is_told_which_flags_changed_and_what_was_mended(
     before: str | None, after: str, notes: tuple[str, ...], prompt: str | None
 ) -> None:
     """And nothing where nothing did."""
-    assert prompt == transition_prompt(ConversationContext(combination=before), after, notes)
+    assert prompt == make_transition_prompt(ConversationContext(combination=before), after, notes)

@@ -60,7 +60,7 @@ def test_marks_stand_on_tools_system_and_the_latest_turn() -> None:
     assert [{"type": "text", "text": "Be kind.", "cache_control": MARK}] == marked["system"]
     assert MARK == marked["messages"][0]["content"][0]["cache_control"]
     plain = arguments(AgentSettings(), toolbox=TOOLBOX)
-    assert plain == arguments(AgentSettings(prompt_cache=True), toolbox=TOOLBOX, dropped=["cache_control"])
+    assert plain == arguments(AgentSettings(prompt_cache=True), toolbox=TOOLBOX, dropped_features=["cache_control"])
     assert ("Be kind.", [HELLO]) == (plain["system"], plain["messages"])
 
 
@@ -71,7 +71,7 @@ def test_automatic_caching_takes_one_of_the_marks() -> None:
     prepared = prepare_request(brief, AgentSettings(prompt_cache=True), turns, toolbox=TOOLBOX)
     marked = ["cache_control" in message["content"][0] for message in prepared.arguments["messages"][::2]]
     assert [False, True] == marked
-    assert ("computer-use-2025-11-24", "cache_control") == prepared.features
+    assert ("computer-use-2025-11-24", "cache_control") == prepared.droppable_features
 
 
 def test_what_was_dropped_is_not_asked_for() -> None:
@@ -80,17 +80,17 @@ def test_what_was_dropped_is_not_asked_for() -> None:
     brief = RequestTemplate("claude-haiku-4-5", parameters={"metadata": {"user_id": "u"}})
     dropped = ["thinking", "metadata", LEGACY, "computer-use-2025-11-24"]
     toolbox = usable_tools(TOOLBOX, dropped)
-    prepared = prepare_request(brief, settings, [HELLO], toolbox=toolbox, dropped=dropped, legacy_beta=LEGACY)
+    prepared = prepare_request(brief, settings, [HELLO], toolbox=toolbox, dropped_features=dropped, legacy_beta=LEGACY)
     assert {"model", "max_tokens", "messages", "tools"} == prepared.arguments.keys()
     assert ["bash"] == [tool["name"] for tool in prepared.arguments["tools"]]
-    assert ((), ("cache_control",)) == (prepared.betas, prepared.features)
+    assert ((), ("cache_control",)) == (prepared.betas, prepared.droppable_features)
 
 
 def test_the_legacy_header_is_sent_only_with_the_cache() -> None:
     """It is a setting of prompt caching, and needs no beta namespace."""
     on = prepare_request(HAIKU, AgentSettings(prompt_cache=True), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
     off = prepare_request(HAIKU, AgentSettings(), [HELLO], toolbox=EMPTY, legacy_beta=LEGACY)
-    assert ((LEGACY,), {}, ()) == (on.betas, on.tool_betas, off.betas)
+    assert ((LEGACY,), {}, ()) == (on.betas, on.beta_by_tool_type, off.betas)
 
 
 @pytest.mark.asyncio
@@ -132,7 +132,7 @@ def test_headers_that_hold_nothing_but_betas_are_no_parameter() -> None:
             replace(HAIKU, parameters={"extra_headers": headers}), AgentSettings(), [HELLO], toolbox=EMPTY
         )
         assert "extra_headers" not in prepared.arguments
-        assert (("new-2",) if headers else ()) == prepared.betas == prepared.features
+        assert (("new-2",) if headers else ()) == prepared.betas == prepared.droppable_features
 
 
 @given(st.builds(AgentSettings, st.booleans(), st.booleans(), st.booleans()), st.lists(st.just(HELLO), max_size=5))
@@ -141,4 +141,4 @@ def test_requests_never_hold_a_key_called_beta(settings: AgentSettings, messages
     prepared = prepare_request(HAIKU, settings, messages, toolbox=TOOLBOX, legacy_beta=LEGACY)
     assert not {"beta", "betas"} & prepared.arguments.keys()
     assert str(prepared.arguments).count("'cache_control'") <= 4
-    assert settings.streaming == prepared.streams
+    assert settings.streaming == prepared.is_streaming

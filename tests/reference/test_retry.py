@@ -16,7 +16,7 @@ def waits(policy: RetryPolicy, failure: RequestFailure, most: int = 50) -> list[
     """The waits until the policy gives up, on a clock where nothing else takes time."""
     attempts, now, found = RetryState(policy, 0.0), 0.0, []
     for _ in range(most):
-        wait = attempts.seconds_until_retry(failure, now)
+        wait = attempts.count_failed_attempt(failure, now)
         if wait is None:
             return found
         found.append(wait)
@@ -92,13 +92,13 @@ def test_retry_after_is_read_in_every_form(headers: dict[str, str], seconds: flo
 def test_a_failure_is_told_with_what_was_tried() -> None:
     """The words name the attempts, the time, and what to do next."""
     attempts = RetryState(RetryPolicy(), 10.0)
-    assert attempts.seconds_until_retry(REFUSED, 10.0) is None
+    assert attempts.count_failed_attempt(REFUSED, 10.0) is None
     refused = "400 invalid_request_error: no (your turn is kept: change what was refused, then send again)"
-    assert refused == attempts.explain_to_user(REFUSED, 10.0).message
+    assert refused == attempts.with_message_for_user(REFUSED, 10.0).message
     attempts.failed_count = 4
     words = "529 overloaded_error: Overloaded (4 attempts in 3.5 s; your turn is kept: send again)"
-    assert words == attempts.explain_to_user(OVERLOADED, 13.5).message
-    assert "4 attempts in 3 s" in attempts.explain_to_user(OVERLOADED, 13.0).message
+    assert words == attempts.with_message_for_user(OVERLOADED, 13.5).message
+    assert "4 attempts in 3 s" in attempts.with_message_for_user(OVERLOADED, 13.0).message
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,7 @@ def test_an_empty_environment_gives_the_defaults() -> None:
 )
 def test_tools_are_on_unless_set_off(environ: dict[str, str], tools: bool) -> None:
     """The one switch that is on where nothing is said."""
-    assert tools == read_settings(environ).tools
+    assert tools == read_settings(environ).tools_enabled
 
 
 @given(st.integers(1025, 10**9), st.data())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from flag_harness.errors import ContextError
 from flag_harness.reference.context.context import ConversationContext, ToolCallState
-from flag_harness.reference.context.store import load_context, save_context, verify_context
+from flag_harness.reference.context.store import find_repairs_of_saved_context, load_context, save_context
 from flag_harness.reference.tools.tool import ToolOutcome
 from flag_harness.wire.usage import Usage
 
@@ -36,8 +36,8 @@ CONTEXT = ConversationContext(
     usage=Usage(input_tokens=5, output_tokens=7, cache_creation_input_tokens=3, cache_creation_1h=3, thinking_tokens=2),
     combination="streaming+prompt_cache",
     model="claude-haiku-4-5",
-    dropped=("computer-use-2025-11-24",),
-    ledger={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "ok", True)), "toolu_2": ToolCallState()},
+    dropped_features=("computer-use-2025-11-24",),
+    call_states_by_id={"toolu_1": ToolCallState(ToolOutcome("toolu_1", "ok", True)), "toolu_2": ToolCallState()},
 )
 
 
@@ -239,8 +239,8 @@ def test_verify_says_what_a_restore_would_mend_and_writes_nothing(tmp_path: Path
     """Nothing where the file is sound."""
     path = tmp_path / "context.json"
     save_context(CONTEXT, path)
-    assert [] == verify_context(path)
+    assert [] == find_repairs_of_saved_context(path)
     save_context(ConversationContext(messages=CONTEXT.messages[:2]), path)
     before = path.read_bytes(), os.stat(path).st_mtime_ns
-    assert ["the call toolu_1 of bash was not run"] == verify_context(path)
+    assert ["the call toolu_1 of bash was not run"] == find_repairs_of_saved_context(path)
     assert before == (path.read_bytes(), os.stat(path).st_mtime_ns)

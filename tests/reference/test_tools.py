@@ -44,7 +44,7 @@ async def test_a_call_runs_its_tool_with_defaults_after_the_delay() -> None:
     outcome = await box(clock=clock).run(ToolCall("toolu_1", "weather", {"city": "Köln"}))
     assert ToolOutcome("toolu_1", "Köln: 20 C") == outcome
     assert clock.now() == 0.5
-    assert {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Köln: 20 C"} == outcome.block
+    assert {"type": "tool_result", "tool_use_id": "toolu_1", "content": "Köln: 20 C"} == outcome.result_block
 
 
 @pytest.mark.asyncio
@@ -57,7 +57,7 @@ async def test_a_bad_input_is_an_error_that_names_each_field_and_costs_no_time()
         '- city is required\n- unit must be "C" or "F", not "K"'
     )
     assert ToolOutcome("toolu_1", content, is_error=True) == outcome
-    assert outcome.block["is_error"] is True
+    assert outcome.result_block["is_error"] is True
     assert clock.now() == 0
 
 

@@ -106,15 +106,15 @@ def _combination_id_from_option_or_environment(stated: str | None) -> str:
 
 
 def _run_restore(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.conversation import block_list
-    from flag_harness.reference.context.repair import repair_context, transition_prompt
+    from flag_harness.reference.context.conversation import content_blocks
+    from flag_harness.reference.context.repair import make_transition_prompt, repair_context
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
 
     saved = load_context(arguments.path)
     combination = read_settings(os.environ).combination
     context, notes = repair_context(saved)
-    prompt = transition_prompt(saved, combination, notes)
+    prompt = make_transition_prompt(saved, combination, notes)
     report = {
         "path": str(arguments.path),
         "model": context.model,
@@ -124,20 +124,20 @@ def _run_restore(arguments: argparse.Namespace) -> int:
         "transition_prompt": prompt,
         "messages": context.messages,
     }
-    blocks = ((message["role"], block) for message in context.messages for block in block_list(message["content"]))
+    blocks = ((message["role"], block) for message in context.messages for block in content_blocks(message["content"]))
     lines = [f"{role}: {_block_text(block)}" for role, block in blocks]
     _print_report(arguments, report, [*lines, *(["", prompt] if prompt else [])])
     return 0
 
 
 def _run_verify(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.store import verify_context
+    from flag_harness.reference.context.store import find_repairs_of_saved_context
 
     code, report, lines = 0, [], []
     for path in arguments.paths:
         notes, error = [], None
         try:
-            notes = verify_context(path)
+            notes = find_repairs_of_saved_context(path)
         except ContextError as refused:
             error = str(refused)
         code = max(code, 2 if error else 1 if notes else 0)

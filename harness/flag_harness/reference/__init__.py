@@ -5,8 +5,8 @@ It has typed events, tools, conversations that survive a crash, and fallbacks fo
 
 from flag_harness.reference.agent import Agent
 from flag_harness.reference.context.context import ConversationContext, ToolCallState, to_json_value
-from flag_harness.reference.context.repair import repair_context, transition_prompt
-from flag_harness.reference.context.store import load_context, save_context, verify_context
+from flag_harness.reference.context.repair import make_transition_prompt, repair_context
+from flag_harness.reference.context.store import find_repairs_of_saved_context, load_context, save_context
 from flag_harness.reference.events import (
     AgentError,
     BlockDropped,
@@ -50,11 +50,11 @@ __all__ = [
     "TurnDiscarded",
     "TurnEnded",
     "WaitingForRetry",
+    "find_repairs_of_saved_context",
     "function_tool",
     "load_context",
+    "make_transition_prompt",
     "repair_context",
     "save_context",
     "to_json_value",
-    "transition_prompt",
-    "verify_context",
 ]

@@ -15,7 +15,7 @@ from flag_harness.models import DEFAULT_MODEL, find_model
 from flag_harness.reference.context import store
 from flag_harness.reference.context.context import ConversationContext
 from flag_harness.reference.context.conversation import add_user_turn, ends_with_user_turn
-from flag_harness.reference.context.repair import repair_context, transition_prompt
+from flag_harness.reference.context.repair import make_transition_prompt, repair_context
 from flag_harness.reference.events import AgentError, Event, RestoreNote
 from flag_harness.reference.logs import log_event
 from flag_harness.reference.request.failure import RequestFailure, TurnError
@@ -70,11 +70,11 @@ class Agent:
         self._session = AgentSession(
             client=client if getattr(client, "max_retries", None) == 0 else client.with_options(max_retries=0),
             clock=clock,
-            policy=retry or RetryPolicy(),
-            template=RequestTemplate(model, system, parameters or {}),
+            retry_policy=retry or RetryPolicy(),
+            request_template=RequestTemplate(model, system, parameters or {}),
             toolbox=Toolbox(tools, clock=clock, delay=tool_delay, timeout=tool_timeout, output_limit=tool_output_limit),
             context=replace(sound, model=model).without_answered_calls(),
-            path=context_path,
+            context_path=context_path,
         )
 
     @property
@@ -102,8 +102,8 @@ class Agent:
 
         An unanswered turn is kept, and the text joins it. A turn that the model refused (`TurnEnded` says `refusal`) is
         removed from the conversation, with any part of an answer; `send(None)` sends it again. The last event is
-        `TurnEnded` or `AgentError`. No `Exception` is raised; a refused command and a cancellation, which derive from
-        `BaseException` alone, are. After either of these, the next `send` continues.
+        `TurnEnded` or `AgentError`. No `Exception` is raised. A refused command and a cancellation are raised, since
+        they derive from `BaseException` alone; the next `send` continues after them.
         """
         if await self._is_sending():
             yield self._log_failure(
@@ -149,13 +149,13 @@ class Agent:
 
     async def _run_turn(self, text: str | None) -> AsyncGenerator[Event, None]:
         settings = self._read_settings(text)
-        transition = self._remove_restore_note(settings.combination)
+        prompt = self._take_transition_prompt(settings.combination)
         if text is None and self._session.refused_messages is not None:
             self._session.update_context(messages=self._session.refused_messages)
         self._session.refused_messages = None
-        self._add_user_turn(text, settings.combination, transition)
-        if transition is not None:
-            yield RestoreNote(self._session.clock.now(), transition)
+        self._add_user_turn(text, settings.combination, prompt)
+        if prompt is not None:
+            yield RestoreNote(self._session.clock.now(), prompt)
         legacy_beta = self._environ.get(PROMPT_CACHE_BETA, "").strip()
         async with aclosing(AgentTurn(self._session, settings, legacy_beta).events()) as events:
             async for event in events:
@@ -172,7 +172,7 @@ class Agent:
         """Read the settings. If they are invalid or break a limit, keep the user's turn and raise `TurnError`."""
         try:
             settings = read_settings(self._environ)
-            problem = broken_limit_message(settings, find_model(self._session.template.model))
+            problem = broken_limit_message(settings, find_model(self._session.request_template.model))
         except FlagError as error:
             problem = str(error)
         if problem is not None:
@@ -180,15 +180,19 @@ class Agent:
             raise TurnError(RequestFailure("limit", problem))
         return settings
 
-    def _remove_restore_note(self, combination: str) -> str | None:
+    def _take_transition_prompt(self, combination: str) -> str | None:
+        """Return the transition prompt of a restored session the first time; later, or if there is none, return None.
+
+        `combination` is the id of the flags now.
+        """
         if self._restored_context is None:
             return None
         before, self._restored_context = self._restored_context, None
-        return transition_prompt(before, combination, self._repairs)
+        return make_transition_prompt(before, combination, self._repairs)
 
-    def _add_user_turn(self, text: str | None, combination: str | None, transition: str | None) -> None:
+    def _add_user_turn(self, text: str | None, combination: str | None, transition_prompt: str | None) -> None:
         self._session.update_context(
-            messages=add_user_turn(self.context.messages, text, transition), combination=combination
+            messages=add_user_turn(self.context.messages, text, transition_prompt), combination=combination
         )
 
     def _log_failure(self, failure: RequestFailure) -> AgentError:

@@ -47,24 +47,24 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class RequestUsage:
-    """A request was answered. Holds its tokens, and the total of the session.
+    """A request was answered. `usage` has its tokens, and `session_total` those of all requests of the session.
 
-    `first_token` is the seconds from sending the request to the first delta (or to the answer, without streaming), None
-    if the answer was empty; `duration` is the seconds to the end of the answer.
+    `first_token_seconds` is the seconds from sending the request to the first delta (or to the answer, without
+    streaming), None if the answer was empty; `total_seconds` is the seconds to the end of the answer.
     """
 
     at: float
     usage: Usage
-    total: Usage
-    first_token: float | None
-    duration: float
+    session_total: Usage
+    first_token_seconds: float | None
+    total_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class TurnDiscarded:
     """The answer so far was discarded: ignore all its deltas. Another attempt may follow.
 
-    `usage` is the cost of the discarded answer; the session's total includes it.
+    `usage` has the tokens of the discarded answer, which the session's total includes.
     """
 
     at: float
@@ -83,10 +83,10 @@ class FeatureDropped:
 
 @dataclass(frozen=True, slots=True)
 class BlockDropped:
-    """The API refused a block of an earlier answer, which is removed. `block` is the block's type."""
+    """The API refused a block of an earlier answer, which is removed. `block_type` is the block's type."""
 
     at: float
-    block: str
+    block_type: str
     reason: str
 
 
@@ -101,8 +101,8 @@ class WaitingForRetry:
 
 @dataclass(frozen=True, slots=True)
 class RestoreNote:
-    """The note that the model gets before the user's text, if restoring the session repaired something or flags have
-    changed.
+    """The transition prompt: a note to the model about repairs and changed flags, put before the user's text after a
+    restore.
     """
 
     at: float
@@ -111,7 +111,7 @@ class RestoreNote:
 
 @dataclass(frozen=True, slots=True)
 class TurnEnded:
-    """The turn is complete. `stop_reason` is the API's."""
+    """The turn is complete. `stop_reason` is that of the last answer, such as `end_turn`."""
 
     at: float
     stop_reason: str

@@ -9,8 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-ROOT_LOGGER = "flag_harness"
-"""The parent of all loggers of this package."""
+ROOT_LOGGER_NAME = "flag_harness"
+"""The name of the logger that is the parent of all loggers of this package."""
 
 REPLACEMENT_FOR_SECRETS = "[hidden]"
 _SECRET_NAME_PATTERN = re.compile(r"authorization|api[-_]?key|auth[-_]?token|secret|password|cookie", re.IGNORECASE)
@@ -18,7 +18,7 @@ _SECRET_VALUE_PATTERN = re.compile(r"sk-[A-Za-z0-9][\w-]{7,}|(?i:bearer)\s+[\w.~
 
 
 def log_event(logger: logging.Logger, level: int, name: str, /, **fields: Any) -> None:
-    """Log the event `name` with its fields, as text and, in a JSON Lines file, as JSON."""
+    """Log the event `name` with its fields. A `JsonLinesFormatter` writes them as JSON, any other formatter as text."""
     if logger.isEnabledFor(level):
         words = "".join(f" {key}={value!r}" for key, value in fields.items())
         logger.log(level, "%s%s", name, words, extra={"event": name, "fields": fields}, stacklevel=2)
@@ -48,7 +48,7 @@ class JsonLinesFormatter(logging.Formatter):
 
 
 def json_lines_handler(path: Path) -> logging.FileHandler:
-    """Return a handler that appends to the file `path`. The file is made with the first record.
+    """Return a handler that appends log records as JSON Lines to the file `path`, which the first record creates.
 
     Raise `OSError` if the directory cannot be made. The caller removes the handler from its logger and closes it.
     """
@@ -64,13 +64,13 @@ def hide_secrets(value: Any, name: str = "") -> Any:
     if _SECRET_NAME_PATTERN.search(name) and value is not None:
         return REPLACEMENT_FOR_SECRETS
     if isinstance(value, Mapping):
-        return {_hide_keys_in_text(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
+        return {_hide_secrets_in_text(str(key)): hide_secrets(item, str(key)) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):
         return [hide_secrets(item) for item in value]
     if value is None or isinstance(value, int) or (isinstance(value, float) and math.isfinite(value)):
         return value
-    return _hide_keys_in_text(value if isinstance(value, str) else repr(value))
+    return _hide_secrets_in_text(value if isinstance(value, str) else repr(value))
 
 
-def _hide_keys_in_text(text: str) -> str:
+def _hide_secrets_in_text(text: str) -> str:
     return _SECRET_VALUE_PATTERN.sub(REPLACEMENT_FOR_SECRETS, text)

@@ -25,16 +25,16 @@ AGENT_LOGGER = logging.getLogger("flag_harness.reference")
 class AgentSession:
     """The session of one agent. Its context is valid after each step, so the session can end at any time.
 
-    If there is a `path`, the context is saved there after each step.
+    If there is a `context_path`, the context is saved there after each step.
     """
 
     client: "AsyncAnthropic"
     clock: Clock
-    policy: RetryPolicy
-    template: RequestTemplate
+    retry_policy: RetryPolicy
+    request_template: RequestTemplate
     toolbox: Toolbox
     context: ConversationContext
-    path: Path | None
+    context_path: Path | None
     refused_messages: Messages | None = None
     """The conversation up to the last turn that the model refused, or None once the user sends another text."""
 
@@ -45,8 +45,8 @@ class AgentSession:
     def set_context(self, context: ConversationContext) -> None:
         """Replace the context and save it. Raise `TurnError` if that fails; the new context stays in memory."""
         self.context = context
-        if self.path is not None:
+        if self.context_path is not None:
             try:
-                store.save_context(context, self.path)
+                store.save_context(context, self.context_path)
             except ContextError as error:
                 raise TurnError(RequestFailure("save", str(error))) from error

@@ -12,36 +12,38 @@ MIN_THINKING_BUDGET = 1024
 equal to 1024` (quoted by users; no recording holds it)."""
 
 _WHOLE_NUMBER_PATTERN = re.compile(r"-?[0-9]{1,100}")
-"""A whole number. It is stricter than `int`, which also reads 1_000 and non-ASCII digits."""
+"""Matches a whole number. The pattern is stricter than `int`, which also reads 1_000 and non-ASCII digits."""
 
 
 @dataclass(frozen=True, slots=True)
 class NumberSetting:
-    """A whole number read from the variable `env`; `default` applies if the variable is unset or empty."""
+    """A whole number read from the variable `variable`; `default` applies if the variable is unset or empty."""
 
-    env: str
+    variable: str
     default: int
     minimum: int = 1
 
     def read(self, environ: Mapping[str, str]) -> int:
         """Return the number. Raise `FlagError` naming the variable, its value and the rule if it is invalid."""
-        text = environ.get(self.env, "").strip()
+        text = environ.get(self.variable, "").strip()
         if not text:
             return self.default
         if not _WHOLE_NUMBER_PATTERN.fullmatch(text):
-            raise FlagError(f"{self.env}={text!r} is not a whole number; set it to one, or unset it for {self.default}")
+            raise FlagError(
+                f"{self.variable}={text!r} is not a whole number; set it to one, or unset it for {self.default}"
+            )
         value = int(text)
         if value < self.minimum:
-            raise FlagError(f"{self.env}={text} must be at least {self.minimum}; unset it for {self.default}")
+            raise FlagError(f"{self.variable}={text} must be at least {self.minimum}; unset it for {self.default}")
         return value
 
     def describe(self, value: int) -> str:
         """Return the setting as text, such as `MAX_TOKENS=16384`, with a note if the value is the default."""
-        return f"{self.env}={value}" + (" (its default)" if value == self.default else "")
+        return f"{self.variable}={value}" + (" (its default)" if value == self.default else "")
 
     def is_set(self, environ: Mapping[str, str]) -> bool:
         """Return whether the environment has a value for the number."""
-        return bool(environ.get(self.env, "").strip())
+        return bool(environ.get(self.variable, "").strip())
 
 
 MAX_TOKENS = NumberSetting("MAX_TOKENS", 16384)
@@ -53,8 +55,8 @@ has needed no header since December 2024."""
 
 AGENT_VARIABLES = (
     *(flag.env for flag in SHIPPED_FLAGS),
-    MAX_TOKENS.env,
-    THINKING_BUDGET.env,
+    MAX_TOKENS.variable,
+    THINKING_BUDGET.variable,
     ENABLE_TOOLS,
     PROMPT_CACHE_BETA,
 )
@@ -63,14 +65,14 @@ AGENT_VARIABLES = (
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """The reference agent's settings for one `send`. Tokens are counted as the API counts them."""
+    """The flags and other settings that one `send` of the reference agent runs under."""
 
     streaming: bool = False
     prompt_cache: bool = False
     extended_output: bool = False
     max_tokens: int = MAX_TOKENS.default
     thinking_budget: int = THINKING_BUDGET.default
-    tools: bool = True
+    tools_enabled: bool = True
 
     @property
     def combination(self) -> str:
@@ -94,12 +96,12 @@ def read_settings(environ: Mapping[str, str]) -> AgentSettings:
         extended_output=EXTENDED_OUTPUT.is_enabled(environ),
         max_tokens=max_tokens,
         thinking_budget=budget,
-        tools=(environ.get(ENABLE_TOOLS) or "1").strip().lower() in TRUE_VALUES,
+        tools_enabled=(environ.get(ENABLE_TOOLS) or "1").strip().lower() in TRUE_VALUES,
     )
 
 
 def thinking_budget_message(max_tokens: int, budget: int) -> str | None:
-    """Return a message that suggests other numbers if thinking would leave no token for the answer, or None."""
+    """Return a message that suggests other numbers if thinking would leave no token for the answer, else None."""
     if budget < max_tokens:
         return None
     advice = f"set MAX_TOKENS to at least {budget + 1}"

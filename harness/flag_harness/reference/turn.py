@@ -82,7 +82,7 @@ class AgentTurn:
     @staticmethod
     def _must_continue(answer: ModelAnswer) -> bool:
         return answer.stop_reason == _PAUSE_STOP_REASON or (
-            bool(answer.calls) and answer.stop_reason in _STOP_REASONS_THAT_RUN_TOOLS
+            bool(answer.tool_use_blocks) and answer.stop_reason in _STOP_REASONS_THAT_RUN_TOOLS
         )
 
     def _check_progress(self, answer: ModelAnswer, *, empty: bool) -> None:
@@ -100,8 +100,8 @@ class AgentTurn:
     async def _run_tool_calls(self, answer: ModelAnswer, toolbox: Toolbox) -> AsyncGenerator[Event, None]:
         """Run the tool calls of an answer one after another, since they may share state."""
         outcomes: list[ToolOutcome] = []
-        earlier = _call_ids(self._session.context.messages[:-1])
-        for block in answer.calls:
+        earlier = _tool_call_ids(self._session.context.messages[:-1])
+        for block in answer.tool_use_blocks:
             call = ToolCall(block["id"], block["name"], block["input"])
             yield ToolUse(self._session.clock.now(), call.id, call.name, call.input)
             refusal = self._reason_not_to_run(answer, call, earlier)
@@ -119,12 +119,12 @@ class AgentTurn:
                 replace(context, messages=add_tool_results(context.messages, outcomes)).without_answered_calls()
             )
 
-    def _reason_not_to_run(self, answer: ModelAnswer, call: ToolCall, earlier: Container[str]) -> str | None:
+    def _reason_not_to_run(self, answer: ModelAnswer, call: ToolCall, earlier_ids: Container[str]) -> str | None:
         """Return the message that tells the model why a call is not run, or None if it may run.
 
-        `earlier` has the ids of earlier calls.
+        `earlier_ids` has the ids of earlier calls.
         """
-        if call.id in earlier:
+        if call.id in earlier_ids:
             log_event(AGENT_LOGGER, logging.WARNING, "repeated_id", tool=call.name, id=call.id)
             return f"{call.name} was not run: an earlier call has the id {call.id} too. Call it again."
         if call.id == answer.truncated_call_id:
@@ -137,10 +137,11 @@ class AgentTurn:
         return None
 
     async def _run_tool_call(self, call: ToolCall, toolbox: Toolbox) -> ToolOutcome:
-        """Run a tool call at most once. The context's ledger, which is also in the saved file, records its start and
-        its outcome.
+        """Run a tool call, unless the context says that the call has started before, and return its outcome.
+
+        The start and the outcome are recorded in the context, which is saved each time.
         """
-        entry = self._session.context.ledger.get(call.id)
+        entry = self._session.context.call_states_by_id.get(call.id)
         if entry is not None:
             return entry.outcome or ToolOutcome(call.id, INTERRUPTED_CALL_MESSAGE, is_error=True)
         self._record_call_start(call)
@@ -155,7 +156,7 @@ class AgentTurn:
         """Record that a call starts. Raise `TurnError` if that cannot be saved, so that the call does not run."""
         before = self._session.context
         try:
-            self._session.set_context(before.with_call_start(call.id))
+            self._session.set_context(before.with_started_call(call.id))
         except TurnError:
             self._session.context = before
             raise
@@ -166,7 +167,7 @@ class AgentTurn:
         return f"{cut}; {advice}, or ask for less at once"
 
 
-def _call_ids(messages: Messages) -> set[str]:
+def _tool_call_ids(messages: Messages) -> set[str]:
     """Return the ids of the calls in the agent's messages."""
     blocks = (block for message in messages if message["role"] == "assistant" for block in message["content"])
     return {block["id"] for block in blocks if isinstance(block, dict) and block["type"] == "tool_use"}

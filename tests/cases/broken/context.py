@@ -87,15 +87,15 @@ def a_result_made_up(patch: Patch) -> None:
 
 def nothing_told(patch: Patch) -> None:
     """There is no transition prompt."""
-    patch.setattr(agents, "transition_prompt", lambda *given: None)
+    patch.setattr(agents, "make_transition_prompt", lambda *given: None)
 
 
 def told_each_time(patch: Patch) -> None:
     """There is a transition prompt at every restore."""
-    patch.setattr(agents, "transition_prompt", lambda *given: "This session was restored.")
+    patch.setattr(agents, "make_transition_prompt", lambda *given: "This session was restored.")
 
 
 def told_in_general_words(patch: Patch) -> None:
     """The transition prompt does not say what changed."""
-    prompt = agents.transition_prompt
-    patch.setattr(agents, "transition_prompt", lambda *given: prompt(*given) and "Something has changed.")
+    prompt = agents.make_transition_prompt
+    patch.setattr(agents, "make_transition_prompt", lambda *given: prompt(*given) and "Something has changed.")

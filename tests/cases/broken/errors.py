@@ -23,7 +23,7 @@ def everything_dropped(patch: Patch) -> None:
     """A request that is refused is sent again as plainly as it can be."""
 
     def everything(failure: RequestFailure, prepared: PreparedRequest) -> tuple[str, ...]:
-        return prepared.features if failure.is_rejection else ()
+        return prepared.droppable_features if failure.is_rejection else ()
 
     patch.setattr(reliable_request, "find_rejected_features", everything)
 
@@ -34,7 +34,7 @@ def the_tool_without_its_beta(patch: Patch) -> None:
     patch.setattr(reliable_request, "usable_tools", lambda toolbox, dropped: toolbox)
 
     def bare(*given: Any, dropped: Sequence[str], **named: Any) -> PreparedRequest:
-        prepared = prepare(*given, dropped=dropped, **named)
+        prepared = prepare(*given, dropped_features=dropped, **named)
         return replace(prepared, betas=tuple(beta for beta in prepared.betas if beta not in dropped))
 
     patch.setattr(reliable_request, "prepare_request", bare)

@@ -99,13 +99,13 @@ def deltas_kept_back(patch: Patch) -> None:
 
 def first_token_at_the_end(patch: Patch) -> None:
     """The first token is timed when the answer is complete."""
-    answered = reliable_request.ReliableRequest._record_answer
+    answered = reliable_request.ReliableRequest._store_answer
 
     def late(self: reliable_request.ReliableRequest, one: attempt.RequestAttempt) -> Any:
-        one.first_token = one.duration
+        one.first_token_seconds = one.total_seconds
         return answered(self, one)
 
-    patch.setattr(reliable_request.ReliableRequest, "_record_answer", late)
+    patch.setattr(reliable_request.ReliableRequest, "_store_answer", late)
 
 
 def spaces_lost_between_deltas(patch: Patch) -> None:

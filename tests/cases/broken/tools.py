@@ -53,7 +53,7 @@ def the_tool_before_its_event(patch: Patch) -> None:
 
 def defaults_left_out(patch: Patch) -> None:
     """Input reaches a tool as the model wrote it, unchecked."""
-    patch.setattr(CompiledSchema, "validate", lambda self, value, at="": value)
+    patch.setattr(CompiledSchema, "validate", lambda self, value, path="": value)
 
 
 def a_command_invented(patch: Patch) -> None:
@@ -98,7 +98,7 @@ def results_in_turns_of_their_own(patch: Patch) -> None:
         "add_tool_results",
         lambda messages, outcomes: (
             *messages,
-            *({"role": "user", "content": [outcome.block]} for outcome in outcomes),
+            *({"role": "user", "content": [outcome.result_block]} for outcome in outcomes),
         ),
     )
 

@@ -29,9 +29,9 @@ def test_each_turn_names_its_requests_before_and_after_a_restart(open_chat: Call
     chat = open_chat(KERNEL)
     for prompt in ("Which kernel?", "Thank you."):
         assert chat.send(prompt, ENVIRON)
-        assert chat.wait(20)
-    assert [[1, 2], [3]] == [list(turn.exchanges) for turn in chat.turns]
-    assert [[1, 2], [3]] == [list(turn.exchanges) for turn in open_chat(KERNEL).turns]
+        assert chat.wait_until_idle(20)
+    assert [[1, 2], [3]] == [list(turn.request_numbers) for turn in chat.turns]
+    assert [[1, 2], [3]] == [list(turn.request_numbers) for turn in open_chat(KERNEL).turns]
     exchange = chat.exchanges.load(2)
     assert exchange is not None
     assert [] == [line for line in exchange.request.splitlines() if "api-key" in line.lower()]
@@ -67,7 +67,7 @@ def test_a_file_that_cannot_be_read_is_left_out(tmp_path: Path, content: str) ->
     """The next request gets a number after it."""
     (tmp_path / "0007.jsonl").write_text(content)
     files = ExchangeFiles(tmp_path)
-    assert (None, {}, 7) == (files.load(7), files.numbers_by_turn(), files.last_exchange)
+    assert (None, {}, 7) == (files.load(7), files.request_numbers_by_turn(), files.last_exchange)
 
 
 def test_messages_with_results_only_are_no_turn() -> None:

@@ -52,8 +52,12 @@ def test_a_note_to_the_model_is_not_shown_as_the_users_words() -> None:
     first, second = transcripts_of_context(ConversationContext(messages=messages), {1: [1, 2], 2: [3]})
     told = NoticePart("info", f"The model was told: {note}")
     seen = ToolPart("a", "look", {}, result="It was interrupted.", is_error=True)
-    assert ("Look.", [seen, told, TextPart("text", ["I see."])], [1, 2]) == (first.prompt, first.parts, first.exchanges)
-    assert ("Thank you.", told, [3]) == (second.prompt, second.parts[0], second.exchanges)
+    assert ("Look.", [seen, told, TextPart("text", ["I see."])], [1, 2]) == (
+        first.prompt,
+        first.parts,
+        first.request_numbers,
+    )
+    assert ("Thank you.", told, [3]) == (second.prompt, second.parts[0], second.request_numbers)
     assert second.parts[1].text.startswith("Interrupted: the server ended")
 
 

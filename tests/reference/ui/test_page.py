@@ -194,7 +194,7 @@ def test_a_saved_session_is_restored(open_page: OpenPage, make_options: Any) -> 
     )
     chat = ChatDirectory(make_options(scenario), {"PATH": "/usr/bin:/bin"}).open("one")
     chat.send("Which kernel?", {"PATH": "/usr/bin:/bin"})
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     page = open_page(scenario)
     assert ["Which kernel?", "I'll look.", "Tool call: bash", "Result:", "It is Linux."] == _texts(page)
     assert "before the server started; its tokens and cost" in page.main.get("caption")[0].value
@@ -208,7 +208,7 @@ def test_each_session_keeps_its_flags(open_page: OpenPage, make_options: Any) ->
     """In one tab: a saved session has those of its last turn, and a new one those of the session before it."""
     chat = ChatDirectory(make_options(KERNEL), {"PATH": "/usr/bin:/bin"}).open("other")
     chat.send("Which kernel?", {"PATH": "/usr/bin:/bin", "ENABLE_PROMPT_CACHE": "true"})
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     page = open_page(KERNEL)
     assert "Which kernel?" in page.sidebar.selectbox(key="saved").options[0]
     page = page.sidebar.selectbox(key="saved").set_value("other").run()
@@ -284,7 +284,7 @@ def test_a_choice_of_no_session_stays_in_this_one(open_page: OpenPage, make_opti
     """The field of the saved sessions can be emptied again."""
     chat = ChatDirectory(make_options(KERNEL), {"PATH": "/usr/bin:/bin"}).open("other")
     chat.send("Which kernel?", {"PATH": "/usr/bin:/bin"})
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     page = open_page(KERNEL)
     page = page.sidebar.selectbox(key="saved").set_value("other").run()
     page = page.sidebar.selectbox(key="saved").set_value(None).run()

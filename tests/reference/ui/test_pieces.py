@@ -6,7 +6,7 @@ import pytest
 
 from flag_harness.reference import events
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
-from flag_harness.reference.ui.page.pieces import FoldedPiece, NoticePiece, TextPiece, ToolPiece, list_page_pieces
+from flag_harness.reference.ui.page.pieces import CollapsedPiece, NoticePiece, TextPiece, ToolPiece, list_page_pieces
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, preserve_layout_for_streamlit, split_text
 from flag_harness.wire.usage import Usage
 
@@ -31,7 +31,7 @@ def test_a_discarded_text_is_struck_out_and_then_replaced() -> None:
     assert [TextPiece("It is Fri", True), struck] == list_page_pieces(_turn(*first), 3)
     second = (events.WaitingForRetry(3, 0.5, "the stream ended"), events.TextDelta(4, "It is Friday."))
     assert [
-        FoldedPiece("Discarded answer", "It is Fri", True),
+        CollapsedPiece("Discarded answer", "It is Fri", True),
         NoticePiece("info", "the stream ended; trying again in 0.5 s."),
         TextPiece("It is Friday.", False),
     ] == list_page_pieces(_turn(*first, *second), 4)
@@ -47,9 +47,9 @@ def test_an_answer_of_an_earlier_request_is_not_discarded() -> None:
         events.TurnDiscarded(3, "cut", Usage(output_tokens=5)),
     )
     assert [
-        FoldedPiece("Thinking", "Look.", False),
+        CollapsedPiece("Thinking", "Look.", False),
         TextPiece("I'll look.", False),
-        FoldedPiece("Thinking (discarded)", "Linux", True),
+        CollapsedPiece("Thinking (discarded)", "Linux", True),
         NoticePiece("warning", "The thinking above was discarded: cut"),
     ] == list_page_pieces(turn, 3)
 
@@ -95,7 +95,12 @@ def test_an_event_becomes_a_sentence_that_says_what_to_do(event: Any, expected: 
 def test_usage_and_cost_are_added_up() -> None:
     """The cost is computed for each answer, discarded ones included; the first token is that of the first answer."""
     turn = _turn(_usage(input_tokens=1_000_000), _usage(output_tokens=1_000_000))
-    assert (2, 1_000_000, 6.0, 0.4) == (turn.requests, turn.usage.output_tokens, turn.cost, turn.first_token)
+    assert (2, 1_000_000, 6.0, 0.4) == (
+        turn.request_count,
+        turn.usage.output_tokens,
+        turn.cost,
+        turn.first_token_seconds,
+    )
     turn.add_event(events.TurnDiscarded(3, "cut", Usage(output_tokens=1_000_000)), MODEL)
     assert 11.0 == turn.cost
     turn.add_event(_usage(output_tokens=1), "some-unknown-model")

@@ -58,10 +58,10 @@ def test_a_stopped_turn_leaves_the_prompt_and_not_the_answer(open_chat: OpenChat
     _wait_until(lambda: _answers(chat))
     chat.stop()
     chat.stop()
-    assert chat.wait(5)
+    assert chat.wait_until_idle(5)
     assert chat.can_continue
     assert chat.send("Shorter.", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert chat.path
     messages = json.loads(chat.path.read_text())["messages"]
     assert [["Long, please.", "Shorter."], ["Short."]] == [
@@ -77,9 +77,9 @@ def test_a_tool_that_is_stopped_is_not_run_again(open_chat: OpenChat, tmp_path: 
     runs = tmp_path / "sessions" / "one.files" / "runs"
     _wait_until(lambda: runs.exists() and runs.read_text())
     chat.stop()
-    assert chat.wait(10)
+    assert chat.wait_until_idle(10)
     chat.send("What happened?", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert "It was interrupted." == _answers(chat)[-1]
     assert "run\n" == runs.read_text()
 
@@ -93,18 +93,18 @@ def test_a_chat_is_restored_in_the_middle_of_a_tool(open_chat: OpenChat, tmp_pat
     restored = open_chat(COMMAND)
     assert "was interrupted while it ran" in restored.notices[0]
     restored.send(None, ENVIRON)
-    assert restored.wait(20)
+    assert restored.wait_until_idle(20)
     assert "It was interrupted." == _answers(restored)[-1]
     assert "run\n" == runs.read_text()
     chat.stop()
-    assert chat.wait(10)
+    assert chat.wait_until_idle(10)
 
 
 def test_the_context_commands_work_on_a_saved_chat(open_chat: OpenChat, capsys: pytest.CaptureFixture[str]) -> None:
     """`verify` finds it sound, and `restore` prints its messages."""
     chat = open_chat(HELLO)
     chat.send("Hi", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert 0 == main(["context", "verify", str(chat.path)])
     assert 0 == main(["context", "restore", str(chat.path)])
     printed = capsys.readouterr().out
@@ -118,10 +118,10 @@ def test_chats_do_not_mix(make_options: Callable[..., UiOptions]) -> None:
     first, second = directory.open("first"), directory.open("second")
     first.send("I am the first.", ENVIRON)
     second.send("I am the second.", {"PATH": "/usr/bin:/bin"})
-    assert first.wait(20)
-    assert second.wait(20)
+    assert first.wait_until_idle(20)
+    assert second.wait_until_idle(20)
     assert (["I am the first."], ["I am the second."]) == (_answers(first), _answers(second))
-    assert ("streaming", "off") == (first.agent_context.combination, second.agent_context.combination)
+    assert ("streaming", "off") == (first.conversation.combination, second.conversation.combination)
     assert {"first", "second"} == set(directory.saved_chat_ids())
     assert first is directory.open("first")
 
@@ -131,7 +131,7 @@ def test_a_saved_chat_is_described_by_its_first_prompt(make_options: Callable[..
     directory = ChatDirectory(make_options(HELLO), ENVIRON)
     chat = directory.open("one")
     chat.send("Hello there,\nwho are you?", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert directory.describe_saved_chat("one").endswith(" · Hello there, who are you? · one")
     (tmp_path / "sessions" / "two.json").write_text("{")
     assert directory.describe_saved_chat("two").endswith(" · not readable · two")
@@ -176,10 +176,10 @@ def test_a_refused_request_ends_the_turn_with_its_message(open_chat: OpenChat) -
     """The scenario has no answer; the next turn works."""
     chat = open_chat('[[turn]]\nwhen = { user_contains = "known" }\ntext = "Known."')
     chat.send("Something else.", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert "no turn" in _notices(chat)[-1]
     chat.send("Something known.", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert "Known." == _answers(chat)[-1]
 
 
@@ -191,12 +191,12 @@ def test_a_cassette_answers_what_it_recorded(capsys: pytest.CaptureFixture[str],
     options = UiOptions(upstream="cassette", file=str(file), folder=str(tmp_path / "sessions"), asks_before_tools=False)
     chat = ChatDirectory(options, {"PATH": "/usr/bin:/bin"}).open("one")
     chat.send(prompt, {"PATH": "/usr/bin:/bin"})
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert [] == _notices(chat)
     assert [True] == [bool(part.result) for part in chat.turns[0].parts if isinstance(part, ToolPart)]
     assert _answers(chat)[-1].endswith("There are 2 open lines.")
     chat.send("Something else.", {"PATH": "/usr/bin:/bin"})
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert "Something else." in _notices(chat)[-1]
 
 
@@ -216,7 +216,7 @@ def test_stopping_a_chat_without_a_turn_does_nothing(open_chat: OpenChat) -> Non
     chat = open_chat(HELLO)
     chat.stop()
     assert chat.send("Hi", ENVIRON)
-    assert chat.wait(20)
+    assert chat.wait_until_idle(20)
     assert ["Hello."] == _answers(chat)
 
 

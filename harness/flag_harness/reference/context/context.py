@@ -11,7 +11,7 @@ from flag_harness.wire.usage import Usage
 
 @dataclass(frozen=True, slots=True)
 class ToolCallState:
-    """A tool call that has started. Its `outcome` is None until the tool has finished."""
+    """The state of a tool call that has started. `outcome` is None until the tool has finished."""
 
     outcome: ToolOutcome | None = None
 
@@ -26,30 +26,28 @@ class ConversationContext:
     """The state of a session: its messages, its usage so far, and all that is needed to continue it.
 
     `messages` hold plain JSON values only, and their keys keep their order (see `to_json_value`). `combination` is the
-    id of the flags at the last turn, or None if there was no turn. `dropped` are the betas and parameters that the API
-    refused in this session. `ledger` maps the id of each tool call to its state until the messages contain the call's
-    result, so that a tool never runs twice for one call.
+    id of the flags at the last turn, or None if there was no turn. `dropped_features` are the betas and parameters that
+    the API refused in this session. `call_states_by_id` has the state of each tool call by the call's id until the
+    messages contain the call's result, so that a tool never runs twice for one call.
     """
 
     messages: tuple[dict[str, Any], ...] = ()
     usage: Usage = field(default_factory=Usage)
     combination: str | None = None
     model: str = ""
-    dropped: tuple[str, ...] = ()
-    ledger: Mapping[str, ToolCallState] = field(default_factory=dict)
+    dropped_features: tuple[str, ...] = ()
+    call_states_by_id: Mapping[str, ToolCallState] = field(default_factory=dict)
 
-    def with_call_start(self, id: str) -> "ConversationContext":
-        """Return a copy of the context that records the start of the tool call `id`."""
-        return replace(self, ledger={**self.ledger, id: ToolCallState()})
+    def with_started_call(self, call_id: str) -> "ConversationContext":
+        """Return a copy of the context in which the tool call `call_id` has started."""
+        return replace(self, call_states_by_id={**self.call_states_by_id, call_id: ToolCallState()})
 
     def with_call_outcome(self, outcome: ToolOutcome) -> "ConversationContext":
-        """Return a copy of the context that records the outcome of a tool call."""
-        return replace(self, ledger={**self.ledger, outcome.id: ToolCallState(outcome)})
+        """Return a copy of the context in which a tool call has this outcome."""
+        return replace(self, call_states_by_id={**self.call_states_by_id, outcome.id: ToolCallState(outcome)})
 
     def without_answered_calls(self) -> "ConversationContext":
-        """Return a copy without those calls in the ledger (the states of tool calls) whose results are in the
-        messages.
-        """
+        """Return a copy of the context without the states of those tool calls whose results are in the messages."""
         answered = {
             block["tool_use_id"]
             for message in self.messages
@@ -57,7 +55,9 @@ class ConversationContext:
             for block in message["content"]
             if block["type"] == "tool_result"
         }
-        return replace(self, ledger={id: entry for id, entry in self.ledger.items() if id not in answered})
+        return replace(
+            self, call_states_by_id={id: entry for id, entry in self.call_states_by_id.items() if id not in answered}
+        )
 
 
 def to_json_value(value: Any) -> Any:
@@ -71,7 +71,7 @@ def to_json_value(value: Any) -> Any:
     if value is None or isinstance(value, (str, int, float)):  # bool is an int
         return value
     if isinstance(value, Mapping):
-        return {_check_json_key(key): to_json_value(item) for key, item in value.items()}
+        return {_require_text_key(key): to_json_value(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [to_json_value(item) for item in value]
     if callable(dump := getattr(value, "model_dump", None)):
@@ -81,7 +81,7 @@ def to_json_value(value: Any) -> Any:
     raise TypeError(f"a context holds JSON values only, not {type(value).__name__}: {value!r:.100}")
 
 
-def _check_json_key(key: Any) -> str:
+def _require_text_key(key: Any) -> str:
     if isinstance(key, str):
         return key
     raise TypeError(f"a context holds JSON values only, and a key in JSON is a string, not {key!r:.100}")

@@ -9,19 +9,20 @@ MessageDict = dict[str, Any]
 Messages = tuple[MessageDict, ...]
 
 
-def add_user_turn(messages: Messages, text: str | None, transition: str | None = None) -> Messages:
+def add_user_turn(messages: Messages, text: str | None, transition_prompt: str | None = None) -> Messages:
     """Return the messages with the user's `text` added. If it is None, the last turn, which has no answer yet, is kept.
 
-    The text joins a turn without an answer, unless that turn already ends with the text. The note `transition` goes
-    before the user's text, but after tool results, which the API wants first.
+    If the last turn has no answer, the text is added to that turn, unless the turn already ends with the text.
+    `transition_prompt` is a note for the model; it goes before the user's text, but after tool results, which the API
+    wants first.
     """
     if messages and messages[-1]["role"] == "user":
-        earlier, pending = messages[:-1], block_list(messages[-1]["content"])
+        earlier, pending = messages[:-1], list_content_blocks(messages[-1]["content"])
     else:
         earlier, pending = messages, []
     said = [] if text is None or (pending and pending[-1] == _make_text_block(text)) else [_make_text_block(text)]
     results = sum(block["type"] == "tool_result" for block in pending)
-    note = [_make_text_block(transition)] if transition else []
+    note = [_make_text_block(transition_prompt)] if transition_prompt else []
     return (*earlier, {"role": "user", "content": [*pending[:results], *note, *pending[results:], *said]})
 
 
@@ -41,18 +42,18 @@ def add_model_answer(messages: Messages, content: Sequence[dict[str, Any]]) -> M
 
 def add_tool_results(messages: Messages, outcomes: Iterable[ToolOutcome]) -> Messages:
     """Return the messages with the results of tool calls added, as one user turn."""
-    return (*messages, {"role": "user", "content": [outcome.block for outcome in outcomes]})
+    return (*messages, {"role": "user", "content": [outcome.result_block for outcome in outcomes]})
 
 
 def remove_last_turn(messages: Messages) -> Messages:
-    """Return the messages without the user's last words and all messages after them.
+    """Return the messages without the last text of the user and without all messages after it.
 
-    Tool results before the user's words stay, because their calls need them.
+    Tool results in the same message as the text stay, because their calls need them.
     """
     for index in reversed(range(len(messages))):
         if messages[index]["role"] != "user":
             continue
-        blocks = block_list(messages[index]["content"])
+        blocks = list_content_blocks(messages[index]["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
         if len(results) < len(blocks):
             kept = ({"role": "user", "content": results},) if results else ()
@@ -65,7 +66,7 @@ def ends_with_user_turn(messages: Messages) -> bool:
     return bool(messages) and messages[-1]["role"] == "user"
 
 
-def block_list(content: Any) -> list[dict[str, Any]]:
+def list_content_blocks(content: Any) -> list[dict[str, Any]]:
     """Return the content of a message as a list of blocks. A string becomes one text block."""
     return [_make_text_block(content)] if isinstance(content, str) else list(content)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 from flag_harness.flag import OFF_COMBINATION
 from flag_harness.reference.context.context import ConversationContext, ToolCallState
-from flag_harness.reference.context.conversation import block_list
+from flag_harness.reference.context.conversation import list_content_blocks
 from flag_harness.reference.tools.tool import ToolOutcome
 
 INTERRUPTED_CALL_MESSAGE = "The session was interrupted while this tool ran; it may or may not have taken effect."
 CALL_NOT_RUN_MESSAGE = "The session was interrupted before this tool ran; it was not run."
 
-FIRST_LINE_OF_RESTORE_NOTE = "This session was saved and restored.\n"
+FIRST_LINE_OF_TRANSITION_PROMPT = "This session was saved and restored.\n"
 """The first line of each note to the model after a restore."""
 
 BlockDict = dict[str, Any]
@@ -23,20 +23,22 @@ MessageDict = dict[str, Any]
 def repair_context(context: ConversationContext) -> tuple[ConversationContext, tuple[str, ...]]:
     """Return a repaired context that the API accepts, and one sentence for each repair.
 
-    Afterwards, the first message is the user's and the roles alternate. No message is empty and no text blank. Each
-    tool call has one result at the start of the next message: the one in the context's ledger if the tool had finished,
-    and otherwise an error that says whether the tool had started. Every result belongs to a call, ids are unique, and
-    no thinking is unsigned or comes last.
+    In the repaired context, the first message is the user's and the roles alternate. No message is empty and no text
+    blank. Each tool call has one result at the start of the next message: the outcome in the context's state of the
+    call if the tool had finished, and otherwise an error that says whether the tool had started. Every result belongs
+    to a call, ids are unique, and no thinking is unsigned or comes last.
     """
     notes: list[str] = []
-    repair = _ContextRepair(context.ledger, notes)
+    repair = _ContextRepair(context.call_states_by_id, notes)
     messages = list(context.messages)
-    while (repaired := repair.repair_once(messages)) != messages:  # dropping one block may make another one invalid
+    while (
+        repaired := repair.apply_each_rule_once(messages)
+    ) != messages:  # dropping one block may make another one invalid
         messages = repaired
     return (replace(context, messages=tuple(messages)), tuple(notes)) if notes else (context, ())
 
 
-def transition_prompt(context: ConversationContext, combination: str, repairs: Sequence[str]) -> str | None:
+def make_transition_prompt(context: ConversationContext, combination: str, repairs: Sequence[str]) -> str | None:
     """Return a note that tells the model what was repaired, and which flags now differ from those of the last turn.
 
     `combination` is the id of the flags now. Return None if nothing was repaired and no flag has changed.
@@ -47,7 +49,7 @@ def transition_prompt(context: ConversationContext, combination: str, repairs: S
     parts = [f"Switched on since: {', '.join(on)}."] if on else []
     parts += [f"Switched off since: {', '.join(off)}."] if off else []
     parts += ["Mended in the conversation:\n" + "\n".join(f"- {note}" for note in repairs)] if repairs else []
-    return FIRST_LINE_OF_RESTORE_NOTE + "\n".join(parts) if parts else None
+    return FIRST_LINE_OF_TRANSITION_PROMPT + "\n".join(parts) if parts else None
 
 
 def _flag_names(combination: str) -> list[str]:
@@ -60,21 +62,21 @@ class _ContextRepair:
     far.
     """
 
-    ledger: Mapping[str, ToolCallState]
+    call_states_by_id: Mapping[str, ToolCallState]
     notes: list[str]
     seen_call_ids: set[str] = field(default_factory=set)
 
-    def repair_once(self, messages: Sequence[MessageDict]) -> list[MessageDict]:
+    def apply_each_rule_once(self, messages: Sequence[MessageDict]) -> list[MessageDict]:
         """Apply each rule of repair once, in the order in which the rules build on each other."""
         self.seen_call_ids.clear()
         whole = [
-            _with_content(message, self._remove_invalid_blocks(message, f"message {n}"))
+            _replace_content(message, self._remove_invalid_blocks(message, f"message {n}"))
             for n, message in enumerate(messages)
         ]
-        return self._pair_results_with_calls(self._join_messages_of_same_role(self._drop_empty_messages(whole)))
+        return self._pair_results_with_calls(self._join_messages_of_same_role(self._remove_empty_messages(whole)))
 
-    def _remove_invalid_blocks(self, message: MessageDict, where: str) -> Any:
-        """Return a message's content without blocks that the API would refuse in any conversation. `where` names the
+    def _remove_invalid_blocks(self, message: MessageDict, location: str) -> Any:
+        """Return a message's content without blocks that the API would refuse in any conversation. `location` names the
         message in notes.
         """
         content = message["content"]
@@ -83,12 +85,12 @@ class _ContextRepair:
         kept = []
         for block in content:
             if fault := self._block_problem(block, message["role"], content):
-                self.notes.append(f"{where}: {fault} was dropped")
+                self.notes.append(f"{location}: {fault} was dropped")
             else:
                 kept.append(block)
         while message["role"] == "assistant" and kept and _is_thinking(kept[-1]):
             kept.pop()
-            self.notes.append(f"{where}: thinking that nothing followed was dropped")
+            self.notes.append(f"{location}: thinking that nothing followed was dropped")
         return kept
 
     def _block_problem(self, block: BlockDict, role: str, content: Sequence[BlockDict]) -> str | None:
@@ -117,7 +119,7 @@ class _ContextRepair:
         self.seen_call_ids.add(block["id"])
         return None
 
-    def _drop_empty_messages(self, messages: Iterable[MessageDict]) -> list[MessageDict]:
+    def _remove_empty_messages(self, messages: Iterable[MessageDict]) -> list[MessageDict]:
         """Drop empty messages, and assistant messages before the user's first one."""
         kept: list[MessageDict] = []
         for message in messages:
@@ -134,8 +136,8 @@ class _ContextRepair:
         joined: list[MessageDict] = []
         for message in messages:
             if joined and joined[-1]["role"] == message["role"]:
-                both = block_list(joined[-1]["content"]) + block_list(message["content"])
-                joined[-1] = _with_content(joined[-1], both)
+                both = list_content_blocks(joined[-1]["content"]) + list_content_blocks(message["content"])
+                joined[-1] = _replace_content(joined[-1], both)
                 self.notes.append(f"two messages of the {message['role']} in a row were joined")
             else:
                 joined.append(message)
@@ -147,9 +149,9 @@ class _ContextRepair:
         """
         paired: list[MessageDict] = []
         for previous, message in pairwise([_EMPTY_MESSAGE, *messages, _EMPTY_MESSAGE]):
-            calls = [block for block in block_list(previous["content"]) if block["type"] == "tool_use"]
+            calls = [block for block in list_content_blocks(previous["content"]) if block["type"] == "tool_use"]
             if message["role"] == "user":
-                paired.append(_with_content(message, self._content_after_calls(message, calls)))
+                paired.append(_replace_content(message, self._content_after_calls(message, calls)))
             else:
                 if calls:
                     paired.append({"role": "user", "content": [self._make_result_of_call(call) for call in calls]})
@@ -157,14 +159,14 @@ class _ContextRepair:
         return [message for message in paired if message is not _EMPTY_MESSAGE]
 
     def _content_after_calls(self, message: MessageDict, calls: Sequence[BlockDict]) -> Any:
-        """Return the content of a user message that follows `calls`: first a result for each of them, then everything
-        but other results.
+        """Return the content of a user message that follows tool calls: first a result for each call, then the blocks
+        of the message that are not results.
         """
-        blocks = block_list(message["content"])
+        blocks = list_content_blocks(message["content"])
         results = [block for block in blocks if block["type"] == "tool_result"]
         if not calls and not results:
             return message["content"]
-        found = self._results_by_call(results, {call["id"] for call in calls})
+        found = self._results_by_call_id(results, {call["id"] for call in calls})
         missing = [self._make_result_of_call(call) for call in calls if call["id"] not in found]
         rest = [block for block in blocks if block["type"] != "tool_result"]
         is_result = [block["type"] == "tool_result" for block in blocks]
@@ -172,11 +174,11 @@ class _ContextRepair:
             self.notes.append("results were put before the user's words")
         return [*found.values(), *missing, *rest]
 
-    def _results_by_call(self, results: Iterable[BlockDict], wanted: set[str]) -> dict[str, BlockDict]:
+    def _results_by_call_id(self, results: Iterable[BlockDict], call_ids: set[str]) -> dict[str, BlockDict]:
         found: dict[str, BlockDict] = {}
         for result in results:
             id = result["tool_use_id"]
-            if id not in wanted:
+            if id not in call_ids:
                 self.notes.append(f"a result without its call {id} was dropped")
             elif id in found:
                 self.notes.append(f"a second result of {id} was dropped")
@@ -185,24 +187,26 @@ class _ContextRepair:
         return found
 
     def _make_result_of_call(self, call: BlockDict) -> BlockDict:
-        """Make the missing result of a tool call: its outcome in the context's ledger, or else an error."""
+        """Return a result for a tool call that has none: the outcome in the call's state, or else an error."""
         id, name = call["id"], call["name"]
-        entry = self.ledger.get(id)
+        entry = self.call_states_by_id.get(id)
         if entry is not None and entry.outcome is not None:
             self.notes.append(f"the call {id} of {name} had finished; it got the result that was kept")
-            return entry.outcome.block
+            return entry.outcome.result_block
         started = entry is not None
         how = "was interrupted while it ran; it may or may not have taken effect" if started else "was not run"
         self.notes.append(f"the call {id} of {name} {how}")
-        return ToolOutcome(id, INTERRUPTED_CALL_MESSAGE if started else CALL_NOT_RUN_MESSAGE, is_error=True).block
+        return ToolOutcome(
+            id, INTERRUPTED_CALL_MESSAGE if started else CALL_NOT_RUN_MESSAGE, is_error=True
+        ).result_block
 
 
 _SERVER_CALL_TYPES = ("server_tool_use", "mcp_tool_use")
 _EMPTY_MESSAGE: MessageDict = {"role": "", "content": []}
 
 
-def _with_content(message: MessageDict, content: Any) -> MessageDict:
-    """Return a copy of the message with other content. Its keys keep their order."""
+def _replace_content(message: MessageDict, content: Any) -> MessageDict:
+    """Return a copy of the message with its content replaced. The keys keep their order."""
     return {**message, "content": content}
 
 

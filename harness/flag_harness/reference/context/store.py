@@ -19,7 +19,7 @@ from flag_harness.wire.usage import Usage
 FORMAT_VERSION = 1
 """The format version that this release writes; there has been no other."""
 MAX_CONTEXT_BYTES = 256 << 20
-"""The largest context file that is read, in bytes: as for cassettes."""
+"""The largest context file in bytes that is read. Cassettes have the same limit."""
 
 _PACKAGE_NAME = "flag-harness"
 _ADVICE_AFTER_ERROR = "restore it from a copy, or start a new session"
@@ -34,7 +34,7 @@ _MESSAGE_SCHEMA = {
     },
     "required": ["role", "content"],
 }
-_LEDGER_ENTRY_SCHEMA = {
+_CALL_STATE_SCHEMA = {
     "type": "object",
     "properties": {
         "outcome": {
@@ -56,7 +56,7 @@ _FILE_SCHEMA = {
         "combination": {"type": ["string", "null"]},
         "dropped": {"type": "array", "items": _TEXT_SCHEMA},
         "usage": {"type": "object"},
-        "ledger": {"type": "object", "additionalProperties": _LEDGER_ENTRY_SCHEMA},
+        "ledger": {"type": "object", "additionalProperties": _CALL_STATE_SCHEMA},
         "messages": {"type": "array", "items": _MESSAGE_SCHEMA},
     },
     "required": ["version", "harness", "model", "combination", "dropped", "usage", "ledger", "messages"],
@@ -114,13 +114,19 @@ def load_context(path: Path) -> ConversationContext:
     return _context_from_json(document, path)
 
 
-def verify_context(path: Path) -> list[str]:
-    """Return one sentence for each repair that a restore would make. Raise the same errors as `load_context`."""
+def find_repairs_of_saved_context(path: Path) -> list[str]:
+    """Return one sentence for each repair that restoring the context file would make.
+
+    Raise the same errors as `load_context`.
+    """
     return list(repair_context(load_context(path))[1])
 
 
 def check_messages(messages: Any, source: str) -> None:
-    """Raise a `ContextError` that names the field if messages are not valid for the API."""
+    """Raise a `ContextError` that names the field if messages are not valid for the API.
+
+    `source` says where the messages come from, such as a file, and begins the error message.
+    """
     _check_schema(_COMPILED_MESSAGES_SCHEMA, messages, source, "messages")
     for number, message in enumerate(messages):
         for index, block in enumerate([] if isinstance(message["content"], str) else message["content"]):
@@ -134,9 +140,9 @@ def _context_to_json(context: ConversationContext) -> dict[str, Any]:
         "harness": installed_version(_PACKAGE_NAME),
         "model": context.model,
         "combination": context.combination,
-        "dropped": list(context.dropped),
+        "dropped": list(context.dropped_features),
         "usage": context.usage.to_json(),
-        "ledger": {id: _call_state_to_json(entry) for id, entry in context.ledger.items()},
+        "ledger": {id: _call_state_to_json(entry) for id, entry in context.call_states_by_id.items()},
         "messages": to_json_value(context.messages),
     }
 
@@ -177,8 +183,8 @@ def _context_from_json(document: dict[str, Any], path: Path) -> ConversationCont
         usage=usage,
         combination=document["combination"],
         model=document["model"],
-        dropped=tuple(document["dropped"]),
-        ledger={
+        dropped_features=tuple(document["dropped"]),
+        call_states_by_id={
             id: ToolCallState(_outcome_from_json(id, entry["outcome"])) for id, entry in document["ledger"].items()
         },
     )
@@ -188,9 +194,9 @@ def _outcome_from_json(id: str, saved: Mapping[str, Any] | None) -> ToolOutcome 
     return None if saved is None else ToolOutcome(id, saved["content"], saved["is_error"])
 
 
-def _check_schema(schema: CompiledSchema, value: Any, source: str, at: str = "") -> None:
+def _check_schema(schema: CompiledSchema, value: Any, source: str, path: str = "") -> None:
     try:
-        schema.validate(value, at)
+        schema.validate(value, path)
     except InvalidToolInputError as error:
         raise ContextError(f"{source}: {error.problems[0]}; fix it, or {_ADVICE_AFTER_ERROR}") from None
 

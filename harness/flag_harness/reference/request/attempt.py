@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from flag_harness.clock import Clock
 from flag_harness.reference.events import TextDelta, ThinkingDelta
-from flag_harness.reference.request.failure import RequestFailure, failure_of_answer, failure_of_request
+from flag_harness.reference.request.failure import RequestFailure, failure_before_answer, failure_during_answer
 from flag_harness.reference.request.request import PreparedRequest
 from flag_harness.reference.request.stream import (
     AnswerAssembler,
@@ -27,20 +27,20 @@ _END_OF_STREAM = object()
 
 
 class RequestAttemptError(Exception):
-    """A request attempt failed. `has_started` is true if part of an answer had arrived, which may be on screen; `usage`
-    is what it cost.
+    """A request attempt failed. `has_partial_answer` is True if part of an answer had arrived, which may have been
+    shown. `usage` has the tokens of that part.
     """
 
-    def __init__(self, failure: RequestFailure, has_started: bool, usage: Usage) -> None:
+    def __init__(self, failure: RequestFailure, has_partial_answer: bool, usage: Usage) -> None:
         super().__init__(failure.message)
-        self.failure, self.has_started, self.usage = failure, has_started, usage
+        self.failure, self.has_partial_answer, self.usage = failure, has_partial_answer, usage
 
 
 class RequestAttempt:
     """One request and its answer. A stream counts as broken if it sends only pings for `max_silence` seconds.
 
-    `answer` is set once `events` has yielded everything; `first_token` and `duration` are seconds since the request was
-    sent.
+    `answer` is set once `events` has yielded everything. `first_token_seconds` and `total_seconds` are the times of the
+    first delta and of the end, in seconds since the request was sent.
     """
 
     def __init__(self, client: "AsyncAnthropic", prepared: PreparedRequest, clock: Clock, max_silence: float) -> None:
@@ -48,19 +48,19 @@ class RequestAttempt:
         self._sent_at = clock.now()
         self._assembler = AnswerAssembler()
         self.answer: ModelAnswer
-        self.first_token: float | None = None
-        self.duration = 0.0
+        self.first_token_seconds: float | None = None
+        self.total_seconds = 0.0
 
     async def events(self) -> AsyncGenerator[TextDelta | ThinkingDelta, None]:
         """Send the request, and yield the deltas of its answer on arrival. Raise `RequestAttemptError` if it fails."""
         watchdog = SilenceWatchdog(self._clock, self._max_silence)
         sending = self._prepared.send(self._client)
         try:
-            reply = await (watchdog.wait_for(sending) if self._prepared.streams else sending)
+            reply = await (watchdog.wait_for(sending) if self._prepared.is_streaming else sending)
         except Exception as error:
-            raise RequestAttemptError(failure_of_request(error), has_started=False, usage=Usage()) from error
+            raise RequestAttemptError(failure_before_answer(error), has_partial_answer=False, usage=Usage()) from error
         try:
-            if self._prepared.streams:
+            if self._prepared.is_streaming:
                 async with reply, aclosing(self._read_stream(reply, watchdog)) as deltas:
                     async for event in deltas:
                         yield event
@@ -69,13 +69,13 @@ class RequestAttempt:
                 for event in deltas_of_answer(self.answer, self._clock.now()):
                     yield event
         except Exception as error:
-            failure = failure_of_answer(error)
+            failure = failure_during_answer(error)
             raise RequestAttemptError(
-                failure, has_started=self._prepared.streams, usage=self._assembler.usage
+                failure, has_partial_answer=self._prepared.is_streaming, usage=self._assembler.usage
             ) from error
-        self.duration = self._clock.now() - self._sent_at
-        if not self._prepared.streams and self.answer.content:
-            self.first_token = self.duration
+        self.total_seconds = self._clock.now() - self._sent_at
+        if not self._prepared.is_streaming and self.answer.content:
+            self.first_token_seconds = self.total_seconds
 
     async def _read_stream(
         self, stream: Any, watchdog: SilenceWatchdog
@@ -88,8 +88,8 @@ class RequestAttempt:
             at = clock.now()
             watchdog.reset()  # the SDK does not pass pings on
             delta = assembler.add_event(event, at)
-            if self.first_token is None and getattr(event, "type", None) == _FIRST_DELTA_EVENT:
-                self.first_token = at - self._sent_at
+            if self.first_token_seconds is None and getattr(event, "type", None) == _FIRST_DELTA_EVENT:
+                self.first_token_seconds = at - self._sent_at
             if delta is not None:
                 yield delta
         self.answer = assembler.finish_answer()

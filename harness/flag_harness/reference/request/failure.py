@@ -1,4 +1,4 @@
-"""Classify the exceptions of any SDK version as a `RequestFailure`, by their status."""
+"""Describe the exceptions of any SDK version as a `RequestFailure`: what has failed, and whether to try again."""
 
 import re
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ STATUS_BY_ERROR_TYPE: Mapping[str, int] = {
 (platform.claude.com/docs/en/api/errors).
 """
 
-RETRIED_STATUSES = frozenset({408, 409, 429})
+RETRIED_STATUSES_BELOW_500 = frozenset({408, 409, 429})
 """The statuses below 500 that are retried. All from 500 on are retried, too, as in the SDK (`_base_client.py`, 0.125 to
 2.12).
 """
@@ -46,30 +46,30 @@ _HTTP_LIBRARIES = ("httpx", "httpcore")
 
 @dataclass(frozen=True, slots=True)
 class RequestFailure:
-    """A failed request attempt.
+    """A failed request attempt. `kind` is one of the kinds of `AgentError`.
 
     `status` is the HTTP status; for an error inside a stream, the status that belongs to its type. `headers` are empty
-    for such an error, since the response began with 200. `words` are the message of the API or the SDK. `keyword` is
-    the name of an argument that the installed SDK does not accept.
+    for such an error, since the response began with 200. `message` is for the user, and `original_message` is that of
+    the API or the SDK. `rejected_argument` is the name of an argument that the installed SDK does not accept.
     """
 
     kind: str
     message: str
-    retry: RetryRule = "never"
+    retry_rule: RetryRule = "never"
     status: int | None = None
     request_id: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    words: str = ""
-    keyword: str | None = None
+    original_message: str = ""
+    rejected_argument: str | None = None
 
     @property
     def is_rejection(self) -> bool:
-        """True if the API or the SDK refused the request because of its content."""
+        """Whether the API or the SDK refused the request because of its content."""
         return self.kind == "request" and self.status in (400, None)
 
 
 class TurnError(Exception):
-    """The turn cannot be completed, because of the failed request in `failure`."""
+    """The turn cannot be completed. `failure` says why."""
 
     def __init__(self, failure: RequestFailure) -> None:
         super().__init__(failure.message)
@@ -84,10 +84,10 @@ class SilentAnswerError(BrokenAnswerError):
     """The API sent nothing, or only pings, for too long."""
 
 
-def failure_of_request(error: Exception) -> RequestFailure:
-    """Return an exception that was raised before the answer began as a `RequestFailure`."""
+def failure_before_answer(error: Exception) -> RequestFailure:
+    """Return the failure that an exception means which was raised before the answer began."""
     if isinstance(getattr(error, "status_code", None), int):
-        return _failure_of_status(error)
+        return _failure_with_status(error)
     name = type(error).__name__
     if isinstance(error, SilentAnswerError):
         return RequestFailure("connection", f"no answer from the API: {error}", "once")
@@ -100,39 +100,43 @@ def failure_of_request(error: Exception) -> RequestFailure:
         words = _shorten_to_line(str(error))
         kind = "credentials" if "authentication method" in words else "request"
         return RequestFailure(
-            kind, f"the SDK refused the request: {words}", words=words, keyword=_unknown_keyword(words)
+            kind,
+            f"the SDK refused the request: {words}",
+            original_message=words,
+            rejected_argument=_unexpected_argument_name(words),
         )
     return RequestFailure("unexpected", f"{name}: {_shorten_to_line(str(error))}")
 
 
-def failure_of_answer(error: Exception) -> RequestFailure:
-    """Return an exception that was raised while the answer was read (an error event, or a broken answer) as a
-    `RequestFailure`.
+def failure_during_answer(error: Exception) -> RequestFailure:
+    """Return the failure that an exception means which was raised while the answer was read.
+
+    The cause is an error event in the stream, or an answer that is cut off or invalid.
     """
     if isinstance(getattr(error, "status_code", None), int):
-        return _failure_of_status(error)
+        return _failure_with_status(error)
     return RequestFailure("broken_answer", _describe_error_in_one_line("the answer broke off", error), "once")
 
 
-def _failure_of_status(error: Any) -> RequestFailure:
+def _failure_with_status(error: Any) -> RequestFailure:
     details = _error_object(error.body)
     in_stream = error.status_code < 400
     status = STATUS_BY_ERROR_TYPE.get(str(details.get("type")), 500) if in_stream else error.status_code
-    if not in_stream and _is_gateway_page(error, details):
-        return _failure_of_gateway(error)
+    if not in_stream and _is_answer_of_gateway(error, details):
+        return _gateway_failure(error)
     words = _shorten_to_line(str(details.get("message") or "") or str(error))
     return RequestFailure(
         kind=_FAILURE_KIND_BY_STATUS.get(status) or ("server" if status >= 500 else "request"),
         message=f"{status} {details.get('type') or ''}".strip() + f": {words}",
-        retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
+        retry_rule="policy" if status in RETRIED_STATUSES_BELOW_500 or status >= 500 else "never",
         status=status,
         request_id=_request_id_of(error),
         headers={} if in_stream else {key.lower(): value for key, value in error.response.headers.items()},
-        words=words,
+        original_message=words,
     )
 
 
-def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
+def _is_answer_of_gateway(error: Any, details: Mapping[str, Any]) -> bool:
     """Return whether a gateway or proxy answered instead of the API. Errors of the API are JSON.
 
     Return False for 413 and 429, for which it does not matter who answered.
@@ -145,7 +149,7 @@ def _is_gateway_page(error: Any, details: Mapping[str, Any]) -> bool:
     )
 
 
-def _failure_of_gateway(error: Any) -> RequestFailure:
+def _gateway_failure(error: Any) -> RequestFailure:
     status, headers = error.status_code, {key.lower(): value for key, value in error.response.headers.items()}
     page = _body_text(error)
     title = _HTML_TITLE_PATTERN.search(page)
@@ -157,7 +161,7 @@ def _failure_of_gateway(error: Any) -> RequestFailure:
             f"{status}: a gateway or proxy{sender} answered in place of the API: {words!r}; check the network and "
             "ANTHROPIC_BASE_URL"
         ),
-        retry="policy" if status in RETRIED_STATUSES or status >= 500 else "never",
+        retry_rule="policy" if status in RETRIED_STATUSES_BELOW_500 or status >= 500 else "never",
         status=status,
         headers=headers,
     )
@@ -193,20 +197,20 @@ def _is_parsing_error(error: Exception) -> bool:
 _PARSING_ERROR_NAMES = frozenset({"JSONDecodeError", "ValidationError", "APIResponseValidationError"})
 
 
-def _unknown_keyword(message: str) -> str | None:
+def _unexpected_argument_name(message: str) -> str | None:
     """Return the name in `got an unexpected keyword argument '...'`, or None if the message does not say that."""
     _, found, rest = message.partition("unexpected keyword argument '")
     return rest.partition("'")[0] if found else None
 
 
-def _describe_error_in_one_line(what: str, error: BaseException) -> str:
+def _describe_error_in_one_line(introduction: str, error: BaseException) -> str:
     if isinstance(error, BrokenAnswerError):
-        return f"{what}: {error}"
+        return f"{introduction}: {error}"
     words = _shorten_to_line(str(error))
-    return f"{what}: {type(error).__name__}" + (f": {words}" if words else "")
+    return f"{introduction}: {type(error).__name__}" + (f": {words}" if words else "")
 
 
 def _shorten_to_line(text: str) -> str:
-    """Return the text on one line of limited length, since a gateway may send a whole HTML page."""
+    """Return a text as one line, and cut off its end if it is long, since a gateway may send a whole HTML page."""
     line = " ".join(text.split())
     return line if len(line) <= _MAX_MESSAGE_LENGTH else line[: _MAX_MESSAGE_LENGTH - 1] + "…"

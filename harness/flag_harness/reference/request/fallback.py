@@ -22,24 +22,25 @@ _PATH_INSIDE_LIST_PATTERN = re.compile(r"(messages|tools|system)\.\d+")
 
 
 def find_rejected_features(failure: RequestFailure, prepared: PreparedRequest) -> tuple[str, ...]:
-    """Return the features that an error message names and that can be left out, or an empty tuple if there are none.
+    """Return the features (betas and parameters) to leave out because an error message names them.
 
-    These are all betas that the message names or, if it names none, the first parameter in it.
+    These are all betas that the message names or, if it names no beta, the first parameter that it names. The result is
+    empty if the message names neither.
     """
     if not failure.is_rejection:
         return ()
-    if failure.keyword is not None:
-        return tuple(name for name in prepared.features if name == failure.keyword)
-    betas = _find_rejected_betas(failure.words, prepared)
+    if failure.rejected_argument is not None:
+        return tuple(name for name in prepared.droppable_features if name == failure.rejected_argument)
+    betas = _find_rejected_betas(failure.original_message, prepared)
     return betas or _find_rejected_parameter(
-        failure.words, (name for name in prepared.features if name not in prepared.betas)
+        failure.original_message, (name for name in prepared.droppable_features if name not in prepared.betas)
     )
 
 
 def _find_rejected_betas(words: str, prepared: PreparedRequest) -> tuple[str, ...]:
     """Return the betas that `words` names, by their own name or by the type of a tool that needs them."""
-    by_type = {prepared.tool_betas.get(tag) for tag in _UNKNOWN_TAG_PATTERN.findall(words)}
-    return tuple(beta for beta in prepared.betas if beta in by_type or _index_of_name_as_word(words, beta) is not None)
+    by_type = {prepared.beta_by_tool_type.get(tag) for tag in _UNKNOWN_TAG_PATTERN.findall(words)}
+    return tuple(beta for beta in prepared.betas if beta in by_type or _index_of_whole_word(words, beta) is not None)
 
 
 def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str, ...]:
@@ -56,12 +57,12 @@ def _find_rejected_parameter(words: str, parameters: Iterable[str]) -> tuple[str
         (place, name)
         for name in parameters
         for word in (name, *_OTHER_NAMES_OF_PARAMETERS.get(name, ()))
-        if (place := _index_of_name_as_word(words, word)) is not None
+        if (place := _index_of_whole_word(words, word)) is not None
     ]
     return (min(places)[1],) if places else ()
 
 
-def _index_of_name_as_word(words: str, name: str) -> int | None:
+def _index_of_whole_word(words: str, name: str) -> int | None:
     """Return the index at which `name` occurs in `words` as a whole word, ignoring case, or None."""
     found = re.search(rf"(?<![\w-]){re.escape(name)}(?![\w-])", words, re.IGNORECASE)
     return None if found is None else found.start()

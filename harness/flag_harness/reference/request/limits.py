@@ -12,8 +12,9 @@ MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT = 4096
 
 
 def broken_limit_message(settings: AgentSettings, model: Model) -> str | None:
-    """Return a message that suggests other numbers if a request with these settings would break a limit of the API, or
-    None.
+    """Return a message that suggests other numbers if a request with these settings would break a limit of the API.
+
+    Return None if the request would break no limit.
     """
     if not settings.extended_output:
         return None
@@ -37,5 +38,7 @@ def _thinking_budget(settings: AgentSettings, model: Model) -> int:
     return int(thinking.get("budget_tokens", 0))
 
 
-def _limit_advice(most: int, budget: int) -> str:
-    return f"MAX_TOKENS to at most {most}" + (f" and THINKING_BUDGET to at most {most - 1}" if budget >= most else "")
+def _limit_advice(max_tokens_limit: int, budget: int) -> str:
+    return f"MAX_TOKENS to at most {max_tokens_limit}" + (
+        f" and THINKING_BUDGET to at most {max_tokens_limit - 1}" if budget >= max_tokens_limit else ""
+    )

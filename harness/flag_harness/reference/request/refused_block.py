@@ -15,13 +15,13 @@ _THINKING_BLOCK_TYPES = frozenset({"thinking", "redacted_thinking"})
 
 
 def drop_refused_block(context: ConversationContext, failure: RequestFailure) -> tuple[ConversationContext, str] | None:
-    """Remove the block that an API error names. Return the new context and the block's type, or None if it names no
-    such block.
+    """Remove the block of an earlier answer that an API error names.
 
-    Only blocks of the model other than texts and tool calls are removed, such as thinking whose signature is invalid,
-    or types that the API does not know. If it is a thinking block, all thinking blocks of its message are removed.
+    Return the new context and the block's type, or None if the error names no block that can be removed. Texts and tool
+    calls are never removed. Other blocks of the model are, such as thinking whose signature is invalid, or types that
+    the API does not know. If the error names a thinking block, all thinking blocks of its message are removed.
     """
-    found = _BLOCK_PATH_PATTERN.match(failure.words) if failure.is_rejection else None
+    found = _BLOCK_PATH_PATTERN.match(failure.original_message) if failure.is_rejection else None
     if found is None:
         return None
     number, index = map(int, found.groups())

@@ -36,25 +36,25 @@ class ReliableRequest:
     @property
     def toolbox(self) -> Toolbox:
         """The tools that the model may call under the current settings."""
-        if not self._settings.tools:
+        if not self._settings.tools_enabled:
             return Toolbox((), clock=self._session.clock)
-        return usable_tools(self._session.toolbox, self._session.context.dropped)
+        return usable_tools(self._session.toolbox, self._session.context.dropped_features)
 
     async def events(self) -> AsyncGenerator[Event, None]:
         """Yield events until the answer is complete. Raise `TurnError` if no attempt succeeds."""
         clock = self._session.clock
-        attempts = RetryState(self._session.policy, clock.now())
+        attempts = RetryState(self._session.retry_policy, clock.now())
         while True:
             prepared = self._prepare_and_log_request()
-            attempt = RequestAttempt(self._session.client, prepared, clock, self._session.policy.max_silence)
+            attempt = RequestAttempt(self._session.client, prepared, clock, self._session.retry_policy.max_silence)
             try:
                 async with aclosing(attempt.events()) as deltas:
                     async for delta in deltas:
                         yield delta
             except RequestAttemptError as error:
-                failure, started, usage = error.failure, error.has_started, error.usage
+                failure, started, usage = error.failure, error.has_partial_answer, error.usage
             else:
-                yield self._record_answer(attempt)
+                yield self._store_answer(attempt)
                 return
             if started:
                 yield self._log_discarded_answer(failure, usage)
@@ -71,18 +71,18 @@ class ReliableRequest:
     def _prepare_and_log_request(self) -> PreparedRequest:
         session, settings = self._session, self._settings
         prepared = prepare_request(
-            session.template,
+            session.request_template,
             settings,
             session.context.messages,
             toolbox=self.toolbox,
-            dropped=session.context.dropped,
+            dropped_features=session.context.dropped_features,
             legacy_beta=self._legacy_beta,
         )
         log_event(
             AGENT_LOGGER,
             logging.INFO,
             "request",
-            model=session.template.model,
+            model=session.request_template.model,
             combination=settings.combination,
             max_tokens=prepared.arguments["max_tokens"],
             messages=len(session.context.messages),
@@ -90,8 +90,11 @@ class ReliableRequest:
         )
         return prepared
 
-    def _record_answer(self, attempt: RequestAttempt) -> RequestUsage:
-        """Store the answer and log its usage; the caller adds the answer to the context."""
+    def _store_answer(self, attempt: RequestAttempt) -> RequestUsage:
+        """Store the answer in `answer`, log its usage, and return the usage as an event.
+
+        The caller adds the answer to the context.
+        """
         self.answer = attempt.answer
         usage, total = attempt.answer.usage, self._session.context.usage + attempt.answer.usage
         log_event(
@@ -100,10 +103,10 @@ class ReliableRequest:
             "answer",
             stop_reason=attempt.answer.stop_reason,
             usage=usage.to_json(),
-            first_token=attempt.first_token,
-            duration=attempt.duration,
+            first_token=attempt.first_token_seconds,
+            duration=attempt.total_seconds,
         )
-        return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token, attempt.duration)
+        return RequestUsage(self._session.clock.now(), usage, total, attempt.first_token_seconds, attempt.total_seconds)
 
     def _log_discarded_answer(self, failure: RequestFailure, usage: Usage) -> TurnDiscarded:
         """Log a discarded answer, and add its tokens to the session's usage."""
@@ -114,7 +117,7 @@ class ReliableRequest:
 
     def _drop_feature(self, feature: str, failure: RequestFailure) -> FeatureDropped:
         log_event(AGENT_LOGGER, logging.WARNING, "feature_dropped", feature=feature, reason=failure.message)
-        self._session.update_context(dropped=(*self._session.context.dropped, feature))
+        self._session.update_context(dropped_features=(*self._session.context.dropped_features, feature))
         return FeatureDropped(self._session.clock.now(), feature, failure.message)
 
     def _drop_refused_block(self, failure: RequestFailure) -> BlockDropped | None:
@@ -126,16 +129,16 @@ class ReliableRequest:
         self._session.set_context(context)
         return BlockDropped(self._session.clock.now(), block, failure.message)
 
-    def _wait_before_retry(self, attempts: RetryState, failure: RequestFailure) -> WaitingForRetry:
+    def _wait_before_retry(self, state: RetryState, failure: RequestFailure) -> WaitingForRetry:
         now = self._session.clock.now()
-        seconds = attempts.seconds_until_retry(failure, now)
+        seconds = state.count_failed_attempt(failure, now)
         if seconds is None:
-            raise TurnError(attempts.explain_to_user(failure, now))
+            raise TurnError(state.with_message_for_user(failure, now))
         log_event(
             AGENT_LOGGER,
             logging.WARNING,
             "retry",
-            attempt=attempts.failed_count,
+            attempt=state.failed_count,
             seconds=seconds,
             reason=failure.message,
         )

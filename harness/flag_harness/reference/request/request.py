@@ -50,7 +50,7 @@ class RequestTemplate:
         return tuple(beta.strip() for values in listed for beta in values if beta.strip())
 
     @property
-    def other_parameters(self) -> dict[str, Any]:
+    def parameters_without_betas(self) -> dict[str, Any]:
         """The parameters without the `anthropic-beta` header."""
         headers = self.parameters.get("extra_headers") or {}
         kept = {name: value for name, value in headers.items() if name.lower() != BETA_HEADER}
@@ -62,18 +62,18 @@ class RequestTemplate:
 class PreparedRequest:
     """A request that is ready to send: the arguments of `messages.create`, and the betas that it needs.
 
-    `tool_betas` maps the type of each tool that needs a beta to that beta. `features` names everything that can be left
-    out if the API refuses it: betas, parameters, and `cache_control` for the cache marks.
+    `beta_by_tool_type` maps the type of each tool that needs a beta to that beta. `droppable_features` names everything
+    that can be left out if the API refuses it: betas, parameters, and `cache_control` for the cache marks.
     """
 
     arguments: Mapping[str, Any]
     betas: tuple[str, ...] = ()
-    tool_betas: Mapping[str, str] = field(default_factory=dict)
-    features: tuple[str, ...] = ()
+    beta_by_tool_type: Mapping[str, str] = field(default_factory=dict)
+    droppable_features: tuple[str, ...] = ()
 
     @property
-    def streams(self) -> bool:
-        """True if the answer is a stream."""
+    def is_streaming(self) -> bool:
+        """Whether the request asks for a stream."""
         return bool(self.arguments.get("stream"))
 
     async def send(self, client: "AsyncAnthropic") -> Any:
@@ -81,7 +81,7 @@ class PreparedRequest:
 
         The beta namespace is used only if a tool needs it. The client must not retry by itself.
         """
-        if self.tool_betas:
+        if self.beta_by_tool_type:
             return await client.beta.messages.create(**self.arguments, betas=list(self.betas))
         if self.betas:
             headers = {**(self.arguments.get("extra_headers") or {}), BETA_HEADER: ",".join(self.betas)}
@@ -89,9 +89,9 @@ class PreparedRequest:
         return await client.messages.create(**self.arguments)
 
 
-def usable_tools(toolbox: Toolbox, dropped: Sequence[str]) -> Toolbox:
-    """Return the toolbox without the tools that need a beta in `dropped`."""
-    for beta in dropped:
+def usable_tools(toolbox: Toolbox, dropped_features: Sequence[str]) -> Toolbox:
+    """Return the toolbox without the tools that need a beta in `dropped_features`."""
+    for beta in dropped_features:
         toolbox = toolbox.without_beta(beta)
     return toolbox
 
@@ -102,54 +102,60 @@ def prepare_request(
     messages: Sequence[Mapping[str, Any]],
     *,
     toolbox: Toolbox,
-    dropped: Sequence[str] = (),
+    dropped_features: Sequence[str] = (),
     legacy_beta: str = "",
 ) -> PreparedRequest:
     """Build the next request of a session. None of the arguments is changed.
 
-    `toolbox` has the usable tools. `dropped` are the features (betas and parameters) that the API has refused, so that
-    they are left out. `legacy_beta` is a further beta to send with cache marks, or empty.
+    `toolbox` has the tools that the model may call. `dropped_features` are the betas and parameters that the API has
+    refused, so that they are left out. `legacy_beta` is a further beta to send with cache marks, or empty.
     """
-    optional = {**_thinking_parameters(template, settings), **template.other_parameters}
-    optional = {name: value for name, value in optional.items() if name not in dropped}
-    marks = settings.prompt_cache and CACHE_MARK_KEY not in dropped
+    optional = {**_thinking_parameters(template, settings), **template.parameters_without_betas}
+    optional = {name: value for name, value in optional.items() if name not in dropped_features}
+    marks = settings.prompt_cache and CACHE_MARK_KEY not in dropped_features
     legacy = (legacy_beta,) if settings.prompt_cache and legacy_beta else ()
     betas = tuple(
-        dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *template.betas) if beta not in dropped)))
+        dict.fromkeys((*toolbox.betas, *(beta for beta in (*legacy, *template.betas) if beta not in dropped_features)))
     )
     arguments = {
         "model": template.model,
         "max_tokens": settings.max_tokens if settings.extended_output else MAX_TOKENS_WITHOUT_EXTENDED_OUTPUT,
-        **_prompt_parts(template.system, toolbox.definitions, messages, marks, automatic=CACHE_MARK_KEY in optional),
+        **_prompt_parts(
+            template.system, toolbox.definitions, messages, marks, has_automatic_mark=CACHE_MARK_KEY in optional
+        ),
         **optional,
         **({"stream": True} if settings.streaming else {}),
     }
     features = dict.fromkeys((*betas, *optional, *((CACHE_MARK_KEY,) if marks else ())))
-    return PreparedRequest(arguments, betas, _betas_by_tool_type(toolbox), tuple(features))
+    return PreparedRequest(arguments, betas, _beta_by_tool_type(toolbox), tuple(features))
 
 
 def _thinking_parameters(template: RequestTemplate, settings: AgentSettings) -> dict[str, Any]:
     return thinking_parameters(find_model(template.model), settings.thinking_budget) if settings.extended_output else {}
 
 
-def _betas_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
+def _beta_by_tool_type(toolbox: Toolbox) -> dict[str, str]:
     """Return the beta of each tool that needs one, by the tool's type, or its name if it has no type."""
     return {str(tool.definition.get("type", tool.name)): tool.beta for tool in toolbox.tools if tool.beta}
 
 
 def _prompt_parts(
-    system: str, tools: list[dict[str, Any]], messages: Sequence[Mapping[str, Any]], marks: bool, automatic: bool
+    system: str,
+    tools: list[dict[str, Any]],
+    messages: Sequence[Mapping[str, Any]],
+    has_cache_marks: bool,
+    has_automatic_mark: bool,
 ) -> dict[str, Any]:
     """Return the non-empty parts of the prompt (tools, system, messages), in the order in which they are cached.
 
-    If `marks` is true, they get cache marks. `automatic` is true if the whole request has a `cache_control`, which
-    counts as one of the four marks.
+    With `has_cache_marks`, the parts get cache marks. `has_automatic_mark` is True if the whole request has a
+    `cache_control`, which counts as one of the four marks.
     """
-    if not marks:
+    if not has_cache_marks:
         parts: dict[str, Any] = {"tools": tools, "system": system}
         return {**{key: value for key, value in parts.items() if value}, "messages": list(messages)}
     blocks = [{"type": "text", "text": system}] if system else []
     parts = {"tools": add_cache_mark_to_last_block(tools), "system": add_cache_mark_to_last_block(blocks)}
     parts = {key: value for key, value in parts.items() if value}
-    room = min(_TURNS_WITH_CACHE_MARK, MAX_CACHE_MARKS - len(parts) - automatic)
+    room = min(_TURNS_WITH_CACHE_MARK, MAX_CACHE_MARKS - len(parts) - has_automatic_mark)
     return {**parts, "messages": add_cache_marks_to_latest_turns(messages, room)}

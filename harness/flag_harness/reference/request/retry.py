@@ -51,12 +51,12 @@ class RetryState:
     failed_count: int = 0
     broken_count: int = 0
 
-    def seconds_until_retry(self, failure: RequestFailure, now: float) -> float | None:
+    def count_failed_attempt(self, failure: RequestFailure, now: float) -> float | None:
         """Count a failed attempt. Return the seconds until the next attempt, or None if the request must not be tried
         again.
         """
         self.failed_count += 1
-        self.broken_count += failure.retry == "once"
+        self.broken_count += failure.retry_rule == "once"
         if not self._may_retry(failure):
             return None
         wait = self._seconds_requested_by_server(failure.headers)
@@ -64,7 +64,7 @@ class RetryState:
             wait = min(self.policy.first_wait * 2 ** (self.failed_count - 1), self.policy.longest_wait)
         return wait if now + wait - self.started_at <= self.policy.max_total_wait else None
 
-    def explain_to_user(self, failure: RequestFailure, now: float) -> RequestFailure:
+    def with_message_for_user(self, failure: RequestFailure, now: float) -> RequestFailure:
         """Return the failure with a message for the user: the problem, the number of attempts, and what to do."""
         seconds = f"{now - self.started_at:.1f}".removesuffix(".0")
         attempts = f"{self.failed_count} attempts in {seconds} s; " if self.failed_count > 1 else ""
@@ -74,10 +74,10 @@ class RetryState:
     def _may_retry(self, failure: RequestFailure) -> bool:
         if self.failed_count >= self.policy.max_attempts:
             return False
-        if failure.retry == "once":
+        if failure.retry_rule == "once":
             return self.broken_count <= self.policy.max_broken_answers
         header = failure.headers.get("x-should-retry")
-        return header == "true" if header in ("true", "false") else failure.retry == "policy"
+        return header == "true" if header in ("true", "false") else failure.retry_rule == "policy"
 
     def _seconds_requested_by_server(self, headers: Mapping[str, str]) -> float | None:
         seconds = retry_after_seconds(headers)
@@ -94,7 +94,7 @@ def retry_after_seconds(headers: Mapping[str, str]) -> float | None:
         return milliseconds / 1000
     text = headers.get("retry-after")
     seconds = _parse_number(text)
-    return _seconds_until(text, headers.get("date")) if seconds is None else seconds
+    return _seconds_between(text, headers.get("date")) if seconds is None else seconds
 
 
 def _parse_number(text: str | None) -> float | None:
@@ -105,8 +105,10 @@ def _parse_number(text: str | None) -> float | None:
     return value if 0 <= value < float("inf") else None
 
 
-def _seconds_until(then: str | None, now: str | None) -> float | None:
+def _seconds_between(end_date: str | None, start_date: str | None) -> float | None:
     try:
-        return max((parsedate_to_datetime(then or "") - parsedate_to_datetime(now or "")).total_seconds(), 0.0)
+        return max(
+            (parsedate_to_datetime(end_date or "") - parsedate_to_datetime(start_date or "")).total_seconds(), 0.0
+        )
     except (TypeError, ValueError):
         return None

@@ -42,8 +42,8 @@ class ModelAnswer:
     usage: Usage
 
     @property
-    def calls(self) -> tuple[dict[str, Any], ...]:
-        """The `tool_use` blocks, in order."""
+    def tool_use_blocks(self) -> tuple[dict[str, Any], ...]:
+        """The tool calls in the answer, as blocks of the type `tool_use`, in order."""
         return tuple(block for block in self.content if block.get("type") == "tool_use")
 
     @property
@@ -74,7 +74,7 @@ def deltas_of_answer(answer: ModelAnswer, at: float) -> Iterator[AnswerDelta]:
 class AnswerAssembler:
     """Builds an answer from the SDK's raw events, and checks that they come in a valid order.
 
-    `usage` is the cost so far. Unknown events, blocks and deltas are accepted. Events that the grammar forbids raise
+    `usage` has the tokens so far. Unknown events, blocks and deltas are accepted. Events that the grammar forbids raise
     `BrokenAnswerError`, so that a duplicated or reordered event never becomes part of a conversation.
     """
 
@@ -131,16 +131,16 @@ class AnswerAssembler:
         if delta.type in _BLOCK_TYPE_AND_KEYS_BY_DELTA:
             return self._add_text(block, delta, at)
         if delta.type == "input_json_delta":
-            self._raise_if_delta_misfits("input" in block, delta, block)
+            self._require_fitting_delta("input" in block, delta, block)
             self._input_json_parts.append(delta.partial_json)
         elif delta.type == "citations_delta":
-            self._raise_if_delta_misfits(block["type"] == "text", delta, block)
+            self._require_fitting_delta(block["type"] == "text", delta, block)
             block["citations"] = [*(block.get("citations") or ()), _to_json(delta.citation)]
         return None
 
     def _add_text(self, block: dict[str, Any], delta: Any, at: float) -> AnswerDelta | None:
         owner, source, target = _BLOCK_TYPE_AND_KEYS_BY_DELTA[delta.type]
-        self._raise_if_delta_misfits(block["type"] == owner, delta, block)
+        self._require_fitting_delta(block["type"] == owner, delta, block)
         text = getattr(delta, source)
         self._text_parts_by_key.setdefault(target, []).append(text)
         if target not in _SHOWN_TEXT_KEYS:
@@ -195,16 +195,16 @@ class AnswerAssembler:
         return self._open_block
 
     @staticmethod
-    def _raise_if_delta_misfits(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
+    def _require_fitting_delta(fits: bool, delta: Any, block: Mapping[str, Any]) -> None:
         if not fits:
             raise BrokenAnswerError(f"{delta.type} came inside a {block['type']} block")
 
 
-def _parse_tool_input(written: str) -> Any:
+def _parse_tool_input(text: str) -> Any:
     """Parse a tool's input, a JSON object. Raise `ValueError` if it is invalid."""
-    value = json.loads(written)
+    value = json.loads(text)
     if not isinstance(value, dict):
-        raise ValueError(written)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
+        raise ValueError(text)  # noqa: TRY004 - one kind of error: the caller asks only whether it can be used
     return value
 
 
@@ -216,6 +216,6 @@ def _to_json(value: Any) -> Any:
     return to_json_value(value) if dump is None else dump(mode="json", warnings=False)
 
 
-def _short_repr(message: Any) -> str:
+def _short_repr(value: Any) -> str:
     """Return the type and the beginning of the `repr` of a value, for an error message."""
-    return f"{type(message).__name__} {message!r:.100}"
+    return f"{type(value).__name__} {value!r:.100}"

@@ -14,15 +14,15 @@ class WaitTimeoutError(Exception):
     """A wait took too long."""
 
 
-async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]) -> T:
-    """Await `waiting` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
+async def await_with_timeout(clock: Clock, seconds: float, awaitable: Awaitable[T]) -> T:
+    """Await `awaitable` and return its result. Raise `WaitTimeoutError` if it takes `seconds` or more.
 
     On a virtual clock no real time passes, so the clock is checked at the end too.
     """
     started = clock.now()
     try:
         async with asyncio.timeout(seconds) as limit:
-            result = await waiting
+            result = await awaitable
     except TimeoutError:
         if limit.expired():
             raise WaitTimeoutError from None
@@ -33,25 +33,28 @@ async def await_with_timeout(clock: Clock, seconds: float, waiting: Awaitable[T]
 
 
 class SilenceWatchdog:
-    """Limits the time spent waiting for an answer since its last progress. The reader's own time does not count.
+    """Raises an error if an answer makes no progress for `max_silence` seconds. Only the time in `wait_for` counts.
 
-    The HTTP client's read timeout does not help, since it counts bytes, and pings are bytes.
+    The HTTP client's read timeout does not help, since pings are bytes, too, and each byte restarts it.
     """
 
-    def __init__(self, clock: Clock, silence: float) -> None:
-        self._clock, self._silence = clock, silence
+    def __init__(self, clock: Clock, max_silence: float) -> None:
+        self._clock, self._silence = clock, max_silence
         self._waited_seconds = 0.0
 
-    async def wait_for(self, waiting: Awaitable[T]) -> T:
-        """Await `waiting` and return its result. Raise `SilentAnswerError` if the waits since `reset` take too long."""
+    async def wait_for(self, awaitable: Awaitable[T]) -> T:
+        """Await `awaitable` and return its result.
+
+        Raise `SilentAnswerError` if the waits since `reset` take too long.
+        """
         started = self._clock.now()
         try:
-            result = await await_with_timeout(self._clock, self._silence - self._waited_seconds, waiting)
+            result = await await_with_timeout(self._clock, self._silence - self._waited_seconds, awaitable)
         except WaitTimeoutError:
             raise SilentAnswerError(f"nothing but pings came for {self._silence:g} s") from None
         self._waited_seconds += self._clock.now() - started
         return result
 
     def reset(self) -> None:
-        """Start measuring the silence from 0 again, after an event that is not a ping."""
+        """Start measuring the time without progress from 0 again, after an event that is not a ping."""
         self._waited_seconds = 0.0

@@ -16,7 +16,7 @@ COMMAND_TIMEOUT_SECONDS = 30.0
 """Real seconds that a command can take."""
 
 MAX_OUTPUT_BYTES = 30_000
-"""The most bytes to keep of stdout, and of stderr."""
+"""The most bytes of stdout, and of stderr, that a result keeps. Of longer output, the middle is left out."""
 
 VARIABLES_VISIBLE_TO_COMMANDS = ("PATH", "LANG", "LANGUAGE", "LC_ALL", "LC_CTYPE", "TERM", "TZ")
 """The only variables of the environment that commands get, so that no key, token or secret reaches them."""
@@ -66,11 +66,11 @@ class BashTool:
     """The API's `bash_20250124` tool.
 
     `directory` is the commands' working directory and HOME, by default a temporary one; `timeout` is in seconds,
-    `output_limit` in bytes of each stream. If `allowed` is given, a command that is not in it raises `CommandRefused`,
-    and `refusals` keeps the error. Commands have no standard input. When a command ends, the processes that it started
-    in the background are killed, unless they left its process group (`setsid`). No command can read the environment or
-    the memory of this process or its parents, as far as `confinement` says. `close` removes the temporary files;
-    garbage collection calls it too.
+    `output_limit` in bytes of each stream. If `allowed_commands` is given, a command that is not in it raises
+    `CommandRefused`, and `refusal` keeps the error. Commands have no standard input. When a command ends, the
+    processes that it started in the background are killed, unless they left its process group (`setsid`). No command
+    can read the environment or the memory of this process or its parents, as far as `confinement` says. `close` removes
+    the temporary files; garbage collection calls it too.
     """
 
     name: ClassVar[str] = "bash"
@@ -89,11 +89,11 @@ class BashTool:
         directory: Path | None = None,
         timeout: float = COMMAND_TIMEOUT_SECONDS,
         output_limit: int = MAX_OUTPUT_BYTES,
-        allowed: Container[str] | None = None,
+        allowed_commands: Container[str] | None = None,
         environ: Mapping[str, str],
     ) -> None:
-        self.refusals: CommandRefused | None = None
-        self._timeout, self._output_limit, self._allowed = timeout, output_limit, allowed
+        self.refusal: CommandRefused | None = None
+        self._timeout, self._output_limit, self._allowed = timeout, output_limit, allowed_commands
         self._private_folder = Path(tempfile.mkdtemp(prefix="flag-harness-bash-"))
         self.close = weakref.finalize(self, shutil.rmtree, self._private_folder, ignore_errors=True)
         self.directory = (directory or self._private_folder / "work").absolute()
@@ -127,8 +127,8 @@ class BashTool:
             return "bash has been restarted"
         command = arguments["command"]
         if self._allowed is not None and command not in self._allowed:
-            self.refusals = CommandRefused(_refusal_message(command, self._allowed))
-            raise self.refusals
+            self.refusal = CommandRefused(_refusal_message(command, self._allowed))
+            raise self.refusal
         return await self._run_command(command)
 
     def _make_directories(self) -> None:
@@ -146,8 +146,8 @@ class BashTool:
         finally:
             await _kill_once_started(starting)
         if not finished:
-            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{process.text()}")
-        return _format_result(process.text(), process.returncode)
+            raise TimeoutError(f"killed after {self._timeout:g} s. Output until then:\n{process.output_text()}")
+        return _format_result(process.output_text(), process.returncode)
 
     async def _start_process(self, command: str) -> ConfinedProcess:
         if (length := len(command.encode("utf-8", "replace"))) > MAX_COMMAND_BYTES:
@@ -162,7 +162,7 @@ class BashTool:
 
 
 async def _kill_once_started(starting: "asyncio.Future[ConfinedProcess]") -> None:
-    """Kill a process once it has started."""
+    """Await the start of a process that nobody waits for any more, then kill the process."""
     await asyncio.wait({starting})
     if not starting.exception():
         await starting.result().kill()

@@ -33,7 +33,7 @@ _PRCTL_SET_DUMPABLE, _PRCTL_DROP_CAPABILITY, _PRCTL_SET_NO_NEW_PRIVILEGES = 4, 2
 """The options of `prctl`."""
 _DROPPED_CAPABILITIES = (19, 21, 38)
 """CAP_SYS_PTRACE, CAP_SYS_ADMIN and CAP_PERFMON: each lets root read the memory of any process."""
-_SECONDS_BETWEEN_CHECKS = 0.0001
+_SECONDS_BETWEEN_THREAD_CHECKS = 0.0001
 
 
 class _LandlockPathRule(ctypes.Structure):
@@ -63,7 +63,7 @@ def call_in_confined_thread(start: Callable[[], T]) -> T:
     thread.start()
     thread.join()
     while os.path.exists(f"/proc/self/task/{thread.native_id}"):
-        _REAL_SLEEP(_SECONDS_BETWEEN_CHECKS)
+        _REAL_SLEEP(_SECONDS_BETWEEN_THREAD_CHECKS)
     if errors:
         raise errors[0]
     return results[0]

@@ -50,7 +50,7 @@ class ConfinedProcess:
         loop = asyncio.get_running_loop()
         for pipe, buffer in zip((process.stdout, process.stderr), self._output, strict=True):
             reader = _PipeReader(buffer, self._note_pipe_end)
-            transport, _ = await loop.connect_read_pipe(reader.protocol, pipe)
+            transport, _ = await loop.connect_read_pipe(reader.make_protocol, pipe)
             self._pipes.append(transport)
         return self
 
@@ -59,7 +59,7 @@ class ConfinedProcess:
         """The exit code, or the negative number of the signal that ended the process."""
         return self._process.returncode or 0
 
-    def text(self) -> str:
+    def output_text(self) -> str:
         """Return the output as text: stdout, then stderr on a new line."""
         stdout, stderr = (buffer.text() for buffer in self._output)
         return stdout + ("\n" if stdout and stderr and not stdout.endswith("\n") else "") + stderr
@@ -76,7 +76,7 @@ class ConfinedProcess:
 
     def _watch_exit(self) -> None:
         """Mark `exit_future` as done when the process ends. If the system has no process descriptors, a thread waits
-        for that.
+        for the end.
         """
         loop = asyncio.get_running_loop()
         try:
@@ -104,11 +104,11 @@ class ConfinedProcess:
 class _PipeReader(asyncio.Protocol):
     """Reads a pipe of the process into a buffer."""
 
-    def __init__(self, buffer: "_OutputBuffer", note_end: Callable[[], None]) -> None:
-        self._buffer, self._note_pipe_end = buffer, note_end
+    def __init__(self, buffer: "_OutputBuffer", on_end: Callable[[], None]) -> None:
+        self._buffer, self._note_pipe_end = buffer, on_end
 
-    def protocol(self) -> "_PipeReader":
-        """Return this object. The event loop calls it as a protocol factory."""
+    def make_protocol(self) -> "_PipeReader":
+        """Return this object. The event loop calls this method to make the protocol of a pipe."""
         return self
 
     def data_received(self, data: bytes) -> None:
@@ -126,7 +126,7 @@ class _OutputBuffer:
         self._head, self._tail, self._dropped_byte_count = bytearray(), bytearray(), 0
 
     def append(self, data: bytes) -> None:
-        """Keep `data`, and drop bytes from the middle if the limit is exceeded."""
+        """Add `data`, and drop bytes from the middle if the buffer exceeds its limit."""
         room = self._half_limit - len(self._head)
         self._head += data[:room]
         self._tail += data[room:]

@@ -22,7 +22,7 @@ from flag_harness.reference.tools.schema_words import (
     JsonValue,
     describe_schema,
     error_sentence,
-    join_values,
+    join_json_values,
     join_with_or,
 )
 
@@ -65,17 +65,17 @@ class CompiledSchema:
             reason = str(error).strip().splitlines()[-1].strip()
             raise SchemaError(f"the schema cannot be used: {reason}; fix it, and build the tool again") from None
 
-    def validate(self, value: JsonValue, at: str = "") -> JsonValue:
+    def validate(self, value: JsonValue, path: str = "") -> JsonValue:
         """Check a value against the schema, and return it with defaults for missing properties, even required ones.
 
-        Raise `InvalidToolInputError` if the value does not fit. `at` is the path of the value, for the error's paths.
+        Raise `InvalidToolInputError` if the value does not fit. `path` is the path of the value, for the error's paths.
         """
         try:
             return self._validator.validate_python(value, strict=True)
         except ValidationError as error:
             details = error.errors(include_url=False)
             raise InvalidToolInputError(
-                tuple(dict.fromkeys(error_sentence(detail, at) for detail in details))
+                tuple(dict.fromkeys(error_sentence(detail, path) for detail in details))
             ) from None
 
 
@@ -130,7 +130,7 @@ def _union_schema(alternatives: list[JsonValue]) -> CoreSchema:
         if "number" in by_kind:
             by_kind["integer"] = by_kind["number"]
         return _make_tagged_union_schema(by_kind, expected)
-    return _with_error_message(
+    return _add_error_message(
         expected, core_schema.union_schema([_core_schema_of(part) for part in alternatives], mode="left_to_right")
     )
 
@@ -145,7 +145,7 @@ def _make_tagged_union_schema(choices: Mapping[str, CoreSchema], expected: str) 
     )
 
 
-def _with_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
+def _add_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
     """Return `schema` with one error message for every wrong value, which says what was `expected`."""
     return core_schema.custom_error_schema(
         schema,
@@ -162,21 +162,21 @@ def _string_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
         pattern=schema.get("pattern"),
         regex_engine="python-re",  # the other engine lacks look-around, which JSON schema allows
     )
-    return _with_error_message(describe_schema({**schema, "type": kind}), core)
+    return _add_error_message(describe_schema({**schema, "type": kind}), core)
 
 
 def _integer_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    return _with_error_message(
-        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, whole=True))
+    return _add_error_message(
+        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, is_integer=True))
     )
 
 
 def _number_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    core = core_schema.float_schema(**_number_limits(schema, whole=False), allow_inf_nan=False)
-    return _with_error_message(describe_schema({**schema, "type": kind}), core)
+    core = core_schema.float_schema(**_number_limits(schema, is_integer=False), allow_inf_nan=False)
+    return _add_error_message(describe_schema({**schema, "type": kind}), core)
 
 
-def _number_limits(schema: Mapping[str, JsonValue], *, whole: bool) -> dict[str, Any]:
+def _number_limits(schema: Mapping[str, JsonValue], *, is_integer: bool) -> dict[str, Any]:
     """Return the limits of a number in a JSON schema, by pydantic's names. For whole numbers, fractional limits are
     rounded inwards.
     """
@@ -186,19 +186,21 @@ def _number_limits(schema: Mapping[str, JsonValue], *, whole: bool) -> dict[str,
         ("maximum", "le", math.floor),
         ("exclusiveMaximum", "lt", math.ceil),
     )
-    bounds = {name: (inward(schema[key]) if whole else schema[key]) for key, name, inward in names if key in schema}
+    bounds = {
+        name: (inward(schema[key]) if is_integer else schema[key]) for key, name, inward in names if key in schema
+    }
     if "multipleOf" in schema:
         step = schema["multipleOf"]  # whole multiples of p/q in lowest terms are the multiples of p
-        bounds["multiple_of"] = Fraction(str(step)).numerator if whole else step
+        bounds["multiple_of"] = Fraction(str(step)).numerator if is_integer else step
     return bounds
 
 
 def _boolean_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    return _with_error_message(TYPE_NAMES[kind], core_schema.bool_schema())
+    return _add_error_message(TYPE_NAMES[kind], core_schema.bool_schema())
 
 
 def _null_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    return _with_error_message(TYPE_NAMES[kind], core_schema.none_schema())
+    return _add_error_message(TYPE_NAMES[kind], core_schema.none_schema())
 
 
 def _array_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
@@ -247,7 +249,7 @@ def _literal_schema(values: Sequence[JsonValue]) -> CoreSchema:
             raise ValueError("not among the values")
         return value
 
-    return _with_error_message(join_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
+    return _add_error_message(join_json_values(values), core_schema.no_info_plain_validator_function(check_is_allowed))
 
 
 def json_schema_type(value: JsonValue) -> str:

@@ -36,7 +36,7 @@ def describe_schema(schema: JsonValue) -> str:
     if not isinstance(schema, Mapping):
         return "anything"
     if "const" in schema or "enum" in schema:
-        return join_values(schema["enum"] if "enum" in schema else [schema["const"]])
+        return join_json_values(schema["enum"] if "enum" in schema else [schema["const"]])
     declared = schema.get("type", "object" if "required" in schema else "")
     kinds = [declared] if isinstance(declared, str) else declared
     words = join_with_or(
@@ -50,7 +50,7 @@ def describe_schema(schema: JsonValue) -> str:
     return words + (f" with {required}" if required else "") + (f" ({', '.join(plain)})" if plain else "")
 
 
-def join_values(values: Iterable[JsonValue]) -> str:
+def join_json_values(values: Iterable[JsonValue]) -> str:
     """Return the values as JSON, joined by `or`."""
     return join_with_or(json.dumps(value, ensure_ascii=False) for value in values)
 
@@ -60,10 +60,10 @@ def join_with_or(words: Iterable[str]) -> str:
     return " or ".join(dict.fromkeys(words))
 
 
-def error_sentence(detail: Mapping[str, Any], at: str) -> str:
+def error_sentence(error: Mapping[str, Any], path: str) -> str:
     """Return a pydantic error as a sentence that is the same for all versions of pydantic."""
-    path, context = format_path(detail["loc"], at) or "the input", detail.get("ctx", {})
-    match detail["type"]:
+    path, context = format_path(error["loc"], path) or "the input", error.get("ctx", {})
+    match error["type"]:
         case "missing":
             return f"{path} is required"
         case "extra_forbidden":
@@ -75,15 +75,15 @@ def error_sentence(detail: Mapping[str, Any], at: str) -> str:
         case "expected":
             expected = context["expected"]
         case kind:
-            expected = {"dict_type": "an object", "list_type": "an array"}.get(kind, detail["msg"])
-    return f"{path} must be {expected}, not {_short_json_text(detail['input'])}"
+            expected = {"dict_type": "an object", "list_type": "an array"}.get(kind, error["msg"])
+    return f"{path} must be {expected}, not {_short_json_text(error['input'])}"
 
 
-def format_path(location: Iterable[str | int], at: str = "") -> str:
-    """Return a location as a path that begins with `at`, such as `items[2].name` for `("items", 2, "name")`."""
+def format_path(location: Iterable[str | int], start: str = "") -> str:
+    """Return a location as a path that begins with `start`, such as `items[2].name` for `("items", 2, "name")`."""
     parts = [part for part in location if not str(part).startswith(ALTERNATIVE_PREFIX)]
     steps = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts)
-    return "".join((at, *steps)).removeprefix(".")
+    return "".join((start, *steps)).removeprefix(".")
 
 
 def _short_json_text(value: JsonValue) -> str:

@@ -13,11 +13,11 @@ TOOL_DELAY_SECONDS = 0.5
 """Seconds between the event that announces a tool call and the start of the tool, so that a reader can follow."""
 
 TOOL_TIMEOUT_SECONDS = 600.0
-"""Seconds that any tool can run: as long as the SDK waits for an answer. Tools with their own limit, such as `Bash`,
-stop much earlier."""
+"""Seconds after which a running tool is cancelled: as long as the SDK waits for an answer. Tools with their own limit,
+such as `BashTool`, stop much earlier."""
 
 TOOL_OUTPUT_LIMIT = 100_000
-"""The most characters of a result to send to the model, about 25,000 tokens: more than `Bash` returns."""
+"""The most characters of a result to send to the model, about 25,000 tokens: more than `BashTool` returns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class ToolOutcome:
     is_error: bool = False
 
     @property
-    def block(self) -> dict[str, Any]:
+    def result_block(self) -> dict[str, Any]:
         """The `tool_result` block for the next user message, with `is_error` only if it is true."""
         block: dict[str, Any] = {"type": "tool_result", "tool_use_id": self.id, "content": self.content}
         return {**block, "is_error": True} if self.is_error else block

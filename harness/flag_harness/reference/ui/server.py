@@ -71,7 +71,9 @@ def _preload_page_modules() -> None:
 
 
 def check_upstream(options: UiOptions) -> None:
-    """Raise `HarnessError` if a file cannot be read, a fault is unknown, or there is no key for the live API."""
+    """Raise `HarnessError` if the options name a file that cannot be read, an unknown fault, or the live API without a
+    key for it.
+    """
     for fault in options.faults:
         parse_fault(fault)
     if options.upstream == "live":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from flag_harness.flag import SHIPPED_FLAGS
 from flag_harness.reference.events import AgentError, BlockDropped, FeatureDropped
 
-_TITLE_BY_ERROR: Mapping[str, str] = {
+_TITLE_BY_ERROR_KIND: Mapping[str, str] = {
     "busy": "A turn is already running",
     "limit": "Nothing was sent, because the API would refuse these settings",
     "request": "The request was refused",
@@ -29,7 +29,7 @@ _ADVICE_BY_STOP_REASON: Mapping[str, str] = {
 
 def advice_on_error(event: AgentError) -> str:
     """Return a text for the user: what went wrong, and the agent's message, which says what to do next."""
-    title = _TITLE_BY_ERROR.get(event.kind, "The turn has failed")
+    title = _TITLE_BY_ERROR_KIND.get(event.kind, "The turn has failed")
     request = f" (request {event.request_id})" if event.request_id else ""
     return f"{title}{request}: {event.message}"
 
@@ -50,8 +50,8 @@ def advice_on_dropped_feature(event: FeatureDropped) -> str:
 def advice_on_dropped_block(event: BlockDropped) -> str:
     """Return a sentence that says which block was removed from the conversation, and why."""
     return (
-        f"The API refused a {event.block} block of an earlier answer, so it was removed from the conversation; nothing "
-        f"needs to be done. The API said: {event.reason}"
+        f"The API refused a {event.block_type} block of an earlier answer, so it was removed from the conversation; "
+        f"nothing needs to be done. The API said: {event.reason}"
     )
 
 
@@ -70,7 +70,7 @@ INTERRUPTED_NOTICE = (
 
 
 def transition_notice(text: str) -> str:
-    """Return a sentence about a note that the model got after a restore."""
+    """Return a sentence that shows a transition prompt, which is the note that the model got after a restore."""
     return f"The model was told: {text}"
 
 

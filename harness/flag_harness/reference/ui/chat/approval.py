@@ -27,14 +27,16 @@ class PendingCall:
 
 
 class ApprovalGate:
-    """Makes tool calls wait, if `is_on`, until the user answers in another thread."""
+    """Makes each tool call wait until the user, in another thread, has allowed or denied it; does nothing if `is_on` is
+    False.
+    """
 
     def __init__(self, *, is_on: bool) -> None:
         self.is_on = is_on
         self.pending_call: PendingCall | None = None
 
     async def wait_for_answer(self, name: str, arguments: Mapping[str, Any]) -> None:
-        """Return once the call may run. Raise `CallDeniedError` if the user denies it."""
+        """Wait until the call may run. Raise `CallDeniedError` if the user denies it."""
         if not self.is_on:
             return
         answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()

@@ -15,7 +15,7 @@ from flag_harness.errors import ContextError, HarnessError
 from flag_harness.flag import SHIPPED_FLAGS, Flag
 from flag_harness.matrix.combination import parse_combination
 from flag_harness.reference.agent import Agent
-from flag_harness.reference.context.store import load_context, verify_context
+from flag_harness.reference.context.store import find_repairs_of_saved_context, load_context
 from flag_harness.reference.tools.bash import BashTool
 from flag_harness.reference.tools.tool import Tool
 from flag_harness.reference.ui.chat.approval import ApprovalGate, ToolWithApproval
@@ -83,13 +83,13 @@ class ChatDirectory:
         prompt = " ".join(_first_prompt(path, saved_at).split())
         return f"{date} · {prompt[:_MAX_LABEL_CHARACTERS] or 'not readable'} · {id}"
 
-    def _make_chat(self, id: str, start: Mapping[str, str]) -> ChatSession:
+    def _make_chat(self, id: str, first_environ: Mapping[str, str]) -> ChatSession:
         folder = self.options.folder_path
         path = folder / f"{id}.json"
         exchanges = ExchangeFiles(folder / f"{id}.requests")
         client = make_client(self.options, id, exchanges)
-        notices = _check_file(path)
-        environ, clock, gate = dict(start), SystemClock(), ApprovalGate(is_on=self.options.asks_before_tools)
+        notices = _session_file_notices(path)
+        environ, clock, gate = dict(first_environ), SystemClock(), ApprovalGate(is_on=self.options.asks_before_tools)
         recorded, tools, description = RecordedChat(), list[Tool](), ""
         if self.options.upstream == "cassette":
             recorded = read_recorded_chat(Path(self.options.file))
@@ -115,7 +115,7 @@ class ChatDirectory:
             gate=gate,
             tools=tools,
             path=path,
-            turns=transcripts_of_context(agent.context, exchanges.numbers_by_turn()),
+            turns=transcripts_of_context(agent.context, exchanges.request_numbers_by_turn()),
             exchanges=exchanges,
             notices=notices,
             description=description,
@@ -123,15 +123,16 @@ class ChatDirectory:
         )
 
 
-def _set_first_flags(environ: dict[str, str], saved: str | None, recorded: str) -> None:
+def _set_first_flags(environ: dict[str, str], saved_combination: str | None, recorded_combination: str) -> None:
     """Set the flags of a chat's first turn in `environ`: those of the saved session, or else those of the cassette.
 
-    `saved` and `recorded` are the ids of these combinations; `saved` is None if the chat has no saved session.
+    `saved_combination` and `recorded_combination` are the ids of these combinations; `saved_combination` is None if the
+    chat has no saved session.
     """
-    if saved is not None:
-        _set_flags(environ, SHIPPED_FLAGS, saved)
+    if saved_combination is not None:
+        _set_flags(environ, SHIPPED_FLAGS, saved_combination)
     else:
-        _set_flags(environ, [*read_project_config()[1].flags, *SHIPPED_FLAGS], recorded)
+        _set_flags(environ, [*read_project_config()[1].flags, *SHIPPED_FLAGS], recorded_combination)
 
 
 def _set_flags(environ: dict[str, str], flags: Iterable[Flag], combination: str) -> None:
@@ -162,12 +163,12 @@ def _first_prompt(path: Path, saved_at: float) -> str:
     return next((text for message in messages if message["role"] == "user" for text in user_texts(message)), "")
 
 
-def _check_file(path: Path) -> list[str]:
+def _session_file_notices(path: Path) -> list[str]:
     """Return notices about a session file: its repairs, or the new name of a file that cannot be restored."""
     if not os.path.lexists(path):
         return []
     try:
-        repairs = verify_context(path)
+        repairs = find_repairs_of_saved_context(path)
     except ContextError as error:
         aside = _rename_broken_file(path)
         return [

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.cassette.redact.headers import select_request_headers, select_response_headers
-from flag_harness.reference.context.conversation import block_list
-from flag_harness.reference.context.repair import FIRST_LINE_OF_RESTORE_NOTE
+from flag_harness.reference.context.conversation import list_content_blocks
+from flag_harness.reference.context.repair import FIRST_LINE_OF_TRANSITION_PROMPT
 from flag_harness.wire.timeline import Chunk, Cut, Edit, Head, Piece, Request
 
 _FILE_NAME_PATTERN = re.compile(r"(\d{4,9})\.jsonl")
@@ -84,7 +84,7 @@ class ExchangeFiles:
 
         return append_piece_to_file
 
-    def numbers_by_turn(self) -> dict[int, list[int]]:
+    def request_numbers_by_turn(self) -> dict[int, list[int]]:
         """Return the numbers of the saved requests by the turn of the conversation, counted from 1, in which they were
         sent. Files that cannot be read are left out.
         """
@@ -98,9 +98,9 @@ class ExchangeFiles:
     def load(self, number: int) -> RawExchange | None:
         """Return the exchange with this number, or None if there is no such file."""
         lines = self._read_lines(number)
-        if len(lines) < _LINES_ABOUT_REQUEST:
+        if len(lines) < _LINES_BEFORE_RESPONSE:
             return None
-        request, pieces = lines[1], lines[_LINES_ABOUT_REQUEST:]
+        request, pieces = lines[1], lines[_LINES_BEFORE_RESPONSE:]
         head = next((one for one in pieces if "status" in one), None)
         body = "".join(one["text"] for one in pieces if "text" in one)
         target = f"{request['method']} {request['url']}"
@@ -120,15 +120,15 @@ class ExchangeFiles:
     def _exchange_path(self, number: int) -> Path:
         return self._folder / f"{number:04}.jsonl"
 
-    def _read_lines(self, number: int, most: int | None = None) -> list[dict[str, Any]]:
+    def _read_lines(self, number: int, max_lines: int | None = None) -> list[dict[str, Any]]:
         """Return the JSON values in the file of a request, without an incomplete last line, or an empty list if it
         cannot be read.
 
-        If `most` is 1, only the first value is read.
+        If `max_lines` is 1, only the first value is read.
         """
         try:
             with self._exchange_path(number).open(encoding="utf-8") as file:
-                texts = [file.readline()] if most == 1 else file.readlines()
+                texts = [file.readline()] if max_lines == 1 else file.readlines()
                 return [json.loads(text) for text in texts if text.endswith("\n")]
         except (OSError, ValueError):
             return []
@@ -141,13 +141,13 @@ def turn_count(messages: Sequence[Mapping[str, Any]]) -> int:
 
 def user_texts(message: Mapping[str, Any]) -> list[str]:
     """Return what the user wrote in a message: its texts without the agent's notes to the model."""
-    blocks = block_list(message["content"])
-    return [block["text"] for block in blocks if block["type"] == "text" and not is_transition(block["text"])]
+    blocks = list_content_blocks(message["content"])
+    return [block["text"] for block in blocks if block["type"] == "text" and not is_transition_prompt(block["text"])]
 
 
-def is_transition(text: str) -> bool:
+def is_transition_prompt(text: str) -> bool:
     """Return whether a text is a note of the agent to the model after a restore."""
-    return text.startswith(FIRST_LINE_OF_RESTORE_NOTE)
+    return text.startswith(FIRST_LINE_OF_TRANSITION_PROMPT)
 
 
 def _turn_number(body: bytes) -> int:
@@ -194,5 +194,5 @@ def _json_line(values: Mapping[str, Any]) -> str:
     return json.dumps(values, separators=(",", ":")) + "\n"
 
 
-_LINES_ABOUT_REQUEST = 2
+_LINES_BEFORE_RESPONSE = 2
 """The number of lines before the response: one with the turn, which can be read alone, and one with the request."""

@@ -4,40 +4,42 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from flag_harness.reference.context.context import ConversationContext
-from flag_harness.reference.context.conversation import block_list, ends_with_user_turn
+from flag_harness.reference.context.conversation import ends_with_user_turn, list_content_blocks
 from flag_harness.reference.ui.chat.advice import INTERRUPTED_NOTICE, transition_notice
-from flag_harness.reference.ui.chat.exchanges import is_transition, user_texts
+from flag_harness.reference.ui.chat.exchanges import is_transition_prompt, user_texts
 from flag_harness.reference.ui.chat.transcript import TextPart, ToolPart, TurnTranscript
 
 
-def transcripts_of_context(context: ConversationContext, exchanges: Mapping[int, list[int]]) -> list[TurnTranscript]:
+def transcripts_of_context(
+    context: ConversationContext, request_numbers_by_turn: Mapping[int, list[int]]
+) -> list[TurnTranscript]:
     """Return one transcript for each turn in the context. If the last turn has no answer, its transcript says so.
 
-    `exchanges` are the numbers of the saved requests, by the number of the turn, counted from 1.
+    `request_numbers_by_turn` has the numbers of the saved requests by the number of the turn, counted from 1.
     """
     turns: list[TurnTranscript] = []
     for message in context.messages:
         if message["role"] == "user" and (texts := user_texts(message)):
             number = sum(one.prompt is not None for one in turns) + 1
-            turns.append(_restored_turn("\n\n".join(texts), exchanges.get(number, [])))
+            turns.append(_restored_turn("\n\n".join(texts), request_numbers_by_turn.get(number, [])))
         elif not turns:
             turns.append(_restored_turn(None, []))
-        for block in block_list(message["content"]):
+        for block in list_content_blocks(message["content"]):
             _add_block(turns, message["role"], block)
     if ends_with_user_turn(context.messages):
         turns[-1].add_notice("warning", INTERRUPTED_NOTICE)
     return turns
 
 
-def _restored_turn(prompt: str | None, exchanges: Sequence[int]) -> TurnTranscript:
-    return TurnTranscript(prompt, has_ended=True, exchanges=exchanges, is_restored=True)
+def _restored_turn(prompt: str | None, request_numbers: Sequence[int]) -> TurnTranscript:
+    return TurnTranscript(prompt, has_ended=True, request_numbers=request_numbers, is_restored=True)
 
 
 def _add_block(turns: Sequence[TurnTranscript], role: str, block: Mapping[str, Any]) -> None:
-    """Add a block to the last turn; but a tool result to its call, which may be in an earlier turn."""
+    """Add a content block to the last turn. A tool result is added to its call, which may be in an earlier turn."""
     turn = turns[-1]
     match block["type"]:
-        case "text" if role == "user" and is_transition(block["text"]):
+        case "text" if role == "user" and is_transition_prompt(block["text"]):
             turn.add_notice("info", transition_notice(block["text"]))
         case "text" if role == "assistant":
             turn.parts.append(TextPart("text", [block["text"]]))

@@ -33,10 +33,13 @@ class RecordedChat:
 
 @dataclass(slots=True)
 class RecordedTool:
-    """A tool that runs nothing: each call returns the next result that the cassette has for its input."""
+    """A tool that runs nothing: each call returns the next result that the cassette has for its input.
+
+    `inputs_and_results` has the inputs and results of the calls that have not been repeated yet.
+    """
 
     definition: Mapping[str, Any]
-    results: list[tuple[Any, str]] = field(default_factory=list)
+    inputs_and_results: list[tuple[Any, str]] = field(default_factory=list)
     beta: str | None = None
 
     @property
@@ -52,9 +55,9 @@ class RecordedTool:
 
     async def run(self, arguments: Mapping[str, Any]) -> str:
         """Return the next recorded result. Raise `LookupError` if no result is left for this input."""
-        for index, (input, result) in enumerate(self.results):
+        for index, (input, result) in enumerate(self.inputs_and_results):
             if input == arguments:
-                del self.results[index]
+                del self.inputs_and_results[index]
                 return result
         raise LookupError(f"the cassette holds no further result of {self.name} for this input")
 

@@ -60,8 +60,8 @@ class ChatSession:
         self._change = threading.Condition()
 
     @property
-    def agent_context(self) -> ConversationContext:
-        """The state of the agent's session."""
+    def conversation(self) -> ConversationContext:
+        """The agent's conversation so far, with its messages, its usage and the flags of the last turn."""
         return self._agent.context
 
     @property
@@ -72,7 +72,7 @@ class ChatSession:
     @property
     def cost(self) -> float | None:
         """The cost of the session in US dollars at list price, or None if a price is unknown."""
-        costs = [find_model(self.agent_context.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
+        costs = [find_model(self.conversation.model).cost(self._earlier_usage), *(turn.cost for turn in self.turns)]
         return None if None in costs else sum(cost or 0.0 for cost in costs)
 
     @property
@@ -83,7 +83,7 @@ class ChatSession:
     @property
     def can_continue(self) -> bool:
         """Whether the last turn of the user has no answer yet, so that it can be continued without a new prompt."""
-        return not self.is_running and ends_with_user_turn(self.agent_context.messages)
+        return not self.is_running and ends_with_user_turn(self.conversation.messages)
 
     def send(self, text: str | None, environ: Mapping[str, str]) -> bool:
         """Start a turn under the flags in `environ`. If another turn is running, do nothing and return False.
@@ -117,7 +117,7 @@ class ChatSession:
                 self._loop.call_soon_threadsafe(self._loop.stop)
                 self._thread.join()
 
-    def wait(self, seconds: float) -> bool:
+    def wait_until_idle(self, seconds: float) -> bool:
         """Wait at most `seconds` until no turn is running. Return whether none is running."""
         return self._idle.wait(seconds)
 
@@ -158,18 +158,21 @@ class ChatSession:
     async def _run_turn(self, turn: TurnTranscript, text: str | None) -> None:
         async with aclosing(self._agent.send(text)) as events:
             async for event in events:
-                turn.add_event(event, self.agent_context.model)
+                turn.add_event(event, self.conversation.model)
                 self._announce_change()
 
     def _advice_on_flags(self) -> list[str]:
-        """Return what to switch if the cassette was recorded under other flags than those of this turn, or an empty
-        list.
+        """Return a sentence that says which flags to switch, in a list, if the cassette was recorded under other flags
+        than those of this turn; else an empty list.
         """
-        advice = advice_on_recorded_flags(self._recorded_combination, self.agent_context.combination or "")
+        advice = advice_on_recorded_flags(self._recorded_combination, self.conversation.combination or "")
         return [advice] if advice else []
 
-    def _end_turn(self, turn: TurnTranscript, before: int, task: "asyncio.Task[None]") -> None:
-        turn.exchanges = [*turn.exchanges, *range(before + 1, self.exchanges.last_exchange + 1)]
+    def _end_turn(self, turn: TurnTranscript, last_exchange_before: int, task: "asyncio.Task[None]") -> None:
+        turn.request_numbers = [
+            *turn.request_numbers,
+            *range(last_exchange_before + 1, self.exchanges.last_exchange + 1),
+        ]
         if task.cancelled():
             turn.add_notice("warning", STOPPED_NOTICE)
         elif (error := task.exception()) is not None:

@@ -36,12 +36,12 @@ NoticeLevel: TypeAlias = Literal["info", "warning", "error"]
 class TextPart:
     """A text of the model, or its thinking, which grows while it arrives.
 
-    `discarded` is the reason why the agent discarded it, or an empty string.
+    `discard_reason` is the reason why the agent discarded it, or an empty string.
     """
 
     kind: Literal["text", "thinking"]
     pieces: list[str] = field(default_factory=list)
-    discarded: str = ""
+    discard_reason: str = ""
 
     @property
     def text(self) -> str:
@@ -80,19 +80,19 @@ TranscriptPart: TypeAlias = TextPart | ToolPart | NoticePart
 class TurnTranscript:
     """One turn: the user's prompt (None continues an unanswered one), and what followed.
 
-    `first_token` is the seconds to the first token of the turn's first answer. `cost` is in US dollars, or None if a
-    price is unknown. `exchanges` are the numbers of its saved requests. If `is_restored`, the turn was sent before the
-    server started, so its usage and cost are unknown.
+    `first_token_seconds` is the seconds to the first token of the turn's first answer. `cost` is in US dollars, or None
+    if a price is unknown. `request_numbers` are the numbers of its saved requests. If `is_restored`, the turn was sent
+    before the server started, so its usage and cost are unknown.
     """
 
     prompt: str | None
     parts: list[TranscriptPart] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     cost: float | None = 0.0
-    requests: int = 0
-    first_token: float | None = None
+    request_count: int = 0
+    first_token_seconds: float | None = None
     has_ended: bool = False
-    exchanges: Sequence[int] = ()
+    request_numbers: Sequence[int] = ()
     is_restored: bool = False
     _index_of_current_request: int = 0
     """The index of the first part that belongs to the request which is being answered."""
@@ -101,7 +101,9 @@ class TurnTranscript:
     def characters_of_request(self) -> int:
         """The number of characters received so far for the request that is being answered, to estimate its tokens."""
         parts = self.parts[self._index_of_current_request :]
-        return sum(sum(map(len, part.pieces)) for part in parts if isinstance(part, TextPart) and not part.discarded)
+        return sum(
+            sum(map(len, part.pieces)) for part in parts if isinstance(part, TextPart) and not part.discard_reason
+        )
 
     def add_event(self, event: Event, model: str) -> None:
         """Add one event of the agent. `model` is the id of the model, for the cost."""
@@ -116,7 +118,9 @@ class TurnTranscript:
                 self._add_result(event)
             case RequestUsage():
                 self._add_usage(event.usage, model)
-                self.first_token = event.first_token if self.requests == 1 else self.first_token
+                self.first_token_seconds = (
+                    event.first_token_seconds if self.request_count == 1 else self.first_token_seconds
+                )
                 self._index_of_current_request = len(self.parts)
             case TurnDiscarded():
                 self._discard_answer(event.reason)
@@ -128,7 +132,7 @@ class TurnTranscript:
                 self.add_notice("error", advice_on_error(event))
                 self.has_ended = True
             case _:
-                self._add_notice_of(event)
+                self._add_notice_of_event(event)
 
     def resume(self) -> None:
         """Continue after the turn ended without an answer. Tool calls that have no result yet will not get one."""
@@ -146,7 +150,7 @@ class TurnTranscript:
         for text in texts:
             self.add_notice("warning", text)
 
-    def _add_notice_of(self, event: WaitingForRetry | FeatureDropped | BlockDropped | RestoreNote) -> None:
+    def _add_notice_of_event(self, event: WaitingForRetry | FeatureDropped | BlockDropped | RestoreNote) -> None:
         match event:
             case WaitingForRetry():
                 self.add_notice("info", f"{event.reason}; trying again in {event.seconds:g} s.")
@@ -159,7 +163,7 @@ class TurnTranscript:
 
     def _add_text(self, kind: Literal["text", "thinking"], text: str) -> None:
         last = self.parts[-1] if len(self.parts) > self._index_of_current_request else None
-        if not isinstance(last, TextPart) or last.kind != kind or last.discarded:
+        if not isinstance(last, TextPart) or last.kind != kind or last.discard_reason:
             last = TextPart(kind)
             self.parts.append(last)
         last.pieces.append(text)
@@ -171,7 +175,7 @@ class TurnTranscript:
                 return
 
     def _add_usage(self, usage: Usage, model: str) -> None:
-        self.requests += 1
+        self.request_count += 1
         self._add_cost(usage, model)
 
     def _add_cost(self, usage: Usage, model: str) -> None:
@@ -181,5 +185,5 @@ class TurnTranscript:
 
     def _discard_answer(self, reason: str) -> None:
         for part in self.parts[self._index_of_current_request :]:
-            if isinstance(part, TextPart) and not part.discarded:
-                part.discarded = reason
+            if isinstance(part, TextPart) and not part.discard_reason:
+                part.discard_reason = reason

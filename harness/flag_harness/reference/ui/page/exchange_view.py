@@ -14,10 +14,11 @@ MAX_CHARACTERS = 100_000
 """The most characters of a text that the page shows. The rest is in the file to download."""
 
 
-def exchange_links(turn: TurnTranscript, session: str) -> list[str]:
+def exchange_links(turn: TurnTranscript, session_id: str) -> list[str]:
     """Return a link to each request of a turn, as Markdown."""
     return [
-        f"[request {number}](?{SESSION_PARAMETER}={session}&{REQUEST_PARAMETER}={number})" for number in turn.exchanges
+        f"[request {number}](?{SESSION_PARAMETER}={session_id}&{REQUEST_PARAMETER}={number})"
+        for number in turn.request_numbers
     ]
 
 
@@ -27,7 +28,7 @@ def exchange_number_in_address() -> int:
     return int(number) if number.isdecimal() and number.isascii() else 0
 
 
-def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
+def show_exchange(exchanges: ExchangeFiles, number: int, session_id: str) -> None:
     """Show a request and its response. Keys and the headers that may hold secrets are left out."""
     st.subheader(f"Request {number}")
     exchange = exchanges.load(number)
@@ -35,9 +36,9 @@ def show_exchange(exchanges: ExchangeFiles, number: int, session: str) -> None:
         st.warning(f"This session has no request {number}. It has {exchanges.last_exchange}.")
     else:
         _show_request_and_response(exchange)
-        name = f"{session}-request-{number}.txt"
+        name = f"{session_id}-request-{number}.txt"
         st.download_button("Download", make_text_safe_to_show(exchange.text), name, "text/plain", key="download")
-    st.link_button("Open the chat", f"?{SESSION_PARAMETER}={session}")
+    st.link_button("Open the chat", f"?{SESSION_PARAMETER}={session_id}")
 
 
 def _show_request_and_response(exchange: RawExchange) -> None:

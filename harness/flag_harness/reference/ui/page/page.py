@@ -14,7 +14,13 @@ from flag_harness.reference.ui.page.address import SESSION_PARAMETER
 from flag_harness.reference.ui.page.exchange_view import exchange_number_in_address, show_exchange
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show
 from flag_harness.reference.ui.page.sidebar import show_sidebar
-from flag_harness.reference.ui.page.turn_view import STYLE, TurnDrawing, follow_turn, reset_container_keys, show_turn
+from flag_harness.reference.ui.page.turn_view import (
+    PAGE_STYLE,
+    TurnDrawing,
+    follow_turn,
+    reset_container_keys,
+    show_turn,
+)
 
 IDLE_POLL_SECONDS = 5.0
 """The time between two checks of an idle page for turns that another tab has started."""
@@ -26,7 +32,7 @@ _MAX_TURNS_SHOWN = 30
 def show_page(options: UiOptions) -> None:
     """Show the session in the page's address, or a new one. If a turn is running, follow it."""
     st.set_page_config(page_title="flag-harness", layout="centered")
-    st.html(STYLE)
+    st.html(PAGE_STYLE)
     reset_container_keys()
     try:
         chats = chat_directory(options.to_argument())
@@ -45,7 +51,7 @@ def show_page(options: UiOptions) -> None:
     if unsent:
         st.session_state[_PROMPT_KEY] = unsent
         st.warning("Not sent, because another tab has just started a turn. Your prompt is still in the field below.")
-    st.chat_input("Your message", disabled=is_running, key=_PROMPT_KEY, on_submit=_note_submitted_prompt)
+    st.chat_input("Your message", disabled=is_running, key=_PROMPT_KEY, on_submit=_store_submitted_prompt)
     if drawing is not None:
         follow_turn(drawing, chat.turns[-1], chat, _show_controls(chat))
         st.rerun()
@@ -69,7 +75,7 @@ def _session_id() -> str:
     return id
 
 
-def _show_turns(chat: ChatSession, session: str, is_running: bool) -> TurnDrawing | None:
+def _show_turns(chat: ChatSession, session_id: str, is_running: bool) -> TurnDrawing | None:
     """Show the turns of the chat. Return the drawing of the running turn, or None if none is running."""
     turns = list(chat.turns)
     for notice in chat.notices:
@@ -82,7 +88,7 @@ def _show_turns(chat: ChatSession, session: str, is_running: bool) -> TurnDrawin
     if (hidden := len(done) - _MAX_TURNS_SHOWN) > 0 and not st.toggle(f"Show {hidden} earlier turns", key="all"):
         done = done[hidden:]
     for turn in done:
-        show_turn(turn, chat, session)
+        show_turn(turn, chat, session_id)
     return TurnDrawing(turns[-1].prompt) if is_running else None
 
 
@@ -99,7 +105,7 @@ def _show_controls(chat: ChatSession) -> PendingCall | None:
     return pending
 
 
-def _note_submitted_prompt() -> None:
+def _store_submitted_prompt() -> None:
     """Store the submitted prompt. Streamlit clears the input field, and returns no prompt from it while it is
     disabled.
     """
@@ -127,9 +133,9 @@ def _watch_other_tabs(chat: ChatSession, revision: int) -> None:
 
 def _escape_markdown(text: str) -> str:
     """Return a text as Markdown that shows the text unchanged."""
-    return "".join(f"\\{one}" if one in _MARKDOWN else one for one in make_text_safe_to_show(text))
+    return "".join(f"\\{one}" if one in _MARKDOWN_CHARACTERS else one for one in make_text_safe_to_show(text))
 
 
 _PROMPT_KEY = "prompt"
 _SUBMITTED_PROMPT_KEY = "submitted"
-_MARKDOWN = frozenset("\\`*_{}[]<>()#+-.!|~$:")
+_MARKDOWN_CHARACTERS = frozenset("\\`*_{}[]<>()#+-.!|~$:")

@@ -20,33 +20,33 @@ from flag_harness.reference.ui.chat.transcript import (
 )
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, split_text
 
-TEXT_CHARACTERS = 4_000
+MAX_TEXT_CHARACTERS = 4_000
 """The most characters of a piece of text. Pieces are short, since the browser lays out a piece anew with each token."""
 
-THINKING_CHARACTERS = 40_000
+MAX_THINKING_CHARACTERS = 40_000
 """The most characters of a piece of thinking, which is collapsed by default."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextPiece:
-    """A part of a text. `discarded` is true if the agent has discarded it, so that it is struck out."""
+    """A part of a text of the model. It is struck out if the agent has discarded it."""
 
     text: str
-    discarded: bool
+    is_discarded: bool
 
 
 @dataclass(frozen=True, slots=True)
-class FoldedPiece:
-    """A text that is collapsed behind a label: thinking, or a discarded text that was replaced."""
+class CollapsedPiece:
+    """A text that is hidden until the user clicks its label: thinking, or a discarded text that was replaced."""
 
     label: str
     text: str
-    discarded: bool
+    is_discarded: bool
 
 
 @dataclass(frozen=True, slots=True)
 class ToolPiece:
-    """A tool call. `state` says what happens while there is no result, and then what kind of result it is."""
+    """A tool call. `state` says whether it waits or runs; once there is a `result`, what kind of result it is."""
 
     name: str
     input: str
@@ -62,10 +62,10 @@ class NoticePiece:
     text: str
 
 
-Piece: TypeAlias = TextPiece | FoldedPiece | ToolPiece | NoticePiece
+PagePiece: TypeAlias = TextPiece | CollapsedPiece | ToolPiece | NoticePiece
 
 
-def list_page_pieces(turn: TurnTranscript, now: float, *, asks_user: bool = False) -> list[Piece]:
+def list_page_pieces(turn: TurnTranscript, now: float, *, asks_user: bool = False) -> list[PagePiece]:
     """Return what the page shows of a turn (texts, tool cards, waits) at the time `now` on the agent's clock.
 
     `asks_user` is true while a tool call waits for the user's answer.
@@ -82,29 +82,29 @@ def list_page_pieces(turn: TurnTranscript, now: float, *, asks_user: bool = Fals
     ]
 
 
-def _pieces_of_part(part: TextPart | NoticePart, later: list[TranscriptPart]) -> Iterator[Piece]:
+def _pieces_of_part(part: TextPart | NoticePart, later_parts: list[TranscriptPart]) -> Iterator[PagePiece]:
     if isinstance(part, TextPart):
-        yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later))
+        yield from _text_pieces(part, is_replaced=any(_is_current_text(one) for one in later_parts))
     else:
         yield NoticePiece(part.level, make_text_safe_to_show(part.text))
 
 
 def _is_current_text(part: TranscriptPart) -> bool:
-    return isinstance(part, TextPart) and not part.discarded
+    return isinstance(part, TextPart) and not part.discard_reason
 
 
-def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[Piece]:
+def _text_pieces(part: TextPart, *, is_replaced: bool) -> Iterator[PagePiece]:
     """Yield the pieces of a text. A discarded text is struck out; once another text has replaced it, it is
     collapsed.
     """
-    reason = make_text_safe_to_show(part.discarded)
+    reason = make_text_safe_to_show(part.discard_reason)
     is_model_thinking = part.kind == "thinking"
     if is_model_thinking or (reason and is_replaced):
         label = "Discarded answer" if not is_model_thinking else "Thinking (discarded)" if reason else "Thinking"
-        for text in split_text(part.text, THINKING_CHARACTERS):
-            yield FoldedPiece(label, make_text_safe_to_show(text), bool(reason))
+        for text in split_text(part.text, MAX_THINKING_CHARACTERS):
+            yield CollapsedPiece(label, make_text_safe_to_show(text), bool(reason))
     else:
-        for text in split_text(part.text, TEXT_CHARACTERS):
+        for text in split_text(part.text, MAX_TEXT_CHARACTERS):
             yield TextPiece(make_text_safe_to_show(text), bool(reason))
     if reason and not is_replaced:
         yield NoticePiece("warning", f"The {part.kind} above was discarded: {reason}")

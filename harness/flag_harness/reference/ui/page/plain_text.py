@@ -17,8 +17,8 @@ def make_text_safe_to_show(text: str) -> str:
     return _INVISIBLE_CHARACTERS_PATTERN.sub(_code_point_text, shown.replace("\r\n", "\n"))
 
 
-def _code_point_text(found: "re.Match[str]") -> str:
-    return f"<U+{ord(found[0]):04X}>"
+def _code_point_text(match: "re.Match[str]") -> str:
+    return f"<U+{ord(match[0]):04X}>"
 
 
 def split_text(text: str, size: int) -> Iterator[str]:
@@ -30,7 +30,7 @@ def split_text(text: str, size: int) -> Iterator[str]:
     start = 0
     while len(text) - start > size:
         window = text[start : start + size]
-        lines = [found.end() for found in _LINE_END_PATTERN.finditer(window)]
+        lines = [found.end() for found in _END_BEFORE_UNINDENTED_LINE.finditer(window)]
         cut = start + (lines[-1] if lines else window.rfind("\n") + 1 or window.rfind(" ") + 1 or size)
         yield text[start:cut]
         start = cut
@@ -47,6 +47,6 @@ def preserve_layout_for_streamlit(text: str) -> str:
     return (_WORD_JOINER if text[:1].isspace() else "") + text.rstrip("\n") + ending
 
 
-_LINE_END_PATTERN = re.compile(r"\n(?=\S)")
+_END_BEFORE_UNINDENTED_LINE = re.compile(r"\n(?=\S)")
 _WORD_JOINER = "\u2060"
 """The character U+2060, which has no width and is no white space."""

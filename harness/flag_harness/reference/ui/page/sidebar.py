@@ -23,13 +23,13 @@ from flag_harness.reference.ui.page.switches import (
 )
 
 
-def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: ChatSession, session: str) -> dict[str, str]:
-    """Show the sidebar, and return the environment of the next turn. `session` is the id of `chat`."""
+def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: ChatSession, session_id: str) -> dict[str, str]:
+    """Show the sidebar, and return the environment of the next turn. `session_id` is the id of `chat`."""
     with st.sidebar:
         st.text(_upstream_text(options, chat))
         if chat.description:
             st.text(make_text_safe_to_show(chat.description))
-        environ = _show_switches(chat, session)
+        environ = _show_switches(chat, session_id)
         _show_tools(chat)
         _show_session(chats, chat, environ)
     return environ
@@ -37,13 +37,13 @@ def show_sidebar(options: UiOptions, chats: ChatDirectory, chat: ChatSession, se
 
 def _upstream_text(options: UiOptions, chat: ChatSession) -> str:
     file = f" {options.file}" if options.file else ""
-    return f"{chat.agent_context.model}\nanswered by: {options.upstream}{file}"
+    return f"{chat.conversation.model}\nanswered by: {options.upstream}{file}"
 
 
-def _show_switches(chat: ChatSession, session: str) -> dict[str, str]:
+def _show_switches(chat: ChatSession, session_id: str) -> dict[str, str]:
     st.subheader("Flags")
     st.text("They take effect with the next turn.")
-    values = {switch.flag: _show_switch(switch, chat.environ, session) for switch in flag_switches(PYPROJECT)}
+    values = {switch.flag: _show_switch(switch, chat.environ, session_id) for switch in flag_switches(PYPROJECT)}
     if st.button("What do they change in the recordings?", key="changes"):
         st.code(
             "\n".join(map(make_text_safe_to_show, find_flag_changes_in_recordings(PYPROJECT))),
@@ -51,18 +51,18 @@ def _show_switches(chat: ChatSession, session: str) -> dict[str, str]:
             wrap_lines=True,
         )
     numbers = {
-        setting.env: _show_number_input(setting.env, setting.default, chat, session)
+        setting.variable: _show_number_input(setting.variable, setting.default, chat, session_id)
         for setting in (MAX_TOKENS, THINKING_BUDGET)
     }
     has_tools = st.toggle(
-        "tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES, key=f"tools-{session}"
+        "tools", value=(chat.environ.get(ENABLE_TOOLS) or "1").lower() in TRUE_VALUES, key=f"tools-{session_id}"
     )
     return environ_with_values(os.environ, values, {**numbers, ENABLE_TOOLS: "true" if has_tools else "false"})
 
 
-def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session: str) -> Any:
+def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session_id: str) -> Any:
     """Show the switch of a flag, and return its value. Each session has switches of its own."""
-    flag, key = switch.flag, f"{switch.flag.name}-{session}"
+    flag, key = switch.flag, f"{switch.flag.name}-{session_id}"
     value = flag_value_in_environment(flag, environ)
     help = f"{flag.env}: {switch.explanation}"
     if flag.is_boolean:
@@ -71,9 +71,9 @@ def _show_switch(switch: FlagSwitch, environ: Mapping[str, str], session: str) -
     return st.selectbox(flag.name, flag.values, index, format_func=str, help=help, key=key)
 
 
-def _show_number_input(name: str, default: int, chat: ChatSession, session: str) -> str:
+def _show_number_input(name: str, default: int, chat: ChatSession, session_id: str) -> str:
     placeholder = f"{default}, with extended_output"
-    return st.text_input(name, value=chat.environ.get(name, ""), placeholder=placeholder, key=f"{name}-{session}")
+    return st.text_input(name, value=chat.environ.get(name, ""), placeholder=placeholder, key=f"{name}-{session_id}")
 
 
 def _show_tools(chat: ChatSession) -> None:
@@ -87,7 +87,7 @@ def _show_tools(chat: ChatSession) -> None:
 
 def _show_session(chats: ChatDirectory, chat: ChatSession, environ: Mapping[str, str]) -> None:
     st.subheader("Session")
-    usage, cost = chat.agent_context.usage, chat.cost
+    usage, cost = chat.conversation.usage, chat.cost
     st.text(
         f"{usage.total_input:,} tokens in\n{usage.cache_read_input_tokens:,} of them from the cache\n"
         f"{usage.output_tokens:,} tokens out\n{'unknown cost' if cost is None else f'${cost:.4f} at list price'}\n"

@@ -11,13 +11,13 @@ from flag_harness.config import read_config
 from flag_harness.errors import FlagError
 from flag_harness.flag import SHIPPED_FLAGS, Flag
 
-EXPLANATIONS: Mapping[str, str] = {
+EXPLANATION_BY_FLAG: Mapping[str, str] = {
     "streaming": "Answers come as events and are shown as they come; off: each answer is shown once it is complete.",
     "prompt_cache": "Marks tools, system prompt and the latest turns for the prompt cache; tokens that are read from "
     "it cost a tenth.",
     "extended_output": "Allows MAX_TOKENS in place of 4,096 tokens an answer, and lets the model think first.",
 }
-"""What each flag of the reference agent changes."""
+"""For each flag of the reference agent, by name, a sentence that says what the flag changes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +40,9 @@ def flag_switches(pyproject: Path) -> list[FlagSwitch]:
     return [FlagSwitch(flag, _flag_help(flag, shipped.get(flag.env))) for flag in flags]
 
 
-def _flag_help(flag: Flag, shipped: str | None) -> str:
-    if shipped is not None:
-        return EXPLANATIONS[shipped]
+def _flag_help(flag: Flag, shipped_explanation: str | None) -> str:
+    if shipped_explanation is not None:
+        return EXPLANATION_BY_FLAG[shipped_explanation]
     return f"Sets {flag.env}, which the reference agent does not read, but its tools may."
 
 
@@ -69,9 +69,9 @@ def flag_value_in_environment(flag: Flag, environ: Mapping[str, str]) -> Any:
 def environ_with_values(
     environ: Mapping[str, str], values: Mapping[Flag, Any], numbers: Mapping[str, str]
 ) -> dict[str, str]:
-    """Return a copy of `environ` with the variables of the flags set to `values`, and the others to `numbers`.
+    """Return a copy of `environ` in which the variables of flags are set to `values`, and other variables to `numbers`.
 
-    An empty text in `numbers` removes the variable.
+    `numbers` has the values by the names of the variables. An empty text removes the variable.
     """
     texts = {flag.env: flag.environment_variable_text(value) for flag, value in values.items()}
     changed = {**environ, **numbers, **{name: text for name, text in texts.items() if text is not None}}

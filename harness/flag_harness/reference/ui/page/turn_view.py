@@ -11,10 +11,10 @@ from flag_harness.reference.ui.chat.approval import PendingCall
 from flag_harness.reference.ui.chat.session import ChatSession
 from flag_harness.reference.ui.chat.transcript import TurnTranscript
 from flag_harness.reference.ui.page.exchange_view import exchange_links
-from flag_harness.reference.ui.page.pieces import FoldedPiece, Piece, TextPiece, ToolPiece, list_page_pieces
+from flag_harness.reference.ui.page.pieces import CollapsedPiece, PagePiece, TextPiece, ToolPiece, list_page_pieces
 from flag_harness.reference.ui.page.plain_text import make_text_safe_to_show, preserve_layout_for_streamlit
 
-STYLE = """<style>
+PAGE_STYLE = """<style>
 [data-testid="stText"], [data-testid="stText"] * { white-space: pre-wrap !important; overflow-wrap: anywhere; }
 [class*="st-key-discarded"] [data-testid="stText"] { text-decoration: line-through; }
 [class*="st-key-answer"] { gap: 0; }
@@ -32,7 +32,7 @@ HEARTBEAT_SECONDS = 0.1
 """The longest time between two drawings. Streamlit reacts to a click only at the next drawing."""
 
 _CHARACTERS_PER_TOKEN = 4
-"""The estimated characters of a token, to show the progress of an answer whose usage is still unknown."""
+"""An estimate, to show the progress of an answer whose number of tokens is still unknown."""
 
 
 class TurnDrawing:
@@ -45,7 +45,7 @@ class TurnDrawing:
         self._chat_message = st.chat_message("assistant")
         self._column = self._chat_message.container(key=_new_container_key("answer"))
         self._slots: list[DeltaGenerator] = []
-        self._drawn_pieces: list[Piece] = []
+        self._drawn_pieces: list[PagePiece] = []
         self.footer = self._chat_message.empty()
 
     def update(self, turn: TurnTranscript, now: float, *, asks_user: bool = False) -> None:
@@ -61,12 +61,12 @@ class TurnDrawing:
         self._drawn_pieces = pieces
 
 
-def show_turn(turn: TurnTranscript, chat: ChatSession, session: str) -> None:
-    """Show a turn that has ended, with links to its requests. `session` is the id of the chat."""
+def show_turn(turn: TurnTranscript, chat: ChatSession, session_id: str) -> None:
+    """Show a turn that has ended, with links to its requests. `session_id` is the id of the chat."""
     drawing = TurnDrawing(turn.prompt)
     drawing.update(turn, chat.clock.now())
-    if turn.requests or turn.exchanges:
-        drawing.footer.caption(" · ".join([usage_text(turn), *exchange_links(turn, session)]))
+    if turn.request_count or turn.request_numbers:
+        drawing.footer.caption(" · ".join([usage_text(turn), *exchange_links(turn, session_id)]))
 
 
 def follow_turn(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession, pending: PendingCall | None) -> None:
@@ -86,12 +86,12 @@ def usage_text(turn: TurnTranscript) -> str:
     """Return the requests, tokens, cost and time of a turn, as Markdown."""
     if turn.is_restored:
         return "before the server started; its tokens and cost are in the session's total"
-    usage, sent = turn.usage, len(turn.exchanges)
-    requests = f"{turn.requests} request{'' if turn.requests == 1 else 's'}"
-    if sent > turn.requests:
-        requests = f"{turn.requests} of {sent} request{'' if sent == 1 else 's'} answered"
+    usage, sent = turn.usage, len(turn.request_numbers)
+    requests = f"{turn.request_count} request{'' if turn.request_count == 1 else 's'}"
+    if sent > turn.request_count:
+        requests = f"{turn.request_count} of {sent} request{'' if sent == 1 else 's'} answered"
     cost = "unknown cost" if turn.cost is None else f"\\${turn.cost:.4f}"
-    first = "" if turn.first_token is None else f", first token after {turn.first_token:.2f} s"
+    first = "" if turn.first_token_seconds is None else f", first token after {turn.first_token_seconds:.2f} s"
     return (
         f"{requests}, {usage.total_input:,} tokens in "
         f"({usage.cache_read_input_tokens:,} from the cache), {usage.output_tokens:,} out, {cost}{first}"
@@ -109,21 +109,21 @@ def _show_progress(drawing: TurnDrawing, turn: TurnTranscript, chat: ChatSession
     drawing.footer.progress(tokens / most, text=f"about {tokens:,} of at most {most:,} tokens")
 
 
-def _draw_piece(slot: DeltaGenerator, piece: Piece) -> None:
+def _draw_piece(slot: DeltaGenerator, piece: PagePiece) -> None:
     match piece:
-        case TextPiece(discarded=False):
+        case TextPiece(is_discarded=False):
             slot.text(preserve_layout_for_streamlit(piece.text))
         case TextPiece():
             slot.container(key=_new_container_key("discarded")).text(preserve_layout_for_streamlit(piece.text))
-        case FoldedPiece():
+        case CollapsedPiece():
             folded = slot.expander(piece.label)
-            (folded.container(key=_new_container_key("discarded")) if piece.discarded else folded).text(
+            (folded.container(key=_new_container_key("discarded")) if piece.is_discarded else folded).text(
                 preserve_layout_for_streamlit(piece.text)
             )
         case ToolPiece():
             _draw_tool(_draw_card(slot), piece)
         case _:
-            _draw_card(slot).text(f"{_TITLES[piece.level]}: {piece.text}")
+            _draw_card(slot).text(f"{_TITLE_BY_NOTICE_LEVEL[piece.level]}: {piece.text}")
 
 
 def _draw_card(slot: DeltaGenerator) -> DeltaGenerator:
@@ -139,7 +139,7 @@ def _draw_tool(card: DeltaGenerator, piece: ToolPiece) -> None:
 
 
 def reset_container_keys() -> None:
-    """Begin a new run of the script: its containers get the same keys as those of the last run."""
+    """Count container keys from the start again, so that a new run of the script gives the same keys as the last."""
     st.session_state[_CONTAINER_KEYS] = 0
 
 
@@ -150,4 +150,4 @@ def _new_container_key(kind: str) -> str:
 
 
 _CONTAINER_KEYS = "keys"
-_TITLES = {"info": "Note", "warning": "Warning", "error": "Error"}
+_TITLE_BY_NOTICE_LEVEL = {"info": "Note", "warning": "Warning", "error": "Error"}
