@@ -106,7 +106,7 @@ def _combination_id_from_option_or_environment(stated: str | None) -> str:
 
 
 def _run_restore(arguments: argparse.Namespace) -> int:
-    from flag_harness.reference.context.conversation import content_blocks
+    from flag_harness.reference.context.conversation import list_content_blocks
     from flag_harness.reference.context.repair import make_transition_prompt, repair_context
     from flag_harness.reference.context.store import load_context
     from flag_harness.reference.settings import read_settings
@@ -124,7 +124,9 @@ def _run_restore(arguments: argparse.Namespace) -> int:
         "transition_prompt": prompt,
         "messages": context.messages,
     }
-    blocks = ((message["role"], block) for message in context.messages for block in content_blocks(message["content"]))
+    blocks = (
+        (message["role"], block) for message in context.messages for block in list_content_blocks(message["content"])
+    )
     lines = [f"{role}: {_block_text(block)}" for role, block in blocks]
     _print_report(arguments, report, [*lines, *(["", prompt] if prompt else [])])
     return 0
