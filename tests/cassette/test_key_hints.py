@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from flag_harness.cassette.redact.body_strings import body_strings
 from flag_harness.cassette.redact.keys.hints import find_letter_runs, make_letter_table
-from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES, find_api_keys
+from flag_harness.cassette.redact.keys.search import find_api_keys
+from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES
 from flag_harness.wire.sse import encode_event
 from tests.cassette.test_key_shapes import EXAMPLES
 

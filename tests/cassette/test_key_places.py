@@ -19,7 +19,7 @@ import zstandard
 
 from flag_harness.cassette import Envelope, Filters, Interaction
 from flag_harness.cassette.redact.encodings.search import find_first_secret
-from flag_harness.cassette.redact.keys.shapes import find_api_keys
+from flag_harness.cassette.redact.keys.search import find_api_keys
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.wire.aws_frames import decode_aws_events, encode_exception_frame, frame_from_sse
 from flag_harness.wire.sse import encode_event

@@ -21,7 +21,8 @@ from flag_harness.cassette.redact.encodings import contains_secret, find_first_s
 from flag_harness.cassette.redact.headers import LOCATION_HEADER
 from flag_harness.cassette.redact.keys.hints import MIN_KEY_LENGTH
 from flag_harness.cassette.redact.keys.named_values import KINDS_KNOWN_BY_NAME, secret_query_pattern
-from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES, find_api_keys
+from flag_harness.cassette.redact.keys.search import find_api_keys
+from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES
 from flag_harness.errors import CassetteError
 from flag_harness.wire.compression import decompress_response, unreadable_encodings
 from flag_harness.wire.timeline import Head, Headers, Response, body

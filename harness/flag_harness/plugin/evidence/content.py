@@ -89,7 +89,7 @@ def make_evidence_mask(config: pytest.Config, traffic: "CassetteTraffic") -> Cal
 
 
 def _api_key_spans(text: str) -> Iterator[tuple[int, int]]:
-    from flag_harness.cassette.redact.keys.shapes import find_api_keys
+    from flag_harness.cassette.redact.keys.search import find_api_keys
 
     return ((start, stop) for start, stop, _ in find_api_keys(text))
 

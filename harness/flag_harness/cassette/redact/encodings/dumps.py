@@ -55,7 +55,7 @@ _LINE_BREAK_PATTERN_TEXT = r"(?:[ \t]*\|)?\r?\n[ \t>#+*|]{0,12}"
 """A pattern for the end of a line, and for a sign of a quote, comment, difference or table before the next line."""
 _LINE_BREAK_PATTERN = re.compile(_LINE_BREAK_PATTERN_TEXT)
 _CONTINUATION_LINES_PATTERN = re.compile(rf"(?:{_LINE_BREAK_PATTERN_TEXT}[A-Za-z0-9_+/=.-]{{4,}}+)++")
-_LIST_OF_CHARACTERS_PATTERN = re.compile(r"""(?:(["'])[!-~]\1\s*,\s*){15,}+["'][!-~]["']""")
+_LIST_OF_CHARACTERS_PATTERN = re.compile(r"""(?:(["'])[!-~]\1\s*,\s*){15,}+(?:["'][!-~]["'])?""")
 _LIST_OF_CODES_PATTERN = re.compile(r"chr\([0-9]{2,3}\)(?:\s*[+.&,]\s*chr\([0-9]{2,3}\)){15,}+", re.IGNORECASE)
 """The last two patterns match at least 16 single characters: in a list of strings, and as calls of `chr` that are
 joined.

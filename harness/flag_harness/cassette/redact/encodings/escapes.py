@@ -7,6 +7,7 @@ import unicodedata
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 MAX_ENCODING_DEPTH = 4
 """The most encodings inside each other that are decoded. Percent-encoded base64 of gzip of JSON has three."""
@@ -144,7 +145,11 @@ def _decode_escape(unit: re.Match[str]) -> str:
     """Return the character for which an escape stands, or an empty string if it stands for none, as an escaped line
     end.
     """
-    text = unit[0]
+    return _decode_escape_text(unit[0])
+
+
+@lru_cache(maxsize=1024)  # texts have the same escapes again and again
+def _decode_escape_text(text: str) -> str:
     if text[-1] == "\b":
         return ""
     match text[0]:

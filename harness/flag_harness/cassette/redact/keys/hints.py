@@ -23,8 +23,8 @@ _UNAMBIGUOUS_NAME_STEMS = tuple(
 )
 _UNAMBIGUOUS_NAME_PATTERN = re.compile(
     rb"auth(?:orization|[=:\"])|cookie|curl |certificate|putty-user-key|_pat[=:\"]|mysql|sshpass|mnemonic"
-    rb"|phrase[\"=: ]|-----begin|redis-cli\s|mongo[a-z]*\s[^\n]*-p|ldap[a-z]+\s[^\n]*-w|smbclient\s|htpasswd\s"
-    rb"|openssl\s|sqlplus\s|thin:|sudo\s+-s|identified\s+by|docker\s+login|contrase|senha|saml|verifier|set(?:x|env)\s"
+    rb"|phrase[\"=: ]|-----begin|redis-cli\s|mongo[a-z]{0,7}\s[^\n]{0,102}-p|ldap[a-z]{3,8}\s[^\n]{0,102}-w"
+    rb"|smbclient\s|htpasswd\s|openssl\s|sqlplus\s|thin:|sudo\s+-s|identified\s+by|docker\s+login|contrase|senha|saml|verifier|set(?:x|env)\s"
     rb"|apikey\s"
 )
 """Matches names that say that a key follows, in whatever form.
@@ -32,7 +32,7 @@ _UNAMBIGUOUS_NAME_PATTERN = re.compile(
 They are so rare that what follows need not be checked.
 """
 _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
-    r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]*[0-9])"
+    r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]{0,100}[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s:=\\]{1,5}[\"\x27][^\s\"\x27]{20}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
 """Matches what follows a name if its value may be a key: an assignment, or a long word."""

@@ -16,11 +16,20 @@ KEY_NAME_PATTERN = (
     r"|(?:devops[_-]ext|azure|ado|devops|github|gh|gitlab|jira)[_-]pat|code[_-]?verifier|saml(?:response|assertion)"
 )
 """Matches the names of fields, variables and parameters that hold a credential."""
+_ENDS_OF_KEY_NAMES = "key secret token credential credentials string sessionid private public pat verifier response"
+_KEY_NAME_END_LOOKAHEAD = (
+    r"(?=[A-Za-z0-9_.-]{2,90}+(?:(?<=[Aa][Pp][Ii])[ ][A-Za-z0-9_.-]{3,12}+)?(?<=[CDEGLNRSTYcdeglnrsty])"
+    rf"(?i:{'|'.join(f'(?<={end})' for end in f'{_ENDS_OF_KEY_NAMES} assertion base value'.split())}))"
+)
+"""Matches before a word that ends like a name of `KEY_NAME_PATTERN`.
+
+This is quick to see; most words do not.
+"""
 TOOL_KEY_NAME_PATTERN = (
     r"(?!(?:page|next|continuation|cursor|sync|csrf|xsrf|max|min|input|output|prompt|completion|stop|start|end|special"
     r"|total|cached?|count|idempotency|primary|foreign|public|sort|partition|row|object|storage|group|client|request"
     r"|registry|dedupe|translation|index|hash|range|shard|path|blob)[_-](?:token|key))"
-    r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]*[0-9]){3}))"
+    r"[A-Za-z][A-Za-z0-9]{0,30}[_-](?:token|secret|(?:key|certificate)(?=\W{1,8}(?:[^0-9\s]{0,300}[0-9]){3}))"
 )
 """Matches other names that end like that of a credential, such as `FASTLY_KEY`.
 
@@ -70,13 +79,13 @@ _COMMANDS_WITH_PASSWORD = (
             ("mongo[a-z]{0,7}", r"-p\s?"),
             (r"docker\s+login", r"-p\s?"),
             ("ldap[a-z]{3,8}", r"-w\s?"),
-            ("smbclient", r"-U\s?[^\s%]+%"),
-            ("htpasswd", r"-[a-zA-Z]*b[a-zA-Z]*\s+\S+\s+\S+\s+"),
+            ("smbclient", r"-U\s?[^\s%]{1,200}%"),
+            ("htpasswd", r"-[a-zA-Z]{0,20}b[a-zA-Z]{0,20}\s{1,20}\S{1,200}\s{1,20}\S{1,200}\s{1,20}"),
             ("openssl", r"-pass(?:in|out)?\s+pass:"),
-            ("sqlplus", "[^\\s/]+/"),
+            ("sqlplus", r"[^\s/]{1,200}/"),
         )
     )
-    + r"|sshpass\s+-p\s?|jdbc:oracle:thin:[^\s/@]+/"
+    + r"|sshpass\s+-p\s?|jdbc:oracle:thin:[^\s/@]{1,200}/"
 )
 """Matches shell commands with an option that holds a password, up to the beginning of the password."""
 
@@ -84,13 +93,13 @@ NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
     {
         "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT_PATTERN}"
         r"(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/._-])",
-        "a credential, by its name": rf"(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME_PATTERN})){_KEY_LINK}"
-        rf"(?:{_QUOTED_KEY}|{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
+        "a credential, by its name": rf"{_KEY_NAME_END_LOOKAHEAD}(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME_PATTERN}))"
+        rf"{_KEY_LINK}(?:{_QUOTED_KEY}|{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
         "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME_PATTERN}){_KEY_LINK}"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/=-]{{20,}}",
         "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_KEY_LINK}{LETTER_AND_DIGIT_LOOKAHEAD}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
-        "a password of .pgpass": r"[A-Za-z0-9.*-]+:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]+:[A-Za-z0-9_.@-]+:"
+        "a password of .pgpass": r"[A-Za-z0-9.*-]{1,90}:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]{1,90}:[A-Za-z0-9_.@-]{1,90}:"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s:\x22\x27]{{8,}}",
         "a password of a command": rf"(?:{_COMMANDS_WITH_PASSWORD})[\x22\x27]?"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\]{{8,}}"
@@ -120,7 +129,7 @@ KINDS_KNOWN_BY_NAME = frozenset(
     | {"a key in a URL", "a key behind its scheme"}
 )
 """The kinds of keys that are recognised by a name before them, and not by their form."""
-_PLACEHOLDER_PATTERN = re.compile(r"[xX*.0]{8,}=*$")
+_PLACEHOLDER_PATTERN = re.compile(r"(?<![xX*.0])[xX*.0]{8,}=*$")
 _EXAMPLE_WORD_PATTERN = re.compile(
     r"(?i)example|your|placeholder|redacted|changeme|dummy|fake|xxxx|\*\*\*|\.\.\.|\$\{|\{\{|%\(|environ|getenv|process\.env"
 )

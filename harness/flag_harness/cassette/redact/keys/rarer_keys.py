@@ -21,8 +21,8 @@ RARER_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         r"|GOOG[A-Z0-9]{20}(?![A-Za-z0-9])|4/0A[A-Za-z0-9_-]{50,}|da2-[a-z0-9]{26}(?![a-z0-9])"
         r"|akab-[a-z0-9]{16}-[a-z0-9]{16}|AKID[A-Za-z0-9]{32}(?![A-Za-z0-9])|AKLT[A-Za-z0-9]{40,}(?![A-Za-z0-9+/=])"
         r"|bce-v3/ALTAK-[A-Za-z0-9]{16,}/[0-9a-f]{40}|y0_[A-Za-z0-9_-]{50,}"
-        r"|[01]\.A[A-Za-z0-9_-]{20,}\.A[gw]ABA[A-Za-z0-9_-]{50,}",
-        "a key of a database": r"mdb_sa_sk_[A-Za-z0-9_-]{30,}|cflt[A-Za-z0-9+/]{56,}|p\.eyJ[A-Za-z0-9_-]{16,}"
+        r"|[01]\.A[A-Za-z0-9_-]{20,2000}\.A[gw]ABA[A-Za-z0-9_-]{50,}",
+        "a key of a database": r"mdb_sa_sk_[A-Za-z0-9_-]{30,}|cflt[A-Za-z0-9+/]{56,}|p\.eyJ[A-Za-z0-9_-]{16,2000}"
         r"\.[A-Za-z0-9_-]{20,}|b\.AAAAAQ[A-Za-z0-9_-]{80,}",
         "a key of a tool for developers": r"snyk_[us]at\.(?:[0-9a-f]{8}\.)?[A-Za-z0-9_-]{20,}"
         r"|packagist_[a-z]{3}_[0-9a-f]{40,}"
