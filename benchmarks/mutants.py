@@ -1,184 +1,127 @@
 """Change the package in one small way at a time, and count the changes that the tests notice.
 
-`python benchmarks/mutants.py --count=40 --seed=1` draws mutants and runs, for each, the tests that mirror its module.
-`--also=FOLDER` runs another checkout (with its own `.venv`) on the same mutants, as far as it has the same lines.
+`python benchmarks/mutants.py --count=200 --seed=1` draws mutants of the package, and weaves them into a copy, each
+behind a switch. One pytest collects all tests, and forks. One test of each function in the files nearest to a mutant
+runs, which shows what comes to it. Then the mutant is switched on for the tests that come to it, and, if they notice
+nothing, for more of them, for their neighbours, and for the other tests of the room. A mutant that runs when modules
+are imported is written into the copy, and tried by a pytest of its own. A test that fails without the mutant too does
+not count.
+
+The folder beside the checkout (`--folder`) keeps the copy and all results: the same command again goes on where it
+stopped. `--checkout=OTHER` draws from another checkout, with its own `.venv`, by the same rules.
 """
 
 import argparse
-import ast
 import json
-import os
 import random
-import shutil
-import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
+
+from mutant_judge import Judge, Round, Verdict, judged_rows
+from mutant_workshop import Workshop
+from mutations import Mutant, mutants_of, weave
 
 ROOT = Path(__file__).parents[1]
-PACKAGE = "harness/flag_harness"
-LEFT_OUT = shutil.ignore_patterns(".venv", ".git", ".*_cache", "__pycache__", ".coverage*", ".hypothesis")
-PATIENCE = 600
-"""Seconds after which a mutant counts as noticed: it hangs."""
-
-COMPARISONS: dict[type[ast.AST], str] = {
-    ast.Eq: "!=",
-    ast.NotEq: "==",
-    ast.Lt: "<=",
-    ast.LtE: "<",
-    ast.Gt: ">=",
-    ast.GtE: ">",
-    ast.Is: "is not",
-    ast.IsNot: "is",
-    ast.In: "not in",
-    ast.NotIn: "in",
-}
+ROUNDS = (Round(60, 300, 1, neighbours=True),)
+"""What runs in a pytest of its own."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mutant:
-    """One change of one line: `before` at `column` of the line `text` becomes `after`."""
-
-    file: str
-    line: int
-    text: str
-    column: int
-    before: str
-    after: str
-
-    def apply(self, checkout: Path, file: str, line: int) -> None:
-        """Write the change to a file."""
-        path = checkout / file
-        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        old = lines[line - 1]
-        indent = len(old) - len(old.lstrip())
-        start = indent + self.column
-        assert old[start : start + len(self.before)] == self.before
-        lines[line - 1] = old[:start] + self.after + old[start + len(self.before) :]
-        path.write_text("".join(lines), encoding="utf-8")
+def draw(workshop: Workshop, count: int, seed: int) -> list[Mutant]:
+    """Draw mutants of the package."""
+    paths = sorted(workshop.original.rglob("*.py"))
+    found = [one for path in paths for one in mutants_of(path, str(path.relative_to(workshop.original)))]
+    random.Random(seed).shuffle(found)
+    drawn: list[Mutant] = []
+    while found and len(drawn) < count:
+        mutant = found.pop()
+        if mutant.is_valid(workshop.source(mutant.file)):
+            drawn.append(mutant)
+    return drawn
 
 
-def mutants_of(path: Path, file: str) -> Iterator[Mutant]:
-    """Yield the mutants of one file."""
-    source = path.read_text(encoding="utf-8")
-    lines = source.splitlines()
-    if not source.isascii():
-        return  # ast counts bytes
-    for node in ast.walk(ast.parse(source)):
-        for start, end, after in _changes(node):
-            if start[0] != end[0]:
-                continue
-            text = lines[start[0] - 1]
-            before = text[start[1] : end[1]]
-            column = start[1] - (len(text) - len(text.lstrip()))
-            yield Mutant(file, start[0], text.strip(), column, before, after(before))
+def weave_all(workshop: Workshop, mutants: list[Mutant]) -> set[int]:
+    """Weave the mutants into the copy; return the numbers of those that it holds."""
+    by_file = defaultdict(list)
+    for number, mutant in enumerate(mutants):
+        by_file[mutant.file].append((number, mutant))
+    numbers = set()
+    for file, numbered in by_file.items():
+        source, woven = weave(workshop.source(file), numbered, workshop.call)
+        workshop.write(file, source)
+        numbers |= woven
+    return numbers
 
 
-def _changes(node: ast.AST) -> Iterator[tuple[tuple[int, int], tuple[int, int], Callable[[str], str]]]:
-    match node:
-        case ast.Compare(left=left, ops=[op], comparators=[right]) if type(op) in COMPARISONS:
-            yield _end(left), _start(right), lambda _: f" {COMPARISONS[type(op)]} "
-        case ast.BoolOp(op=op, values=[first, second, *_]):
-            yield _end(first), _start(second), lambda before: _swapped(before, " and ", " or ")
-        case ast.UnaryOp(op=ast.Not(), operand=operand):
-            yield _start(node), _start(operand), lambda _: ""
-        case ast.BinOp(left=left, op=ast.Add() | ast.Sub(), right=right):
-            yield _end(left), _start(right), lambda before: _swapped(before, "+", "-")
-        case ast.Constant(value=bool() as value):
-            yield _start(node), _end(node), lambda _: str(not value)
-        case ast.Constant(value=int() as value):
-            yield _start(node), _end(node), lambda _: str(value + 1)
-        case ast.If(test=test) | ast.IfExp(test=test) | ast.While(test=test):
-            yield _start(test), _end(test), lambda before: f"(not ({before}))"
-        case ast.Return(value=ast.expr() as value) if not isinstance(value, ast.Constant):
-            yield _start(value), _end(value), lambda _: "None"
+def run_alone(workshop: Workshop, mutants: list[Mutant]) -> Callable[..., Verdict]:
+    """Return what runs functions in a pytest of their own."""
 
-
-def _swapped(before: str, one: str, other: str) -> str:
-    return before.replace(one, other) if one in before else before.replace(other, one)
-
-
-def _start(node: ast.AST) -> tuple[int, int]:
-    return node.lineno, node.col_offset  # type: ignore[attr-defined]
-
-
-def _end(node: ast.AST) -> tuple[int, int]:
-    return node.end_lineno, node.end_col_offset  # type: ignore[attr-defined]
-
-
-def draw(count: int, seed: int, rooms: list[str]) -> list[Mutant]:
-    """Draw mutants of the package, each of which changes something."""
-    found = [
-        mutant
-        for path in sorted((ROOT / PACKAGE).rglob("*.py"))
-        for mutant in mutants_of(path, str(path.relative_to(ROOT)))
-        if mutant.before != mutant.after and (not rooms or mutant.file.split("/")[2] in rooms)
-    ]
-    return random.Random(seed).sample(found, min(count, len(found)))
-
-
-def mirror(checkout: Path, file: str) -> str:
-    """Return the tests of a module: its room's folder or file, or all tests."""
-    room = file.removeprefix(PACKAGE + "/").removeprefix("harness/").split("/")[0].removesuffix(".py")
-    names = [f"tests/{room}", f"tests/test_{room}.py"]
-    return next((name for name in names if (checkout / name).exists()), "tests")
-
-
-def locate(mutant: Mutant, checkout: Path) -> tuple[str, int] | None:
-    """Return the file and line of a mutant in another checkout, or None if it has no such line, or several."""
-    places = [
-        (str(path.relative_to(checkout)), number)
-        for path in sorted((checkout / "harness").rglob("*.py"))
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-        if line.strip() == mutant.text
-    ]
-    same = [place for place in places if Path(place[0]).name == Path(mutant.file).name]
-    best = same if len(same) == 1 else places
-    return best[0] if len(best) == 1 else None
-
-
-def is_killed(mutant: Mutant, checkout: Path, file: str, line: int) -> bool:
-    """Whether the tests of a module notice its mutant."""
-    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
-        copy = Path(folder, "checkout")
-        shutil.copytree(checkout, copy, ignore=LEFT_OUT)
-        mutant.apply(copy, file, line)
-        source = copy / "harness" if (copy / PACKAGE).exists() else copy
-        environ = {**os.environ, "PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
-        command = [checkout / ".venv/bin/python", "-m", "pytest", "-x", "-q", "-n2", mirror(copy, file)]
+    def run(job: str, active: str, functions: list[str], seconds: float, *, stop: bool) -> Verdict:
+        mutant = mutants[int(job)]
+        source = workshop.source(mutant.file)
+        workshop.write(mutant.file, mutant.change(source) if active == job else source)
         try:
-            run = subprocess.run(command, cwd=copy, env=environ, capture_output=True, timeout=PATIENCE, check=False)
-        except subprocess.TimeoutExpired:
-            return True
-        return run.returncode != 0
+            return workshop.run_tests(functions, seconds)
+        finally:
+            workshop.write(mutant.file, source)
+
+    return run
+
+
+def judge_alone(workshop: Workshop, mutants: list[Mutant]) -> None:
+    """Judge the mutants that no fork has judged."""
+    judge = Judge(workshop.folder, [], run_alone(workshop, mutants), ROUNDS)
+    judge.recall()
+    judge.tests_by_function = {function: [function] for function in judge.seconds}
+    judge.seconds = {function: one * judge.counts.get(function, 1) for function, one in judge.seconds.items()}
+    judged = judged_rows(workshop.folder)
+    for row in judge.plan["mutants"]:
+        if row["number"] not in judged:
+            with (workshop.folder / "rows.jsonl").open("a") as file:
+                file.write(json.dumps({**judge.judge(row), "alone": True}) + "\n")
 
 
 def main() -> int:
-    """Print a line for each mutant, and how many were killed."""
+    """Print a line for each mutant that survives, and how many were killed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--count", type=int, default=40, help="how many mutants to draw (40)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the draw (1)")
-    parser.add_argument("--room", action="append", default=[], help="draw from this folder of the package; repeatable")
-    parser.add_argument("--also", type=Path, help="another checkout, with its own .venv, to compare")
+    parser.add_argument("--checkout", type=Path, default=ROOT, help="another one, with its own .venv (this)")
+    parser.add_argument("--folder", type=Path, help="where the copy and the results are kept (CHECKOUT-mutants)")
+    parser.add_argument("--first", type=int, help="judge no more of those that are drawn than this")
+    parser.add_argument("--jobs", type=int, default=2, help="how many forks run at once (2)")
     options = parser.parse_args()
-    killed = {"this": 0, "other": 0}
-    drawn = 0
-    for mutant in draw(options.count, options.seed, options.room):
-        other = locate(mutant, options.also) if options.also else None
-        if options.also and other is None:
-            continue
-        drawn += 1
-        row = {"file": mutant.file, "line": mutant.line, "before": mutant.before, "after": mutant.after}
-        row["this"] = is_killed(mutant, ROOT, mutant.file, mutant.line)
-        killed["this"] += bool(row["this"])
-        if other:
-            row["other"] = is_killed(mutant, options.also, *other)
-            killed["other"] += bool(row["other"])
-        print(json.dumps(row), flush=True)
-    print(f"{killed['this']} of {drawn} killed" + (f"; there {killed['other']}" if options.also else ""))
+    checkout = options.checkout.resolve()
+    folder = options.folder or checkout.with_name(f"{checkout.name}-mutants")
+    workshop = Workshop(folder.resolve(), checkout)
+    workshop.set_up()
+    mutants = draw(workshop, options.count, options.seed)
+    woven = weave_all(workshop, mutants)
+    rows = [
+        {**asdict(mutant), "number": number, "name": mutant.name, "woven": number in woven}
+        for number, mutant in enumerate(mutants)
+    ]
+    plan = {"seed": options.seed, "jobs": options.jobs, "mutants": rows[: options.first]}
+    (workshop.folder / "plan.json").write_text(json.dumps(plan))
+    (workshop.folder / "hits.txt").touch()
+    workshop.run()
+    workshop.restore()
+    judge_alone(workshop, mutants)
+    judged = judged_rows(workshop.folder)
+    report([judged[row["number"]] for row in plan["mutants"]])
     return 0
+
+
+def report(rows: list[dict[str, Any]]) -> None:
+    """Print the survivors, and the counts."""
+    survivors = [row for row in rows if not row["killer"]]
+    for row in survivors:
+        print(f"{row['name']}: {row['before']!r} ({row['hits']} functions come to it)")
+    kinds = Counter(row["kind"] for row in survivors)
+    print(f"{len(rows) - len(survivors)} of {len(rows)} killed; survivors: {dict(kinds)}")
 
 
 if __name__ == "__main__":
