@@ -11,6 +11,7 @@ from flag_harness.audit_hook import audit_hook
 from flag_harness.errors import NetworkRefused
 from flag_harness.transports.border.children import IN_CHILD_PROCESS_TEXT, ChildProcessGuard
 from flag_harness.transports.border.event_loops import guard_pycares, guard_uvloop, import_early
+from flag_harness.transports.border.lost_refusals import end_loops_at_lost_refusals
 from flag_harness.transports.border.sockets import guard_open_connections, guard_socket_methods, socket_audit_handlers
 from flag_harness.transports.flag_services import flag_service_advice
 from flag_harness.transports.patch import replace_attribute
@@ -90,6 +91,7 @@ class _NetworkGuard:
                 stack.enter_context(guard(self._check_host))
             for name in ("getaddrinfo", "gethostbyname", "gethostbyname_ex") if self._scope.allowed_hosts else ():
                 stack.enter_context(replace_attribute(socket, name, self._wrap_lookup(getattr(socket, name))))
+            stack.enter_context(end_loops_at_lost_refusals())
             stack.enter_context(self._children.open())
             stack.enter_context(audit_hook().use_handlers(handlers))
             yield
