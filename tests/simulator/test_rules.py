@@ -615,6 +615,15 @@ def test_a_body_that_is_no_object_is_refused(text: bytes, words: str, request_fo
     ("method", "path", "status", "kind", "words"),
     [
         ("POST", "/v1/complete", 404, "not_found_error", "Not found"),
+        ("POST", "/v1/complete?a=1", 404, "not_found_error", "Not found"),
+        (
+            "POST",
+            "/gateway?tenant=a&key=/v1/messages?beta=true",
+            404,
+            "not_found_error",
+            "Not found: the base_url of the client has a query, so /v1/messages became a part of that; give the client "
+            'default_query={"tenant": ..., "key": ...} instead (params={"tenant": ..., "key": ...} of an httpx client)',
+        ),
         ("GET", "/v1/messages", 405, "invalid_request_error", "Method Not Allowed"),
         (
             "GET",

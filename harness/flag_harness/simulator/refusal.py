@@ -3,6 +3,7 @@
 from dataclasses import replace
 from http import HTTPStatus
 
+from flag_harness.simulator.rules.http_request import endpoint_in_query_message
 from flag_harness.simulator.simulator import simulate
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Request
@@ -11,8 +12,11 @@ from flag_harness.wire.timeline import Request
 def refusal_message(request: Request) -> str | None:
     """Return the message with which the API would refuse a request, or None if it would accept it.
 
-    The request may lack the headers that cassettes leave out. Only errors with status 400 count.
+    The request may lack the headers that cassettes leave out. Only errors with status 400 count, and an endpoint
+    in the query.
     """
+    if (message := endpoint_in_query_message(request.path)) is not None:
+        return message
     answer = parse_response(simulate()(_add_missing_headers(request)))
     return str((answer.error or {}).get("message")) if answer.status == HTTPStatus.BAD_REQUEST else None
 

@@ -1,5 +1,7 @@
 """Rules for the parts of an HTTP request other than its body: path, method, size, headers and query."""
 
+from urllib.parse import parse_qsl
+
 from flag_harness.simulator import catalogue
 from flag_harness.simulator.rules.betas import KNOWN_BETAS
 from flag_harness.simulator.rules.request import IncomingRequest
@@ -16,8 +18,26 @@ MAX_MODELS_PER_PAGE = 1000
 def check_path(incoming: IncomingRequest) -> str | None:
     """Return the error message for a path other than those of messages, count_tokens, batches, files and models, or
     None.
+
+    If the path is in the query, the message says why, in addition to what the API would say.
     """
-    return None if incoming.allowed_methods else "Not found"
+    return None if incoming.allowed_methods else endpoint_in_query_message(incoming.request.path) or "Not found"
+
+
+def endpoint_in_query_message(path: str) -> str | None:
+    """Return the error message for a request whose endpoint is in its query, or None.
+
+    The SDK and httpx append the endpoint to the base URL as it is, so that it becomes a part of the query of that.
+    """
+    before, separator, endpoint = path.partition("?")[2].partition("/v1/")
+    if not separator:
+        return None
+    names = ", ".join(f'"{name}": ...' for name, _ in parse_qsl(before, keep_blank_values=True))
+    endpoint = f"/v1/{endpoint.partition('?')[0]}"
+    return (
+        f"Not found: the base_url of the client has a query, so {endpoint} became a part of that; "
+        f"give the client default_query={{{names}}} instead (params={{{names}}} of an httpx client)"
+    )
 
 
 def check_method(incoming: IncomingRequest) -> str | None:
