@@ -6,7 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
-from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
@@ -133,7 +133,7 @@ def _type_at_path(hint: Any, steps: Sequence[tuple[str, str]]) -> Any:
     for name, index in steps:
         hint = _remove_none_from_type(hint)
         if name:
-            hint = get_type_hints(hint, include_extras=True)[name]
+            hint = next(field.type for field in msgspec.structs.fields(hint) if field.encode_name == name)
         else:
             members = [member for member in get_args(hint) if member is not Ellipsis]
             hint = members[min(int(index), len(members) - 1)] if index.isdigit() else members[0]

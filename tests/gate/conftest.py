@@ -67,7 +67,7 @@ class Project:
 
     def header(self, **changes: Any) -> RunHeader:
         """Return the header of a run that tested the present files of TEST."""
-        files = {path: state.digest for path, state in read_manifest(self.test, self.gate.files).items()}
+        files = {path: state.digest for path, state in read_manifest(self.test, self.gate.file_patterns).items()}
         header = RunHeader(
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             exit_status=0,

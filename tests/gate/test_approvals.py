@@ -31,7 +31,7 @@ def test_an_approval_says_who_why_when_and_what(project: Project) -> None:
     assert approval["time"].endswith("+00:00")
     assert ["run.jsonl"] == list(approval["evidence"])
     assert ["agent.py", "prompts/support.md", "tools.py"] == sorted(approval["manifest"])
-    assert manifest_digest(read_manifest(project.test, project.gate.files)) == approval["files"]
+    assert manifest_digest(read_manifest(project.test, project.gate.file_patterns)) == approval["files"]
 
 
 def test_nothing_is_approved_if_a_rule_does_not_pass(project: Project) -> None:
@@ -134,7 +134,7 @@ def test_an_edited_approval_covers_nothing(project: Project) -> None:
     path = _approve(project)
     project.write("test/prompts/support.md", "three")
     project.record()
-    files = read_manifest(project.test, project.gate.files)
+    files = read_manifest(project.test, project.gate.file_patterns)
     approval = json.loads(path.read_text(encoding="utf-8"))
     _edit_approval(path, files=manifest_digest(files))
     assert "was edited: its list of files does not match" in project.run("promote", code=1)

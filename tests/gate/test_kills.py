@@ -58,8 +58,8 @@ def _reset(project: Project, saved: Path) -> None:
 
 def _is_each_file_old_or_new(project: Project, *trees: Path) -> bool:
     """Return whether each declared file is exactly what one of the folders has, or missing as it is there."""
-    known = [read_manifest(tree, project.gate.files) for tree in trees]
-    now = read_manifest(project.prod, project.gate.files)
+    known = [read_manifest(tree, project.gate.file_patterns) for tree in trees]
+    now = read_manifest(project.prod, project.gate.file_patterns)
     paths = {path for files in (*known, now) for path in files}
     return all(any(now.get(path) == files.get(path) for files in known) for path in paths)
 

@@ -173,16 +173,16 @@ def _run_approve(arguments: argparse.Namespace) -> int:
     _print_result(
         arguments,
         values,
-        [f"{file.path}: {name} approves {count_with_noun(len(candidate.files), 'file')}; commit this file"],
+        [f"{file.path}: {name} approves {count_with_noun(len(candidate.file_states), 'file')}; commit this file"],
     )
     return 0
 
 
 def _refuse_own_approval(gate: GateSettings, candidate: ReleaseCandidate) -> None:
     """Raise `GateRefusalError` if the policy demands another person than git's user, who wrote the change."""
-    if not gate.policy.other_person or gate.prod is None or not gate.prod.is_dir():
+    if not gate.policy.requires_other_person or gate.prod_folder is None or not gate.prod_folder.is_dir():
         return
-    prod, email = _require_prod(gate), git.email_in_git_config(gate.root)
+    prod, email = _require_prod(gate), git.email_in_git_config(gate.root_folder)
     if email in find_authors(candidate, prod, prod.history.read_entries()):
         raise GateRefusalError(
             f"not approved: git is configured for {email}, who wrote the change, and the policy demands another "
@@ -231,7 +231,7 @@ def _run_log(arguments: argparse.Namespace) -> int:
 
 def _run_status(arguments: argparse.Namespace) -> int:
     gate = _load_gate()
-    status = read_status(_require_prod(gate), gate.test)
+    status = read_status(_require_prod(gate), gate.test_folder)
     _print_result(arguments, status.to_json(), status_lines(status))
     return 0 if status.is_prod_unmodified else 1
 
@@ -247,19 +247,19 @@ def _load_gate() -> GateSettings:
 
 
 def _require_test_folder(gate: GateSettings, folder: Path | None = None) -> Path:
-    if (found := folder or gate.test) is None:
+    if (found := folder or gate.test_folder) is None:
         raise ConfigError("the folder TEST is not known; set TEST_ENV, or `test` in the gate's settings")
     return found
 
 
 def _require_prod(gate: GateSettings, folder: Path | None = None, others: Sequence[Path] = ()) -> ProductionFolder:
-    if (found := folder or gate.prod) is None:
+    if (found := folder or gate.prod_folder) is None:
         raise ConfigError("the folder PROD is not known; set PROD_ENV, or `prod` in the gate's settings")
-    return open_production_folder(gate, found, others or ([gate.test] if gate.test else []))
+    return open_production_folder(gate, found, others or ([gate.test_folder] if gate.test_folder else []))
 
 
 def _require_user_name(gate: GateSettings, name: str | None, default: str = "") -> str:
-    if not (who := name or git.user_in_git_config(gate.root) or default):
+    if not (who := name or git.user_in_git_config(gate.root_folder) or default):
         raise GateError("git has no user.name and user.email; name yourself with --name")
     return who
 

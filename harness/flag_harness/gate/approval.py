@@ -26,24 +26,24 @@ class Approval(msgspec.Struct, frozen=True, kw_only=True):
     """An approval, as its file holds it.
 
     Attributes:
-        flag_harness_approval: the version of the format.
-        name: who approves.
+        format_version: the version of the format.
+        approver: who approves.
         reason: that person's reason.
         time: the time of the approval, in ISO 8601.
-        files: the digest of `manifest`.
-        policy: the digest of the policy.
-        evidence: the SHA-256 of each run record, by its path relative to the project.
-        manifest: the state of each approved file, so that people can see what they approve.
+        files_digest: the digest of `approved_files`.
+        policy_digest: the digest of the policy.
+        digest_by_record_path: the SHA-256 of each run record, by its path relative to the project.
+        approved_files: the state of each approved file, so that people can see what they approve.
     """
 
-    flag_harness_approval: int = FORMAT_VERSION
-    name: str
+    format_version: int = msgspec.field(default=FORMAT_VERSION, name="flag_harness_approval")
+    approver: str = msgspec.field(name="name")
     reason: str
     time: str
-    files: str
-    policy: str
-    evidence: dict[str, str]
-    manifest: dict[str, FileState]
+    files_digest: str = msgspec.field(name="files")
+    policy_digest: str = msgspec.field(name="policy")
+    digest_by_record_path: dict[str, str] = msgspec.field(name="evidence")
+    approved_files: dict[str, FileState] = msgspec.field(name="manifest")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,18 @@ def write_approval_file(candidate: ReleaseCandidate, name: str, reason: str) -> 
 
     Raise `GateError` if the file cannot be written.
     """
-    gate, files = candidate.gate, manifest_digest(candidate.files)
+    gate, files = candidate.gate, manifest_digest(candidate.file_states)
     time = datetime.now(UTC)
     approval = Approval(
-        name=name,
+        approver=name,
         reason=reason,
         time=time.isoformat(timespec="microseconds"),
-        files=files,
-        policy=gate.policy_digest,
-        evidence={_path_in_project(one.path, gate.root): one.digest for one in candidate.evidence},
-        manifest=candidate.files,
+        files_digest=files,
+        policy_digest=gate.policy_digest,
+        digest_by_record_path={
+            _path_relative_to_project(one.path, gate.root_folder): one.digest for one in candidate.evidence
+        },
+        approved_files=candidate.file_states,
     )
     path = gate.approvals_folder / f"{time:%Y%m%d-%H%M%S-%f}-{files[:8]}.json"
     data = msgspec.json.format(msgspec.json.encode(approval), indent=2) + b"\n"
@@ -95,14 +97,16 @@ def approvals_of_files(
     """
     folder = gate.approvals_folder
     every, digest = load_approvals(folder), manifest_digest(files)
-    if found := [one for one in every if one.approval.files == digest]:
+    if found := [one for one in every if one.approval.files_digest == digest]:
         return found
     if not every:
-        command = approve_command([*map(str, evidence)] or [_newest_record(gate.root)])
+        command = approve_command([*map(str, evidence)] or [_newest_record(gate.root_folder)])
         raise GateRefusalError(f"{folder}: there is no approval; to make one: {command}")
-    nearest = min(every, key=lambda one: len(changed_paths(one.approval.manifest, files)))
-    names = join_names(changed_paths(nearest.approval.manifest, files))
-    records = [*map(str, evidence)] or sorted(nearest.approval.evidence) or [_newest_record(gate.root)]
+    nearest = min(every, key=lambda one: len(changed_paths(one.approval.approved_files, files)))
+    names = join_names(changed_paths(nearest.approval.approved_files, files))
+    records = (
+        [*map(str, evidence)] or sorted(nearest.approval.digest_by_record_path) or [_newest_record(gate.root_folder)]
+    )
     raise GateRefusalError(
         f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. If they have not "
         f"been tested: pytest --harness-record={records[0]}; then: {approve_command(records)}"
@@ -128,21 +132,21 @@ def approval_problem(file: ApprovalFile, candidate: ReleaseCandidate) -> str:
     The approval may have been edited, or made under another policy or on other evidence.
     """
     approval, command = file.approval, approve_command([str(one.path) for one in candidate.evidence])
-    age = time_since(approval.time, candidate.now)
+    age = time_since(approval.time, candidate.checked_at)
     if age is None or is_in_future(age):
         return f"{file.path} was made at {approval.time}, which is in the future; set the clock"
-    if approval.files != manifest_digest(approval.manifest):
+    if approval.files_digest != manifest_digest(approval.approved_files):
         return f"{file.path} was edited: its list of files does not match its digest"
-    if approval.policy != candidate.gate.policy_digest:
+    if approval.policy_digest != candidate.gate.policy_digest:
         return f"{file.path} was made under another policy; approve again under the current one: {command}"
-    if sorted(approval.evidence.values()) != sorted(one.digest for one in candidate.evidence):
+    if sorted(approval.digest_by_record_path.values()) != sorted(one.digest for one in candidate.evidence):
         return f"{file.path} was made on other evidence, or the evidence was edited since; approve again: {command}"
     return ""
 
 
-def paths_of_evidence(gate: GateSettings, file: ApprovalFile) -> list[Path]:
+def evidence_paths(gate: GateSettings, file: ApprovalFile) -> list[Path]:
     """Return the paths of the run records that an approval is based on."""
-    return [gate.root / path for path in file.approval.evidence]
+    return [gate.root_folder / path for path in file.approval.digest_by_record_path]
 
 
 def _load_approval(path: Path) -> Approval:
@@ -156,8 +160,8 @@ def _load_approval(path: Path) -> Approval:
         raise GateError(f"{path}: cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError) as error:  # msgspec's and json's errors are ValueErrors
         raise GateError(f"{path}: is not an approval: {error}; remove it, or restore it from git") from None
-    if approval.flag_harness_approval > FORMAT_VERSION:
-        raise GateError(f"{path}: format {approval.flag_harness_approval}; install the release that wrote it")
+    if approval.format_version > FORMAT_VERSION:
+        raise GateError(f"{path}: format {approval.format_version}; install the release that wrote it")
     return approval
 
 
@@ -171,6 +175,6 @@ def _refuse_repeated_keys(pairs: list[tuple[str, object]]) -> None:
         raise ValueError(f"it has the key {repeated[0]!r} twice")
 
 
-def _path_in_project(path: Path, root: Path) -> str:
+def _path_relative_to_project(path: Path, root: Path) -> str:
     absolute = path.absolute()
     return (absolute.relative_to(root.absolute()) if absolute.is_relative_to(root.absolute()) else absolute).as_posix()

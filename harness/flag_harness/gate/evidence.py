@@ -64,15 +64,17 @@ def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | Non
     return None
 
 
-def missing_tests_reason(header: RunHeader, start: str) -> str:
-    """Return why a run may have left out tests whose node ids begin with `start`, or an empty string if it ran them
-    all.
+def missing_tests_reason(header: RunHeader, node_id_prefix: str) -> str:
+    """Return why a run may have left out tests whose node ids begin with `node_id_prefix`, or an empty string if it ran
+    them all.
     """
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
-    if ignored := [path for path in header.ignored if path.startswith(start) or _is_test_in_path(start, path)]:
+    if ignored := [
+        path for path in header.ignored if path.startswith(node_id_prefix) or _is_test_in_path(node_id_prefix, path)
+    ]:
         return f"it left out {ignored[0]}, by --ignore or because that skips itself"
-    if header.selected and not any(_is_test_in_path(start, one) for one in header.selected):
+    if header.selected and not any(_is_test_in_path(node_id_prefix, one) for one in header.selected):
         return f"it ran only {join_names(header.selected)}"
     return ""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from flag_harness.errors import GateError
 
 _GIT_TIMEOUT_SECONDS = 30
-_COMMIT_HASH_PATTERN = "commit "
+_COMMIT_LINE_PREFIX = "commit "
 
 
 def user_in_git_config(folder: Path) -> str:
@@ -79,15 +79,15 @@ def emails_of_change_authors(folder: Path, path: str, old: Path, *, is_executabl
     commits of the path if it never had them. Emails are included both as written and as `.mailmap` maps them. Either
     file may be missing.
     """
-    layout = f"--format={_COMMIT_HASH_PATTERN}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
+    layout = f"--format={_COMMIT_LINE_PREFIX}%ae%x00%aE%x00%(trailers:key=Co-authored-by,valueonly,separator=%x00)"
     log = _git_output(
         folder, "log", layout, "--raw", "--no-abbrev", "--no-renames", "-m", "--", _literal_pathspec(path)
     )
     before, authors, pending = _git_mode_and_blob(folder, old, is_executable=is_executable), set[str](), list[str]()
     for line in log.splitlines():
-        if line.startswith(_COMMIT_HASH_PATTERN):
+        if line.startswith(_COMMIT_LINE_PREFIX):
             authors.update(pending)
-            pending = [_email_of_author(one) for one in line.removeprefix(_COMMIT_HASH_PATTERN).split("\0") if one]
+            pending = [_email_of_author(one) for one in line.removeprefix(_COMMIT_LINE_PREFIX).split("\0") if one]
         elif line.startswith(":") and (line.split()[1], line.split()[3]) == before:
             return authors
     return authors | set(pending)

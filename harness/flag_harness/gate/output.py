@@ -37,8 +37,8 @@ def rule_results_to_json(candidate: ReleaseCandidate, results: Sequence[RuleResu
     """Return the results of the gate's rules, with the candidate that was judged, as plain values for JSON."""
     return {
         "passed": all_rules_pass(results),
-        "source": str(candidate.source),
-        "files": manifest_digest(candidate.files),
+        "source": str(candidate.test_folder),
+        "files": manifest_digest(candidate.file_states),
         "policy": candidate.gate.policy_digest,
         "evidence": {str(one.path): one.digest for one in candidate.evidence},
         "rules": [{"rule": one.rule, "status": one.status, "reason": one.reason} for one in results],
@@ -71,7 +71,7 @@ def production_change_to_json(change: ProductionChange) -> dict[str, object]:
         "kind": change.entry.kind,
         "is_made": change.is_made,
         "changed": change.changed_paths,
-        "files": manifest_digest(change.entry.files),
+        "files": manifest_digest(change.entry.file_states),
     }
 
 
@@ -81,9 +81,9 @@ def history_lines(entries: Sequence[HistoryEntry]) -> list[str]:
         return ["nothing has been promoted yet"]
     lines = []
     for entry, before in zip(reversed(entries), [*reversed(entries[:-1]), None], strict=True):
-        number = len(changed_paths(before.files, entry.files)) if before else len(entry.files)
-        kind = entry.kind if entry.restored is None else f"{entry.kind} to {entry.restored}"
-        words = ": ".join(filter(None, (entry.name, entry.reason)))
+        number = len(changed_paths(before.file_states, entry.file_states)) if before else len(entry.file_states)
+        kind = entry.kind if entry.restored_number is None else f"{entry.kind} to {entry.restored_number}"
+        words = ": ".join(filter(None, (entry.person, entry.reason)))
         files = count_with_noun(number, "file")
         line = f"{entry.number:>4}  {_time_text(entry)}  {kind:<14}  {files:<9}  {words}"
         lines.append(printable_text(line.rstrip()))
@@ -97,12 +97,12 @@ def history_to_json(entries: Sequence[HistoryEntry]) -> list[dict[str, object]]:
             "entry": entry.number,
             "kind": entry.kind,
             "time": entry.time,
-            "name": entry.name,
+            "name": entry.person,
             "reason": entry.reason,
-            "restored": entry.restored,
-            "approval": entry.approval,
-            "evidence": entry.evidence,
-            "files": manifest_digest(entry.files),
+            "restored": entry.restored_number,
+            "approval": entry.approval_file,
+            "evidence": entry.digest_by_record_path,
+            "files": manifest_digest(entry.file_states),
         }
         for entry in entries
     ]
@@ -112,20 +112,20 @@ def status_lines(status: GateStatus) -> list[str]:
     """Return what is in PROD and TEST, and what to do next, as lines of text."""
     last = status.last_entry
     lines = [
-        f"{_folder_text('PROD', status.prod)}: "
+        f"{_folder_text('PROD', status.prod_folder)}: "
         + (f"{last.kind} {last.number}, {_time_text(last)}" if last else "nothing has been promoted yet")
     ]
-    if status.interruption:
-        lines.append(f"  {status.interruption}")
+    if status.interruption_text:
+        lines.append(f"  {status.interruption_text}")
     if status.modified_files:
         since = "then" if last else "it was staged"
         lines.append(f"  changed since {since} by somebody else: {join_names(status.modified_files)}")
-    if status.test is None:
+    if status.test_folder is None:
         return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
     if not status.changed_files:
-        return [*lines, f"{_folder_text('TEST', status.test)}: same as PROD"]
-    lines.append(f"{_folder_text('TEST', status.test)}: differs from PROD in {join_names(status.changed_files)}")
-    approvals, void = join_names(status.approvals), status.void_approvals
+        return [*lines, f"{_folder_text('TEST', status.test_folder)}: same as PROD"]
+    lines.append(f"{_folder_text('TEST', status.test_folder)}: differs from PROD in {join_names(status.changed_files)}")
+    approvals, void = join_names(status.valid_approvals), status.reason_by_void_approval
     lines.append(f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files")
     return [*lines, *(f"  does not count: {path}: {printable_text(reason)}" for path, reason in void.items())]
 
@@ -148,7 +148,7 @@ def _conclusion_text(results: Sequence[RuleResult]) -> str:
 
 
 def _diff_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None, path: str) -> Iterator[str]:
-    old_state, new_state = change.files_before.get(path), change.entry.files.get(path)
+    old_state, new_state = change.files_before.get(path), change.entry.file_states.get(path)
     old = read_file(prod.folder, path) if old_state else b""
     new = (
         b"" if new_state is None else read_file(source, path) if source else prod.history.read_content(new_state.digest)

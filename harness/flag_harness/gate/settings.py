@@ -27,12 +27,12 @@ _SETTINGS_EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
 
 
 class _GateTable(msgspec.Struct):
-    files: TomlTextList
+    file_patterns: TomlTextList = msgspec.field(name="files")
     policy: TomlTable
-    test: TomlText = ""
-    prod: TomlText = ""
-    state: TomlText = ""
-    approvals: TomlText = "approvals"
+    test_folder: TomlText = msgspec.field(default="", name="test")
+    prod_folder: TomlText = msgspec.field(default="", name="prod")
+    state_folder: TomlText = msgspec.field(default="", name="state")
+    approvals_folder: TomlText = msgspec.field(default="approvals", name="approvals")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +40,10 @@ class GateSettings:
     """The settings of a project's gate, which decides whether files may go to the production folder (PROD).
 
     Attributes:
-        root: the folder of the settings. Relative paths start here.
-        files: the patterns of the files that are copied between `TEST` and `PROD`.
-        test: the folder `TEST`, or None if neither the environment nor the settings name it.
-        prod: the folder `PROD`, or None if neither names it.
+        root_folder: the folder of the settings. Relative paths start here.
+        file_patterns: the patterns of the files that are copied between `TEST` and `PROD`.
+        test_folder: the folder `TEST`, or None if neither the environment nor the settings name it.
+        prod_folder: the folder `PROD`, or None if neither names it.
         state_folder: the folder with the history and the lock, or None for the default, a folder next to `PROD`.
         approvals_folder: the folder of approvals, which should be committed to git.
         policy: what the evidence must show.
@@ -52,10 +52,10 @@ class GateSettings:
         flags: the declared flags.
     """
 
-    root: Path
-    files: tuple[str, ...]
-    test: Path | None
-    prod: Path | None
+    root_folder: Path
+    file_patterns: tuple[str, ...]
+    test_folder: Path | None
+    prod_folder: Path | None
     state_folder: Path | None
     approvals_folder: Path
     policy: GatePolicy
@@ -99,21 +99,21 @@ def _parse_gate(
     table: Mapping[str, Any], where: str, root: Path, flags: tuple[Flag, ...], environ: Mapping[str, str]
 ) -> GateSettings:
     parsed = convert_table(table, _GateTable, where)
-    if not parsed.files:
+    if not parsed.file_patterns:
         raise ConfigError(f"{where} files = [] declares no file; name the files to promote: {_SETTINGS_EXAMPLE}")
-    for pattern in parsed.files:
+    for pattern in parsed.file_patterns:
         if problem := pattern_problem(pattern):
             raise ConfigError(f"{where} files: {pattern!r} {problem}")
     policy = parse_policy(parsed.policy, where)
     return GateSettings(
-        root=root,
-        files=parsed.files,
-        test=_folder_path(root, environ.get(TEST_VARIABLE) or parsed.test),
-        prod=_folder_path(root, environ.get(PROD_VARIABLE) or parsed.prod),
-        state_folder=_folder_path(root, parsed.state),
-        approvals_folder=root / parsed.approvals,
+        root_folder=root,
+        file_patterns=parsed.file_patterns,
+        test_folder=_folder_path(root, environ.get(TEST_VARIABLE) or parsed.test_folder),
+        prod_folder=_folder_path(root, environ.get(PROD_VARIABLE) or parsed.prod_folder),
+        state_folder=_folder_path(root, parsed.state_folder),
+        approvals_folder=root / parsed.approvals_folder,
         policy=policy,
-        policy_digest=_policy_digest(parsed, root / policy.sweep if policy.sweep else None, flags),
+        policy_digest=_policy_digest(parsed, root / policy.sweep_baseline if policy.sweep_baseline else None, flags),
         flags=flags,
     )
 
@@ -126,7 +126,7 @@ def _policy_digest(table: _GateTable, sweep_baseline: Path | None, flags: tuple[
     described = {flag.name: flag_declaration(flag) for flag in flags}
     baseline = sweep_baseline.read_bytes() if sweep_baseline and sweep_baseline.is_file() else b""
     bound = {
-        "files": sorted(table.files),
+        "files": sorted(table.file_patterns),
         "policy": table.policy,
         "flags": described,
         "sweep": hashlib.sha256(baseline).hexdigest(),

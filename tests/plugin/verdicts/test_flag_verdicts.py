@@ -224,5 +224,5 @@ def test_a_decided_value_of_a_choice_stops_while_another_one_runs_on(pytester: p
     assert counts["bad"] < counts["plain"] == counts["good"] == 25
     evidence = load_evidence([pytester.path / "run.jsonl"])[0]
     again = rejudge_verdicts_of_record(evidence, flags_in_header(evidence.record.header))
-    verdicts = [(one.verdict.decision.lower(), value_text(one.change.new_value)) for one in again]
+    verdicts = [(one.verdict.decision.lower(), value_text(one.flag_change.new_value)) for one in again]
     assert [(one.verdict, one.value) for one in evidence.record.header.verdicts] == verdicts

@@ -63,7 +63,7 @@ class DeclaredFiles:
         from flag_harness.gate import read_gate
 
         self._gate: GateSettings | None = read_gate(root)
-        self._folder = (self._gate.test if self._gate and self._gate.test else root).resolve()
+        self._folder = (self._gate.test_folder if self._gate and self._gate.test_folder else root).resolve()
         self._opened = OpenedFiles() if self._gate else None
         self._digests_at_start = self._hash_files()
 
@@ -75,7 +75,7 @@ class DeclaredFiles:
         imported, opened = {Path(file).resolve() for file in files if file}, self._opened.paths
         found = {(_IMPORTED_USE, path) for path in self._digests_at_start if self._folder / path in imported}
         found |= {(_OPENED_USE, path) for path in self._digests_at_start if self._folder / path in opened}
-        prod = self._gate.prod.resolve() if self._gate.prod else self._folder
+        prod = self._gate.prod_folder.resolve() if self._gate.prod_folder else self._folder
         if prod != self._folder:
             found |= {(_OPENED_IN_PROD_USE, path) for path in self._digests_at_start if prod / path in opened}
         return found
@@ -106,4 +106,4 @@ class DeclaredFiles:
         from flag_harness.gate.declared.manifest import file_digests, read_manifest
 
         with self._opened.pause():
-            return file_digests(read_manifest(self._folder, self._gate.files))
+            return file_digests(read_manifest(self._folder, self._gate.file_patterns))

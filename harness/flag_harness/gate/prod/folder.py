@@ -27,7 +27,7 @@ class ProductionChange:
     @property
     def changed_paths(self) -> list[str]:
         """The paths of the files that the change adds, replaces or removes."""
-        return changed_paths(self.files_before, self.entry.files)
+        return changed_paths(self.files_before, self.entry.file_states)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +44,11 @@ class ProductionFolder:
         Before the first promotion, return the files that were changed since they were copied to TEST.
         """
         last = entries[-1] if entries else self.history.read_staged_files()
-        return changed_paths(last.files, read_manifest(self.folder, last.patterns)) if last else []
+        return changed_paths(last.file_states, read_manifest(self.folder, last.file_patterns)) if last else []
 
     def read_declared_files(self) -> Manifest:
         """Return the states of the declared files that are now in PROD."""
-        return read_manifest(self.folder, self.gate.files)
+        return read_manifest(self.folder, self.gate.file_patterns)
 
     def read_files_before_edits(self, entries: Sequence[HistoryEntry]) -> Manifest:
         """Return the states of the declared files of PROD as the last entry left them, before somebody else changed
@@ -57,27 +57,27 @@ class ProductionFolder:
         files = self.read_declared_files()
         for path in self.find_modified_files(entries) if entries else []:
             files.pop(path, None)
-            if (state := entries[-1].files.get(path)) is not None:
+            if (state := entries[-1].file_states.get(path)) is not None:
                 files[path] = state
         return files
 
 
-def open_production_folder(gate: GateSettings, folder: Path, others: Iterable[Path] = ()) -> ProductionFolder:
+def open_production_folder(gate: GateSettings, folder: Path, other_folders: Iterable[Path] = ()) -> ProductionFolder:
     """Return PROD with its history.
 
     Raise `GateError` if PROD is missing, if the settings name the history of another folder, or if PROD overlaps one of
-    the folders in `others`, the history or the approvals.
+    the folders in `other_folders`, the history or the approvals.
     """
     if not folder.is_dir():
         raise GateError(
             f"{folder}: there is no such folder; create it, or set PROD_ENV or `prod` in the gate's settings"
         )
-    if gate.state_folder and (gate.prod is None or gate.prod.resolve() != folder.resolve()):
+    if gate.state_folder and (gate.prod_folder is None or gate.prod_folder.resolve() != folder.resolve()):
         raise GateError(
-            f"{gate.state_folder}: holds the history of {gate.prod}, not of {folder}; leave out the argument PROD"
+            f"{gate.state_folder}: holds the history of {gate.prod_folder}, not of {folder}; leave out the argument PROD"
         )
     state = gate.state_folder or folder.resolve().with_name(f"{folder.resolve().name}.gate")
-    for other in (*others, state, gate.approvals_folder):
+    for other in (*other_folders, state, gate.approvals_folder):
         one, two = folder.resolve(), other.resolve()
         if one == two or one in two.parents or (two in one.parents and other is not gate.approvals_folder):
             raise GateError(

@@ -30,41 +30,42 @@ class HistoryEntry(msgspec.Struct, frozen=True, kw_only=True):
         kind: `promotion`, `rollback`, or `found` for the files that were in PROD before the first promotion, or before
             the first one with other patterns.
         time: the time of the change, in ISO 8601.
-        name: who approved a promotion, or who rolled back.
+        person: who approved a promotion, or who rolled back.
         reason: why.
-        files: the state of each declared file afterwards.
-        patterns: the patterns of the declared files.
-        restored: the number of the entry that a rollback restored, or None.
-        approval: the name of the approval's file, or empty.
-        evidence: the SHA-256 of each record of the evidence, by path.
-        overwritten: the files that somebody had changed since the previous entry, and that were overwritten on request.
+        file_states: the state of each declared file afterwards.
+        file_patterns: the patterns of the declared files.
+        restored_number: the number of the entry that a rollback restored, or None.
+        approval_file: the name of the approval's file, or empty.
+        digest_by_record_path: the SHA-256 of each record of the evidence, by path.
+        overwritten_files: the files that somebody had changed since the previous entry, and that were overwritten on
+            request.
     """
 
     number: int
     kind: Literal["found", "promotion", "rollback"]
     time: str
-    name: str = ""
+    person: str = msgspec.field(default="", name="name")
     reason: str = ""
-    files: dict[str, FileState]
-    patterns: tuple[str, ...]
-    restored: int | None = None
-    approval: str = ""
-    evidence: dict[str, str] = {}
-    overwritten: dict[str, FileState] = {}
+    file_states: dict[str, FileState] = msgspec.field(name="files")
+    file_patterns: tuple[str, ...] = msgspec.field(name="patterns")
+    restored_number: int | None = msgspec.field(default=None, name="restored")
+    approval_file: str = msgspec.field(default="", name="approval")
+    digest_by_record_path: dict[str, str] = msgspec.field(default_factory=dict, name="evidence")
+    overwritten_files: dict[str, FileState] = msgspec.field(default_factory=dict, name="overwritten")
 
 
 class ChangeJournal(msgspec.Struct, frozen=True):
     """A change of PROD (the production folder) that is under way: the files before it, and its history entry."""
 
-    before: dict[str, FileState]
+    files_before: dict[str, FileState] = msgspec.field(name="before")
     entry: HistoryEntry
 
 
 class StagedFiles(msgspec.Struct, frozen=True):
     """The declared files of PROD at the time when they were copied to TEST, and the patterns of the declared files."""
 
-    files: dict[str, FileState]
-    patterns: tuple[str, ...]
+    file_states: dict[str, FileState] = msgspec.field(name="files")
+    file_patterns: tuple[str, ...] = msgspec.field(name="patterns")
 
 
 class ProductionHistory:

@@ -35,8 +35,8 @@ def change_production_files(
     change.
     """
     journal = ChangeJournal(dict(before), entry)
-    for path in changed_paths(before, entry.files):
-        if (state := entry.files.get(path)) is not None:
+    for path in changed_paths(before, entry.file_states):
+        if (state := entry.file_states.get(path)) is not None:
             history.read_content(state.digest)  # notice a damaged history before PROD is changed
         if _state_of_file_or_none(prod, path) != before.get(path):
             raise GateRefusalError(f"{prod / path} changed while PROD was read; try again when nothing writes there")
@@ -45,9 +45,10 @@ def change_production_files(
 
 
 def finish_or_undo_interrupted_change(
-    history: ProductionHistory, prod: Path, say: Callable[[str], None]
+    history: ProductionHistory, prod: Path, print_message: Callable[[str], None]
 ) -> RecoveredChange | None:
-    """Finish or undo an interrupted change, and report it by calling `say`. Return None if no change was interrupted.
+    """Finish or undo an interrupted change, and report it by calling `print_message`. Return None if no change was
+    interrupted.
 
     A change that has replaced no file yet is undone; any other is finished. The caller must hold the lock. Raise
     `GateRefusalError` if a file has neither its state before the change nor its state after it.
@@ -58,17 +59,19 @@ def finish_or_undo_interrupted_change(
     _refuse_modified_files(prod, journal, states)
     for path in states:
         remove_abandoned_temporary_files(prod / path, of_any_age=True)
-    replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
+    replaced = sum(state == journal.entry.file_states.get(path) for path, state in states.items())
     name = describe_change(journal.entry)
     if states and not replaced:
         history.remove_journal()
-        say(f"{name} was interrupted before it changed a file, so it is undone: PROD has the same files as before")
+        print_message(
+            f"{name} was interrupted before it changed a file, so it is undone: PROD has the same files as before"
+        )
         return RecoveredChange(journal.entry, is_finished=False)
     _finish_change(history, prod, journal)
-    restored = journal.entry.restored
+    restored = journal.entry.restored_number
     which = "promoted files" if restored is None else f"files of entry {restored} again"
     changed = f"{replaced} of {count_with_noun(len(states), 'file')}"
-    say(f"{name} was interrupted after {changed}, so it is finished: PROD has the {which}")
+    print_message(f"{name} was interrupted after {changed}, so it is finished: PROD has the {which}")
     return RecoveredChange(journal.entry, is_finished=True)
 
 
@@ -79,8 +82,8 @@ def describe_interruption(history: ProductionHistory, prod: Path) -> str:
     """
     if (journal := history.read_journal()) is None:
         return ""
-    states, is_rollback = _file_states(prod, journal), journal.entry.restored is not None
-    replaced = sum(state == journal.entry.files.get(path) for path, state in states.items())
+    states, is_rollback = _file_states(prod, journal), journal.entry.restored_number is not None
+    replaced = sum(state == journal.entry.file_states.get(path) for path, state in states.items())
     return (
         f"{describe_change(journal.entry)} is under way or was interrupted: {replaced} of "
         f"{count_with_noun(len(states), 'file')} of PROD are {'restored' if is_rollback else 'replaced'}. To finish "
@@ -91,11 +94,11 @@ def describe_interruption(history: ProductionHistory, prod: Path) -> str:
 
 def describe_change(entry: HistoryEntry) -> str:
     """Return the name of a change of PROD for messages, such as `rollback 5 (to 3)`."""
-    return f"{entry.kind} {entry.number}" + ("" if entry.restored is None else f" (to {entry.restored})")
+    return f"{entry.kind} {entry.number}" + ("" if entry.restored_number is None else f" (to {entry.restored_number})")
 
 
 def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJournal) -> list[str]:
-    paths = changed_paths(journal.before, journal.entry.files)
+    paths = changed_paths(journal.files_before, journal.entry.file_states)
     for path in paths:
         _change_file(history, prod, path, journal)
     history.add_entry(journal.entry)
@@ -104,10 +107,10 @@ def _finish_change(history: ProductionHistory, prod: Path, journal: ChangeJourna
 
 
 def _change_file(history: ProductionHistory, prod: Path, path: str, journal: ChangeJournal) -> None:
-    state, target = _state_of_file_or_none(prod, path), journal.entry.files.get(path)
+    state, target = _state_of_file_or_none(prod, path), journal.entry.file_states.get(path)
     if state == target:
         return
-    if state != journal.before.get(path):
+    if state != journal.files_before.get(path):
         _refuse_modified_files(prod, journal, {path: state})
     try:
         if target is None:
@@ -122,7 +125,10 @@ def _change_file(history: ProductionHistory, prod: Path, path: str, journal: Cha
 
 
 def _file_states(prod: Path, journal: ChangeJournal) -> dict[str, FileState | None]:
-    return {path: _state_of_file_or_none(prod, path) for path in changed_paths(journal.before, journal.entry.files)}
+    return {
+        path: _state_of_file_or_none(prod, path)
+        for path in changed_paths(journal.files_before, journal.entry.file_states)
+    }
 
 
 def _state_of_file_or_none(prod: Path, path: str) -> FileState | None:
@@ -131,7 +137,7 @@ def _state_of_file_or_none(prod: Path, path: str) -> FileState | None:
 
 
 def _refuse_modified_files(prod: Path, journal: ChangeJournal, states: Mapping[str, FileState | None]) -> None:
-    known = (journal.before, journal.entry.files)
+    known = (journal.files_before, journal.entry.file_states)
     modified = [path for path, state in states.items() if all(state != files.get(path) for files in known)]
     if modified:
         raise GateRefusalError(

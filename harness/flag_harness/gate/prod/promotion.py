@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flag_harness.errors import GateRefusalError, RecordError
-from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
+from flag_harness.gate.approval import ApprovalFile, approvals_of_files, evidence_paths
 from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_manifest
 from flag_harness.gate.declared.patterns import matches_file
 from flag_harness.gate.prod.folder import (
@@ -31,15 +31,15 @@ def promote(
     prod: ProductionFolder,
     source: Path,
     evidence: Sequence[Path],
-    who: str,
-    say: Callable[[str], None],
+    person: str,
+    print_message: Callable[[str], None],
     *,
     dry_run: bool = False,
 ) -> ProductionChange | None:
     """Copy the declared files of `source` to PROD if they are approved and every rule of the gate passes.
 
-    `evidence` are the run records; if it is empty, the records that the approval names are used. `who` makes the
-    promotion, and `say` prints a message. With `dry_run`, nothing is changed.
+    `evidence` are the run records; if it is empty, the records that the approval names are used. `person` makes the
+    promotion, and `print_message` prints a message. With `dry_run`, nothing is changed.
 
     Return the change, or None if there is nothing to copy because PROD has these files already. If somebody else put
     them there, they still need an approval. An interrupted promotion or rollback is finished first; after a rollback,
@@ -48,9 +48,9 @@ def promote(
     if dry_run:
         refuse_interrupted_change(prod)
         return _promote_declared_files(prod, source, evidence, dry_run=True)
-    with prod.history.hold_lock(who):
-        recovery = finish_or_undo_interrupted_change(prod.history, prod.folder, say)
-        if recovery is not None and (recovery.is_finished or recovery.entry.restored is not None):
+    with prod.history.hold_lock(person):
+        recovery = finish_or_undo_interrupted_change(prod.history, prod.folder, print_message)
+        if recovery is not None and (recovery.is_finished or recovery.entry.restored_number is not None):
             _refuse_further_promotion(prod, source, recovery)
             return None
         return _promote_declared_files(prod, source, evidence, dry_run=False)
@@ -61,8 +61,8 @@ def _refuse_further_promotion(prod: ProductionFolder, source: Path, recovery: Re
 
     The message says that these files were not promoted now, and what to type.
     """
-    other = changed_paths(prod.read_declared_files(), read_manifest(source, prod.gate.files))
-    if other or recovery.entry.restored is not None:
+    other = changed_paths(prod.read_declared_files(), read_manifest(source, prod.gate.file_patterns))
+    if other or recovery.entry.restored_number is not None:
         why = f"differs from PROD in {join_names(other)}, and " if other else ""
         raise GateRefusalError(f"{source} {why}is not promoted now; to promote it: flag-harness gate promote")
 
@@ -82,7 +82,7 @@ def find_approval(
     """
     judged = []
     for file in approvals_of_files(prod.gate, files, evidence):
-        paths = list(evidence) or paths_of_evidence(prod.gate, file)
+        paths = list(evidence) or evidence_paths(prod.gate, file)
         candidate = _read_candidate_or_name_option(prod, source, paths, files, is_named=bool(evidence))
         results = (*judge_approval_rules(file, candidate, prod, entries), *judge_candidate(candidate))
         judged.append((file, candidate, results))
@@ -109,30 +109,34 @@ def _read_candidate_or_name_option(
 def _promote_declared_files(
     prod: ProductionFolder, source: Path, evidence: Sequence[Path], *, dry_run: bool
 ) -> ProductionChange | None:
-    before, files = prod.read_declared_files(), read_manifest(source, prod.gate.files)
+    before, files = prod.read_declared_files(), read_manifest(source, prod.gate.file_patterns)
     entries = prod.history.read_entries()
     modified = prod.find_modified_files(entries)
     if not changed_paths(before, files) and not (entries and modified):
         return None
-    lost = {path for path in modified if not matches_file(path, prod.gate.files) or before.get(path) != files.get(path)}
+    lost = {
+        path
+        for path in modified
+        if not matches_file(path, prod.gate.file_patterns) or before.get(path) != files.get(path)
+    }
     refuse_modified_files(prod, sorted(lost), entries)
     file, candidate, results = find_approval(prod, source, files, evidence, entries)
     if not all_rules_pass(results):
         bad = "\n".join(f"{one.status}: {one.rule}: {one.reason}" for one in results if one.status != "pass")
         raise GateRefusalError(f"{source} is not promoted:\n{bad}")
-    is_found = bool(entries) and entries[-1].patterns == prod.gate.files
+    is_found = bool(entries) and entries[-1].file_patterns == prod.gate.file_patterns
     if not is_found and not dry_run:
         _add_entry_for_unrecorded_files(prod, len(entries), before)
     entry = HistoryEntry(
         number=len(entries) + (0 if is_found else 1),
         kind="promotion",
         time=current_time_text(),
-        name=file.approval.name,
+        person=file.approval.approver,
         reason=file.approval.reason,
-        files=files,
-        patterns=prod.gate.files,
-        approval=file.path.name,
-        evidence={str(one.path): one.digest for one in candidate.evidence},
+        file_states=files,
+        file_patterns=prod.gate.file_patterns,
+        approval_file=file.path.name,
+        digest_by_record_path={str(one.path): one.digest for one in candidate.evidence},
     )
     if not dry_run:
         store_files_in_history(prod, source, files)
@@ -144,5 +148,11 @@ def _add_entry_for_unrecorded_files(prod: ProductionFolder, number: int, files: 
     """Add the history entry `number` for files that are in PROD already, but that no entry describes yet."""
     store_files_in_history(prod, prod.folder, files)
     prod.history.add_entry(
-        HistoryEntry(number=number, kind="found", time=current_time_text(), files=files, patterns=prod.gate.files)
+        HistoryEntry(
+            number=number,
+            kind="found",
+            time=current_time_text(),
+            file_states=files,
+            file_patterns=prod.gate.file_patterns,
+        )
     )

@@ -25,9 +25,9 @@ from flag_harness.gate.prod.journalled_change import (
 def roll_back(
     prod: ProductionFolder,
     number: int | None,
-    who: str,
+    person: str,
     reason: str,
-    say: Callable[[str], None],
+    print_message: Callable[[str], None],
     *,
     dry_run: bool = False,
     overwrite: bool = False,
@@ -35,22 +35,22 @@ def roll_back(
     """Restore the files of PROD as the history entry `number` left them, or by default as they were before the last
     change.
 
-    `who` and `reason` are stored in the history, and `say` prints a message. With `dry_run`, nothing is changed. With
-    `overwrite`, files that somebody else changed are kept in the history and replaced.
+    `person` and `reason` are stored in the history, and `print_message` prints a message. With `dry_run`, nothing is
+    changed. With `overwrite`, files that somebody else changed are kept in the history and replaced.
 
     An interrupted change is finished or undone first; return None if PROD then has the wanted files already. Raise
     `GateRefusalError` if somebody else changed files and `overwrite` is False, or if there is no entry to restore.
     """
     if dry_run:
         refuse_interrupted_change(prod)
-        return _restore_entry(prod, number, who, reason, dry_run=True, overwrite=overwrite)
-    with prod.history.hold_lock(who) as killed:
-        recovery = finish_or_undo_interrupted_change(prod.history, prod.folder, say)
+        return _restore_entry(prod, number, person, reason, dry_run=True, overwrite=overwrite)
+    with prod.history.hold_lock(person) as killed:
+        recovery = finish_or_undo_interrupted_change(prod.history, prod.folder, print_message)
         if recovery is not None and _is_rollback_done(recovery, number):
             return None
         if recovery is None and killed and number is None:
             _refuse_rollback_after_kill(prod, killed)
-        return _restore_entry(prod, number, who, reason, dry_run=False, overwrite=overwrite)
+        return _restore_entry(prod, number, person, reason, dry_run=False, overwrite=overwrite)
 
 
 def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
@@ -59,9 +59,9 @@ def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
     By default (`number` is None) the rollback takes back one change. If the interrupted change was a promotion that has
     been undone, there is nothing left to take back.
     """
-    if recovery.entry.restored is None:
+    if recovery.entry.restored_number is None:
         return number is None and not recovery.is_finished
-    return recovery.is_finished and number in (None, recovery.entry.restored)
+    return recovery.is_finished and number in (None, recovery.entry.restored_number)
 
 
 def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
@@ -77,12 +77,12 @@ def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
 
 
 def _restore_entry(
-    prod: ProductionFolder, number: int | None, who: str, reason: str, *, dry_run: bool, overwrite: bool
+    prod: ProductionFolder, number: int | None, person: str, reason: str, *, dry_run: bool, overwrite: bool
 ) -> ProductionChange:
     entries = prod.history.read_entries()
-    patterns = entries[-1].patterns if entries else prod.gate.files
+    patterns = entries[-1].file_patterns if entries else prod.gate.file_patterns
     before = read_manifest(prod.folder, patterns)
-    modified = changed_paths(entries[-1].files, before) if entries else []
+    modified = changed_paths(entries[-1].file_states, before) if entries else []
     if not overwrite:
         refuse_modified_files(prod, modified, entries)
     number = _previous_number(entries, before) if number is None else number
@@ -93,15 +93,15 @@ def _restore_entry(
         number=len(entries),
         kind="rollback",
         time=current_time_text(),
-        name=who,
+        person=person,
         reason=reason,
-        files=_files_of_entry(entries, number),
-        patterns=patterns,
-        restored=number,
-        overwritten={path: before[path] for path in modified if path in before},
+        file_states=_files_of_entry(entries, number),
+        file_patterns=patterns,
+        restored_number=number,
+        overwritten_files={path: before[path] for path in modified if path in before},
     )
     if not dry_run:
-        store_files_in_history(prod, prod.folder, entry.overwritten)
+        store_files_in_history(prod, prod.folder, entry.overwritten_files)
         change_production_files(prod.history, prod.folder, before, entry)
     return ProductionChange(before, entry, is_made=not dry_run)
 
@@ -113,12 +113,14 @@ def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
     that time.
     """
     target = entries[number]
-    files = dict(target.files)
+    files = dict(target.file_states)
     for entry in entries[number + 1 :]:
         if entry.kind == "found":
-            later = {path: one for path, one in entry.files.items() if not matches_file(path, target.patterns)}
+            later = {
+                path: one for path, one in entry.file_states.items() if not matches_file(path, target.file_patterns)
+            }
             files = {**later, **files}
-    return {path: state for path, state in files.items() if matches_file(path, entries[-1].patterns)}
+    return {path: state for path, state in files.items() if matches_file(path, entries[-1].file_patterns)}
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
@@ -129,7 +131,7 @@ def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:
     if not entries:
         raise GateRefusalError("nothing was promoted, so there is nothing to roll back")
     last = entries[-1]
-    number = (last.number if last.restored is None else last.restored) - 1
+    number = (last.number if last.restored_number is None else last.restored_number) - 1
     while number >= 0 and _files_of_entry(entries, number) == files:
         number -= 1
     if number < 0:

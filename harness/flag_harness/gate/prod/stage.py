@@ -17,7 +17,7 @@ def stage_files(prod: ProductionFolder, test: Path, *, overwrite: bool = False) 
     Raise `GateRefusalError` if TEST has changes that would be lost and `overwrite` is False, or if PROD is being
     changed.
     """
-    patterns, entries = prod.gate.files, prod.history.read_entries()
+    patterns, entries = prod.gate.file_patterns, prod.history.read_entries()
     refuse_interrupted_change(prod)
     files = read_manifest(prod.folder, patterns)
     present = read_manifest(test, patterns) if os.path.lexists(test) else {}

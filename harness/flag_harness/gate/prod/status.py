@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError, RecordError
-from flag_harness.gate.approval import ApprovalFile, approvals_of_files, paths_of_evidence
+from flag_harness.gate.approval import ApprovalFile, approvals_of_files, evidence_paths
 from flag_harness.gate.declared.manifest import Manifest, changed_paths, manifest_digest, read_manifest
 from flag_harness.gate.prod.folder import ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
@@ -19,44 +19,44 @@ class GateStatus:
     """What `flag-harness gate status` shows.
 
     Attributes:
-        prod: the folder PROD.
+        prod_folder: the folder PROD.
         files_digest: the digest of all declared files in PROD.
         last_entry: the last entry of PROD's history, or None.
-        interruption: what an interrupted change left in PROD, or empty.
+        interruption_text: what an interrupted change left in PROD, or empty.
         modified_files: the files of PROD that somebody changed since the last entry.
-        test: the folder TEST, or None if it is not known or does not exist.
+        test_folder: the folder TEST, or None if it is not known or does not exist.
         changed_files: the files that differ between TEST and PROD.
-        approvals: the approvals of the files in TEST that are valid for a promotion.
-        void_approvals: the approvals of these files that are not valid, each with the reason.
+        valid_approvals: the approvals of the files in TEST that are valid for a promotion.
+        reason_by_void_approval: the approvals of these files that are not valid, each with the reason.
     """
 
-    prod: Path
+    prod_folder: Path
     files_digest: str
     last_entry: HistoryEntry | None
-    interruption: str
+    interruption_text: str
     modified_files: list[str]
-    test: Path | None
+    test_folder: Path | None
     changed_files: list[str]
-    approvals: list[str]
-    void_approvals: dict[str, str]
+    valid_approvals: list[str]
+    reason_by_void_approval: dict[str, str]
 
     @property
     def is_prod_unmodified(self) -> bool:
         """Whether PROD has exactly the files that its last change left, and no change was interrupted."""
-        return not self.interruption and not self.modified_files
+        return not self.interruption_text and not self.modified_files
 
     def to_json(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
         return {
-            "prod": str(self.prod),
+            "prod": str(self.prod_folder),
             "files": self.files_digest,
             "entry": self.last_entry.number if self.last_entry else None,
-            "interruption": self.interruption,
+            "interruption": self.interruption_text,
             "modified": self.modified_files,
-            "test": str(self.test) if self.test else None,
+            "test": str(self.test_folder) if self.test_folder else None,
             "changed": self.changed_files,
-            "approvals": self.approvals,
-            "void_approvals": self.void_approvals,
+            "approvals": self.valid_approvals,
+            "void_approvals": self.reason_by_void_approval,
         }
 
 
@@ -67,18 +67,18 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
     modified = [] if interruption else prod.find_modified_files(entries)
     files = prod.read_declared_files()
     test = test if test and test.is_dir() else None
-    staged = read_manifest(test, prod.gate.files) if test else None
+    staged = read_manifest(test, prod.gate.file_patterns) if test else None
     judged = _judge_approvals(prod, test, staged, entries) if test and staged and files != staged else {}
     return GateStatus(
-        prod=prod.folder,
+        prod_folder=prod.folder,
         files_digest=manifest_digest(files),
         last_entry=entries[-1] if entries else None,
-        interruption=interruption,
+        interruption_text=interruption,
         modified_files=modified,
-        test=test,
+        test_folder=test,
         changed_files=changed_paths(files, staged) if staged is not None else [],
-        approvals=[path for path, reason in judged.items() if not reason],
-        void_approvals={path: reason for path, reason in judged.items() if reason},
+        valid_approvals=[path for path, reason in judged.items() if not reason],
+        reason_by_void_approval={path: reason for path, reason in judged.items() if reason},
     )
 
 
@@ -99,7 +99,7 @@ def _approval_problem_in_test_folder(
     file: ApprovalFile, prod: ProductionFolder, test: Path, files: Manifest, entries: Sequence[HistoryEntry]
 ) -> str:
     try:
-        candidate = read_candidate(prod.gate, test, paths_of_evidence(prod.gate, file), files)
+        candidate = read_candidate(prod.gate, test, evidence_paths(prod.gate, file), files)
     except (GateError, RecordError) as error:
         return str(error)
     results = judge_approval_rules(file, candidate, prod, entries)

@@ -22,10 +22,10 @@ def judge_approval(file: ApprovalFile, candidate: ReleaseCandidate, entries: Seq
         return RuleResult("approval", "fail", problem)
     approval = file.approval
     if (rollback := _find_later_rollback(file, entries)) is not None:
-        command = approve_command(sorted(approval.evidence))
+        command = approve_command(sorted(approval.digest_by_record_path))
         reason = f"{file.path} is older than rollback {rollback.number}, which withdrew these files"
         return RuleResult("approval", "fail", f"{reason}; if they may go to PROD again: {command}")
-    return RuleResult("approval", "pass", f"{approval.name}, {approval.time}: {approval.reason}")
+    return RuleResult("approval", "pass", f"{approval.approver}, {approval.time}: {approval.reason}")
 
 
 def judge_approver(
@@ -35,13 +35,13 @@ def judge_approver(
 
     Return None if the policy does not demand it. `entries` are the history of PROD.
     """
-    if not candidate.gate.policy.other_person:
+    if not candidate.gate.policy.requires_other_person:
         return None
     if not git.is_file_committed(file.path.parent, file.path.name):
         return RuleResult("other person", "not shown", f"{file.path} is not committed; commit it")
     before = prod.read_files_before_edits(entries)
-    changed = changed_paths(before, candidate.files)
-    if loose := [path for path in changed if not git.is_file_committed(candidate.source, path)]:
+    changed = changed_paths(before, candidate.file_states)
+    if loose := [path for path in changed if not git.is_file_committed(candidate.test_folder, path)]:
         return RuleResult("other person", "not shown", f"git does not know who wrote {join_names(loose)}; commit it")
     approver = git.author_of_last_commit(file.path.parent, file.path.name)
     authors = find_authors(candidate, prod, entries)
@@ -57,12 +57,12 @@ def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: S
     """
     before, authors = prod.read_files_before_edits(entries), set[str]()
     now = prod.read_declared_files()
-    for path in changed_paths(before, candidate.files):
+    for path in changed_paths(before, candidate.file_states):
         state = before.get(path)
         is_unedited = state is None or state == now.get(path)
         old = prod.folder / path if is_unedited else prod.history.content_path(state.digest if state else "")
         authors |= git.emails_of_change_authors(
-            candidate.source, path, old, is_executable=state is not None and state.is_executable
+            candidate.test_folder, path, old, is_executable=state is not None and state.is_executable
         )
     return authors
 
@@ -70,20 +70,24 @@ def find_authors(candidate: ReleaseCandidate, prod: ProductionFolder, entries: S
 def _find_later_rollback(file: ApprovalFile, entries: Sequence[HistoryEntry]) -> HistoryEntry | None:
     """Return the last rollback that removed the approved files from PROD after their approval, or None."""
     for rollback in reversed(entries):
-        if rollback.restored is None:
+        if rollback.restored_number is None:
             continue
         age = time_since(file.approval.time, datetime.fromisoformat(rollback.time))
         is_older = age is not None and age >= timedelta(0)
-        for entry in entries[rollback.restored + 1 : rollback.number]:
-            is_same = manifest_digest(entry.files) == file.approval.files
-            if is_same and entry.files != rollback.files and (is_older or entry.approval == file.path.name):
+        for entry in entries[rollback.restored_number + 1 : rollback.number]:
+            is_same = manifest_digest(entry.file_states) == file.approval.files_digest
+            if (
+                is_same
+                and entry.file_states != rollback.file_states
+                and (is_older or entry.approval_file == file.path.name)
+            ):
                 return rollback
     return None
 
 
 def judge_signature(file: ApprovalFile, candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the commit of the approval has a valid signature. Return None if the policy does not demand it."""
-    if not candidate.gate.policy.signed:
+    if not candidate.gate.policy.requires_signature:
         return None
     if not git.is_file_committed(file.path.parent, file.path.name):
         return RuleResult("signature", "not shown", f"{file.path} is not committed; commit it with `git commit -S`")

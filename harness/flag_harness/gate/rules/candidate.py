@@ -31,17 +31,17 @@ class ReleaseCandidate:
 
     Attributes:
         gate: the settings of the gate.
-        source: the folder `TEST`, which has the files.
-        files: the states of the declared files in it.
+        test_folder: the folder `TEST`, which has the files.
+        file_states: the states of the declared files in it.
         evidence: the run records.
-        now: the time of the check.
+        checked_at: the time of the check.
     """
 
     gate: GateSettings
-    source: Path
-    files: Manifest
+    test_folder: Path
+    file_states: Manifest
     evidence: tuple[EvidenceRecord, ...]
-    now: datetime
+    checked_at: datetime
 
     @cached_property
     def rows(self) -> tuple[RunRow, ...]:
@@ -49,13 +49,15 @@ class ReleaseCandidate:
         return tuple(rows_of_tests(self.evidence))
 
     @cached_property
-    def failed_trials(self) -> tuple[RunRow, ...]:
+    def failed_verdict_runs(self) -> tuple[RunRow, ...]:
         """The failed runs from which a verdict on a flag was computed; empty if the policy requires no verdicts.
 
         Such a failure need not be a problem: the verdict decides whether there are too many.
         """
-        runs = [one for one in self.evidence if one.record.header.verdicts] if self.gate.policy.verdicts else []
-        return tuple(row for row in rows_of_tests(runs) if is_failed_trial(row))
+        runs = (
+            [one for one in self.evidence if one.record.header.verdicts] if self.gate.policy.flags_with_verdicts else []
+        )
+        return tuple(row for row in rows_of_tests(runs) if has_test_function_failed(row))
 
     @cached_property
     def required_rows(self) -> tuple[RunRow, ...]:
@@ -64,10 +66,10 @@ class ReleaseCandidate:
 
     def is_required(self, case: str) -> bool:
         """Return whether the policy requires the test with the node id `case` to pass."""
-        return any(matches_test(case, pattern) for pattern in self.gate.policy.tests)
+        return any(matches_test(case, pattern) for pattern in self.gate.policy.test_patterns)
 
 
-def is_failed_trial(row: RunRow) -> bool:
+def has_test_function_failed(row: RunRow) -> bool:
     """Return whether the test function itself failed (not a fixture), and no request was refused before it was sent."""
     return row.outcome == "failed" and row.phase == "call" and not row.refusals
 

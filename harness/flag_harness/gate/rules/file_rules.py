@@ -34,19 +34,21 @@ def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each pattern of the declared files matches a file."""
     unused = [
         pattern
-        for pattern in candidate.gate.files
-        if not any(matches_file(path, [pattern]) for path in candidate.files)
+        for pattern in candidate.gate.file_patterns
+        if not any(matches_file(path, [pattern]) for path in candidate.file_states)
     ]
     if unused:
         return RuleResult(
-            "declared files", "fail", f"no file in {candidate.source} matches {join_names(unused)}; correct `files`"
+            "declared files",
+            "fail",
+            f"no file in {candidate.test_folder} matches {join_names(unused)}; correct `files`",
         )
-    return RuleResult("declared files", "pass", count_with_noun(len(candidate.files), "file"))
+    return RuleResult("declared files", "pass", count_with_noun(len(candidate.file_states), "file"))
 
 
 def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the runs in evidence used exactly the files that may go to PROD."""
-    digests = file_digests(candidate.files)
+    digests = file_digests(candidate.file_states)
     for one in candidate.evidence:
         tested = one.record.header.tested
         if tested is None:
@@ -75,7 +77,7 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
         changed = [
             path
             for path, digest in _files_outside_gate_folders(candidate, one)
-            if known.setdefault(path, _digest_or_empty(gate.root / path)) != digest
+            if known.setdefault(path, _digest_or_empty(gate.root_folder / path)) != digest
         ]
         if changed:
             reason = f"{one.path} was made with other contents of {join_names(sorted({*changed}))}; run the tests again"
@@ -93,9 +95,9 @@ def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
 
     Return None if the policy does not demand it.
     """
-    if not candidate.gate.policy.committed:
+    if not candidate.gate.policy.requires_commits:
         return None
-    root = candidate.gate.root
+    root = candidate.gate.root_folder
     paths = {path for one in candidate.evidence for path, _ in _files_outside_gate_folders(candidate, one)}
     paths |= {GATE_FILE} if (root / GATE_FILE).is_file() else set()
     if loose := git.uncommitted_paths(root, paths):
@@ -105,15 +107,23 @@ def judge_committed_files(candidate: ReleaseCandidate) -> RuleResult | None:
     return RuleResult("committed files", "pass", reason)
 
 
-def _files_outside_gate_folders(candidate: ReleaseCandidate, one: EvidenceRecord) -> set[tuple[str, str]]:
+def _files_outside_gate_folders(candidate: ReleaseCandidate, evidence_record: EvidenceRecord) -> set[tuple[str, str]]:
     """Return `(path, SHA-256)` for each file outside of TEST and PROD that a run imported or that gave a test its
     answers.
     """
     gate = candidate.gate
-    folders = [one.resolve() for one in (candidate.source, gate.test, gate.prod) if one is not None]
-    files = {item for row in one.record.rows for item in row.inputs.items()} | {*one.record.header.files.items()}
+    folders = [
+        evidence_record.resolve()
+        for evidence_record in (candidate.test_folder, gate.test_folder, gate.prod_folder)
+        if evidence_record is not None
+    ]
+    files = {item for row in evidence_record.record.rows for item in row.inputs.items()} | {
+        *evidence_record.record.header.files.items()
+    }
     return {
-        (path, digest) for path, digest in files if not any(map((gate.root / path).resolve().is_relative_to, folders))
+        (path, digest)
+        for path, digest in files
+        if not any(map((gate.root_folder / path).resolve().is_relative_to, folders))
     }
 
 
@@ -125,7 +135,7 @@ def _digest_or_empty(path: Path) -> str:
 def judge_imports(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether everything that declared files import from their own folder is declared too."""
     try:
-        found = find_undeclared_imports(candidate.source, candidate.files)
+        found = find_undeclared_imports(candidate.test_folder, candidate.file_states)
     except GateError as error:
         return RuleResult("imports", "fail", str(error))
     if found:
@@ -141,8 +151,8 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
 
     Return None if the policy names none.
     """
-    patterns = candidate.gate.policy.imported
-    wanted = {path for path in candidate.files if matches_file(path, patterns)}
+    patterns = candidate.gate.policy.imported_patterns
+    wanted = {path for path in candidate.file_states if matches_file(path, patterns)}
     if not wanted:
         return None
     tested = [one.record.header.tested for one in candidate.evidence]
@@ -172,14 +182,14 @@ def judge_opened_files(candidate: ReleaseCandidate) -> RuleResult | None:
     Return None if there are no such files. Files that no run opened are named but do not fail the rule, because another
     process, such as a server under test, may have opened them.
     """
-    wanted = {path for path in candidate.files if not path.endswith(".py")}
+    wanted = {path for path in candidate.file_states if not path.endswith(".py")}
     tested = [one.record.header.tested for one in candidate.evidence]
     if not wanted or any(one is None or one.opened is None for one in tested):
         return None
     opened = {path for one in tested if one for path in one.opened or ()} & wanted
     in_prod = {path for one in tested if one for path in one.opened_in_prod} & wanted
     if elsewhere := sorted(in_prod - opened):
-        names = join_names(f"{candidate.gate.prod}/{path}" for path in elsewhere)
+        names = join_names(f"{candidate.gate.prod_folder}/{path}" for path in elsewhere)
         reason = f"the runs read {names}, not the file of TEST; let the code read that"
         return RuleResult("opened files", "fail", reason)
     missing = join_names(sorted(wanted - opened))

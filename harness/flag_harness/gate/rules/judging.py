@@ -43,7 +43,7 @@ def read_candidate(
 
     The files are read too, unless `files` has their states. Raise `GateError` if a file cannot be read.
     """
-    files = read_manifest(source, gate.files) if files is None else files
+    files = read_manifest(source, gate.file_patterns) if files is None else files
     return ReleaseCandidate(gate, source, files, load_evidence(evidence), datetime.now(UTC))
 
 

@@ -22,8 +22,8 @@ _ERROR_LEVELS = frozenset({"ERROR", "CRITICAL"})
 
 def judge_tests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each test that the policy requires ran and passed."""
-    patterns = candidate.gate.policy.tests
-    rows = _remove_rows(candidate.required_rows, candidate.failed_trials)
+    patterns = candidate.gate.policy.test_patterns
+    rows = _remove_rows(candidate.required_rows, candidate.failed_verdict_runs)
     trials = len(candidate.required_rows) - len(rows)
     if bad := [row for row in rows if row.outcome != "passed"]:
         return RuleResult(
@@ -49,7 +49,7 @@ def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
     """
     runs = [one for one in candidate.evidence if not is_sweep(one)]
     headers = [one.record.header for one in runs]
-    for pattern in candidate.gate.policy.tests:
+    for pattern in candidate.gate.policy.test_patterns:
         reasons = [missing_tests_reason(header, pattern.partition("*")[0]) for header in headers]
         if reasons and all(reasons):
             reason = f"tests that match {pattern} may be missing: {runs[0].path}: {reasons[0]}; run it without that"
@@ -68,7 +68,7 @@ def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
 
 def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether no test failed, among those that the policy does not require."""
-    rows = _remove_rows(candidate.rows, candidate.failed_trials)
+    rows = _remove_rows(candidate.rows, candidate.failed_verdict_runs)
     if bad := [row for row in rows if row.outcome not in _ACCEPTED_OUTCOMES]:
         return RuleResult(
             "outcomes", "fail", f"in the evidence: {join_names(map(_describe_outcome, bad))}; {_RERUN_ADVICE}"
@@ -95,7 +95,7 @@ def judge_declared_flags(candidate: ReleaseCandidate) -> RuleResult:
         if other := [name for name, values in declared.items() if known.get(name) != values]:
             reason = f"{one.path}: the run had another declaration of {join_names(other)}; run the tests again"
             return RuleResult("flags", "fail", reason)
-    loose = find_undeclared_flags(candidate.source, candidate.files, candidate.gate.flags)
+    loose = find_undeclared_flags(candidate.test_folder, candidate.file_states, candidate.gate.flags)
     names = join_names(f"{key} ({place})" for key, place in loose.items())
     note = f"; read, but NOT declared, so no run varied it: {names}" if loose else ""
     return RuleResult("flags", "pass", f"declared as they are now: {join_names(declared)}{note}")
@@ -146,7 +146,7 @@ def judge_upstream(candidate: ReleaseCandidate) -> RuleResult:
     text = f"{simulated} of {count_with_noun(len(rows), 'run')} had SIMULATED answers"
     if not simulated:
         return RuleResult("upstream", "pass", _describe_live_answers(rows))
-    if policy.upstream == "live":
+    if policy.required_upstream == "live":
         hint = 'record them from the live API, or set `upstream = "simulator"` in the policy'
         return RuleResult("upstream", "fail", f"{text}; {hint}")
     return RuleResult("upstream", "pass", f"{text}, which the policy accepts: they show nothing about a real model")
@@ -169,7 +169,7 @@ def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
 
     Return None if the policy accepts rebased recordings.
     """
-    if candidate.gate.policy.rebased:
+    if candidate.gate.policy.accepts_rebased:
         return None
     if rebased := [row.case for row in candidate.required_rows if row.rebased]:
         reason = f"the requests were rewritten after the recording: {join_names(rebased)}; record them again"
@@ -179,11 +179,11 @@ def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
 
 def judge_evidence_age(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the runs in evidence are recent enough. Return None if the policy sets no limit."""
-    limit = candidate.gate.policy.max_age
+    limit = candidate.gate.policy.max_evidence_age
     if limit is None:
         return None
     times = {str(one.path): one.record.header.started_at for one in candidate.evidence}
-    return _judge_times("age of evidence", times, limit, candidate.now, "run the tests again")
+    return _judge_times("age of evidence", times, limit, candidate.checked_at, "run the tests again")
 
 
 def judge_recording_age(candidate: ReleaseCandidate) -> RuleResult | None:
@@ -192,7 +192,7 @@ def judge_recording_age(candidate: ReleaseCandidate) -> RuleResult | None:
     if limit is None:
         return None
     times = {row.case: row.recorded_at for row in candidate.required_rows if row.recorded_from is not None}
-    return _judge_times("age of recordings", times, limit, candidate.now, "record them again")
+    return _judge_times("age of recordings", times, limit, candidate.checked_at, "record them again")
 
 
 def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
@@ -200,7 +200,7 @@ def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
 
     Return None if the policy has none.
     """
-    budget, rows = candidate.gate.policy.budget, candidate.required_rows
+    budget, rows = candidate.gate.policy.limit_by_budget_name, candidate.required_rows
     if not budget:
         return None
     if not rows:
@@ -218,7 +218,7 @@ def judge_budget(candidate: ReleaseCandidate) -> RuleResult | None:
 
 def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
     """Judge whether the tests logged no more errors than the policy allows. Return None if the policy sets no limit."""
-    most = candidate.gate.policy.log_errors
+    most = candidate.gate.policy.max_log_errors
     if most is None:
         return None
     logs = [log for row in candidate.rows for log in row.logs if log.level in _ERROR_LEVELS]
@@ -234,25 +234,27 @@ def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
 
 
 def _combinations_required_by_policy(candidate: ReleaseCandidate) -> tuple[str, ...]:
-    wanted = candidate.gate.policy.combinations
+    wanted = candidate.gate.policy.required_combinations
     if not isinstance(wanted, str):
         return wanted
     return tuple(one.id for one in select_combinations(candidate.gate.flags, wanted))
 
 
-def _judge_times(rule: str, times: Mapping[str, str | None], limit: timedelta, now: datetime, hint: str) -> RuleResult:
+def _judge_times(
+    rule: str, time_by_name: Mapping[str, str | None], limit: timedelta, now: datetime, advice: str
+) -> RuleResult:
     """Judge whether all times are known, not older than `limit` and not in the future.
 
-    `times` has the time of each thing by its name. `hint` says what to do about an old one.
+    `time_by_name` has the time of each thing by its name. `advice` says what to do about an old one.
     """
-    ages = {name: time_since(text, now) for name, text in times.items()}
+    ages = {name: time_since(text, now) for name, text in time_by_name.items()}
     if unknown := [name for name, age in ages.items() if age is None]:
-        return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {hint}")
+        return RuleResult(rule, "not shown", f"unknown for {join_names(unknown)}; {advice}")
     known = {name: age for name, age in ages.items() if age is not None}
     if future := [name for name, age in known.items() if is_in_future(age)]:
-        return RuleResult(rule, "fail", f"in the future: {join_names(future)}; set the clock, and {hint}")
+        return RuleResult(rule, "fail", f"in the future: {join_names(future)}; set the clock, and {advice}")
     if old := [f"{name} ({duration_text(age)})" for name, age in known.items() if age > limit]:
-        return RuleResult(rule, "fail", f"older than {duration_text(limit)}: {join_names(old)}; {hint}")
+        return RuleResult(rule, "fail", f"older than {duration_text(limit)}: {join_names(old)}; {advice}")
     return RuleResult(rule, "pass", f"none is older than {duration_text(limit)}")
 
 

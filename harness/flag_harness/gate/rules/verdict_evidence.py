@@ -17,14 +17,14 @@ class RejudgedVerdict:
     """A change of a flag that a record's header has a verdict on, judged again from the rows of the record.
 
     Attributes:
-        evidence: the record.
-        change: the change of the flag.
+        evidence_record: the record.
+        flag_change: the change of the flag.
         verdict: the verdict that the rows give.
         rows: the runs without and with the change.
     """
 
-    evidence: EvidenceRecord
-    change: FlagChange
+    evidence_record: EvidenceRecord
+    flag_change: FlagChange
     verdict: Verdict
     rows: tuple[RunRow, ...]
 
@@ -34,7 +34,7 @@ class RejudgedVerdict:
         return has_simulated_answers(self.rows)
 
     @property
-    def tests(self) -> frozenset[str]:
+    def node_ids(self) -> frozenset[str]:
         """The node ids of the tests that the verdict is about."""
         return frozenset(node_id_without_combination(row.case, row.combination) for row in self.rows)
 

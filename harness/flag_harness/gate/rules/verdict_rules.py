@@ -23,7 +23,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     The rows of the record must give the same verdict, and the verdict must be about each required test that varies the
     flag. Return None if the policy names no flags.
     """
-    wanted = candidate.gate.policy.verdicts
+    wanted = candidate.gate.policy.flags_with_verdicts
     if not wanted:
         return None
     names = [flag.name for flag in candidate.gate.flags] if ALL_FLAGS_WORD in wanted else list(wanted)
@@ -38,14 +38,14 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
         one
         for each in candidate.evidence
         for one in rejudge_verdicts_of_record(each, candidate.gate.flags)
-        if one.change.flag in names
+        if one.flag_change.flag in names
     ]
     if other := [one for one in judged if one.verdict.decision != "PASS"]:
         return RuleResult("verdicts", "fail", f"{_describe_other_decision(other[0])}; {hint}")
     if reason := _missing_tests_text(candidate, judged):
         return RuleResult("verdicts", "not shown", f"{reason}; {hint}")
-    simulated = list(dict.fromkeys(one.change.flag for one in judged if one.is_simulated))
-    if simulated and candidate.gate.policy.upstream == "live":
+    simulated = list(dict.fromkeys(one.flag_change.flag for one in judged if one.is_simulated))
+    if simulated and candidate.gate.policy.required_upstream == "live":
         return RuleResult("verdicts", "fail", f"from SIMULATED answers only: {join_names(simulated)}")
     note = f"; SIMULATED answers for {join_names(simulated)}" if simulated else ""
     return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
@@ -54,13 +54,13 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
 def _describe_other_decision(one: RejudgedVerdict) -> str:
     """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
-    return f"{one.evidence.path} says PASS for {one.change.label}, but its rows say {one.verdict.decision}{reasons}"
+    return f"{one.evidence_record.path} says PASS for {one.flag_change.label}, but its rows say {one.verdict.decision}{reasons}"
 
 
 def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedVerdict]) -> str:
     """Return a text that names the required tests that vary a flag but are in no verdict on it, or an empty string."""
-    for change in dict.fromkeys(one.change for one in judged):
-        known = frozenset[str]().union(*(one.tests for one in judged if one.change == change))
+    for change in dict.fromkeys(one.flag_change for one in judged):
+        known = frozenset[str]().union(*(one.node_ids for one in judged if one.flag_change == change))
         varied = {
             node_id_without_combination(row.case, row.combination)
             for row in candidate.required_rows
@@ -78,7 +78,7 @@ def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
 
     Whether the sweep passed is the subject of other rules. Return None if the policy names no baseline.
     """
-    baseline = candidate.gate.policy.sweep
+    baseline = candidate.gate.policy.sweep_baseline
     if not baseline:
         return None
     hint = f"run `pytest --harness-sweep {SWEEP_BASELINE_OPTION}={baseline} --harness-record=sweep.jsonl`"
