@@ -14,18 +14,18 @@ from flag_harness.files import read_regular_file
 from flag_harness.flag import OFF_COMBINATION, SHIPPED_FLAGS, combination_id
 from flag_harness.matrix import flag_and_value_by_id_part
 
-_SAVE_HELP = """examples:
+_SAVE_EXAMPLES = """examples:
   flag-harness context save session.json --messages messages.json --model claude-haiku-4-5
   my-agent --dump | flag-harness context save session.json
 
 The messages are a JSON array, or an object that has one under "messages", such as the body of a request."""
-_RESTORE_HELP = """examples:
+_RESTORE_EXAMPLES = """examples:
   flag-harness context restore session.json
   ENABLE_STREAMING=true flag-harness context restore session.json --json | jq .messages
 
 The file is only read. What an interruption left incomplete is repaired in the output; the transition prompt says what
 was repaired, and which flags have changed between the save and the present environment."""
-_VERIFY_HELP = """example:
+_VERIFY_EXAMPLES = """example:
   flag-harness context verify session.json sessions/*.json
 
 Exit code: 0 all are sound, 1 a restore would repair something, 2 one cannot be restored at all."""
@@ -35,7 +35,7 @@ def add_context_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
     """Add the commands `context save`, `context restore` and `context verify` to the parser."""
     parser = subparsers.add_parser("context", help="save, restore and verify the sessions of an agent")
     commands = parser.add_subparsers(title="commands", required=True, metavar="save|restore|verify")
-    save = _add_subcommand(commands, "save", "write messages as a context file", _SAVE_HELP, _run_save)
+    save = _add_subcommand(commands, "save", "write messages as a context file", _SAVE_EXAMPLES, _run_save)
     save.add_argument("path", type=Path, help="the context file to write")
     save.add_argument("--messages", default="-", metavar="FILE", help="the JSON with the messages (default: -, stdin)")
     save.add_argument("--model", default="", help="the name of the model (default: that of the JSON, if any)")
@@ -44,10 +44,10 @@ def add_context_command(subparsers: "argparse._SubParsersAction[argparse.Argumen
         help="the id of the flags that were on (default: those of the environment)",
     )
     restore = _add_subcommand(
-        commands, "restore", "print a session, repaired, as it would continue", _RESTORE_HELP, _run_restore
+        commands, "restore", "print a session, repaired, as it would continue", _RESTORE_EXAMPLES, _run_restore
     )
     restore.add_argument("path", type=Path, help="the context file to read")
-    verify = _add_subcommand(commands, "verify", "say what a restore would repair", _VERIFY_HELP, _run_verify)
+    verify = _add_subcommand(commands, "verify", "say what a restore would repair", _VERIFY_EXAMPLES, _run_verify)
     verify.add_argument("paths", type=Path, nargs="+", metavar="path", help="the context files to check")
 
 
@@ -84,22 +84,22 @@ def _run_save(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _combination_id_from_option_or_environment(stated: str | None) -> str:
-    """Return the id of the combination in the option (`stated`) or, if that is None, of the flags in the environment.
+def _combination_id_from_option_or_environment(option: str | None) -> str:
+    """Return the id of the combination in the option (`option`) or, if that is None, of the flags in the environment.
 
     Raise `FlagError` if the option names an unknown flag.
     """
-    if stated is None:
+    if option is None:
         from flag_harness.reference.settings import read_settings
 
         return read_settings(os.environ).combination
     declared = read_project_config()[1].flags
     taken = {flag.name for flag in declared}
     names = flag_and_value_by_id_part((*declared, *(flag for flag in SHIPPED_FLAGS if flag.name not in taken)))
-    on = [] if stated == OFF_COMBINATION else stated.split("+")
+    on = [] if option == OFF_COMBINATION else option.split("+")
     if unknown := [name for name in on if name not in names]:
         raise FlagError(
-            f"--combination {stated}: no flag is called {unknown[0]!r}; use {OFF_COMBINATION!r}, "
+            f"--combination {option}: no flag is called {unknown[0]!r}; use {OFF_COMBINATION!r}, "
             f"or some of these joined by '+': {', '.join(names)}"
         )
     return combination_id(name for name in names if name in on)

@@ -42,7 +42,7 @@ examples:
   flag-harness gate promote                                 # TEST to PROD
   flag-harness gate rollback
 """
-_EXAMPLES_OF_COMMANDS = {
+_EXAMPLES_BY_COMMAND = {
     "stage": ["stage", "stage --overwrite                    # discard what TEST changed"],
     "check": ["check run.jsonl", 'check run.jsonl sweep.jsonl --source DIR --markdown >> "$GITHUB_STEP_SUMMARY"'],
     "approve": ['approve run.jsonl --reason "Faster, and nothing broke" --name Ann'],
@@ -55,7 +55,7 @@ _EXAMPLES_OF_COMMANDS = {
     "log": ["log"],
     "status": ["status --json"],
 }
-_SETTINGS = """
+_SETTINGS_HELP = """
 The settings are [tool.flag-harness.gate] in pyproject.toml, or gate.toml. TEST_ENV and PROD_ENV name the folders.
 
 Exit code: 0, 1 if the gate refuses, 2 for wrong usage or a file that cannot be read."""
@@ -100,14 +100,14 @@ def _add_parser(
         name,
         help=description[0].lower() + description[1:].rstrip("."),
         description=description,
-        epilog=_examples_of_command(name) + _SETTINGS,
+        epilog=_examples_of_command(name) + _SETTINGS_HELP,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
 
 def _examples_of_command(name: str) -> str:
     """Return the examples in the help of one command, or those of all steps if the command has none of its own."""
-    lines = [f"  flag-harness gate {one}" for one in _EXAMPLES_OF_COMMANDS.get(name, ())]
+    lines = [f"  flag-harness gate {one}" for one in _EXAMPLES_BY_COMMAND.get(name, ())]
     return "\n".join(["examples:", *lines, ""]) if lines else _EXAMPLES
 
 

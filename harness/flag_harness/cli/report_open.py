@@ -33,7 +33,7 @@ class OpenedRun:
     """A run loaded from its files: the merged record of all its shards, and its conversations."""
 
     path: Path
-    shards: Mapping[Path, RunRecord]
+    record_by_shard: Mapping[Path, RunRecord]
     record: RunRecord
     conversations: Mapping[str, Conversation]
 
@@ -45,41 +45,41 @@ class OpenedRun:
         shards = {file: load_record(file) for file in find_records(path)}
         return cls(path, shards, merge_records([*shards.values()]), load_conversations(*shards))
 
-    def rows_of_failed_tests(self, case: str | None) -> Sequence[RunRow]:
-        """Return the rows (one for each test and combination) of all failed tests, or only of `case`.
+    def rows_of_failed_tests(self, node_id: str | None) -> Sequence[RunRow]:
+        """Return the rows (one for each test and combination) of all failed tests, or only of `node_id`.
 
-        Of each test, rows with the fewest flags come first. Raise `RecordError` if `case` did not fail.
+        Of each test, rows with the fewest flags come first. Raise `RecordError` if `node_id` did not fail.
         """
         rows = [row for row in self.record.rows if row.outcome == "failed"]
-        chosen = sorted((row for row in rows if case in (None, row.case)), key=_sort_key_by_changed_flags)
-        if case is not None and not chosen:
+        chosen = sorted((row for row in rows if node_id in (None, row.case)), key=_sort_key_by_changed_flags)
+        if node_id is not None and not chosen:
             failed = ", ".join(dict.fromkeys(row.case for row in rows)) or "none"
-            raise RecordError(f"{self.path}: {case} did not fail in this run; failed: {failed}")
+            raise RecordError(f"{self.path}: {node_id} did not fail in this run; failed: {failed}")
         return chosen
 
-    def has_cassette(self, case: str) -> bool:
+    def has_cassette(self, node_id: str) -> bool:
         """Return whether the run kept a cassette with the answers that a test received."""
-        return any(path_of_failed_test_cassette(file, case).exists() for file in self.shards)
+        return any(path_of_failed_test_cassette(file, node_id).exists() for file in self.record_by_shard)
 
     @property
     def location(self) -> ReportLocation:
         """The folders of the project and of the record, as seen from the current folder."""
-        record = str(next(iter(self.shards))) if len(self.shards) == 1 else ""
-        return ReportLocation(locate_project(self.record, self.shards), record)
+        record = str(next(iter(self.record_by_shard))) if len(self.record_by_shard) == 1 else ""
+        return ReportLocation(locate_project(self.record, self.record_by_shard), record)
 
-    def rerun_commands(self, case: str | None) -> Sequence[str]:
-        """Return the commands that run the failed tests, or only `case`, again with the kept cassettes.
+    def rerun_commands(self, node_id: str | None) -> Sequence[str]:
+        """Return the commands that run the failed tests, or only `node_id`, again with the kept cassettes.
 
         One command is enough for all shards, unless they ran with different flags or faults.
         """
         failed = {
             file: tuple(select_options(shard.header.options, _OPTIONS_REPEATED_IN_RERUN))
-            for file, shard in self.shards.items()
-            if any(row.outcome == "failed" and case in (None, row.case) for row in shard.rows)
+            for file, shard in self.record_by_shard.items()
+            if any(row.outcome == "failed" and node_id in (None, row.case) for row in shard.rows)
         }
         runs = failed if len(set(failed.values())) > 1 else {self.path: next(iter(failed.values()), ())}
-        tests, root = [case] if case else [], self.location.root_folder
-        paths = {run: _path_from(root, run) for run in runs}
+        tests, root = [node_id] if node_id else [], self.location.root_folder
+        paths = {run: _path_from_root(root, run) for run in runs}
         return [
             pytest_command(self.record.header, [*tests, f"--harness-rerun={paths[run]}", *options], root)
             for run, options in runs.items()
@@ -131,7 +131,7 @@ def _failed_runs_lines(opened: OpenedRun, case: str | None) -> Iterator[str]:
         yield from (f"  {command}" for command in opened.rerun_commands(case))
 
 
-def _path_from(root: str | None, path: Path) -> str:
+def _path_from_root(root: str | None, path: Path) -> str:
     """Return a path as it is typed in the project's root folder; if `root` is None, return the whole path."""
     if root is None:
         return str(path.absolute())

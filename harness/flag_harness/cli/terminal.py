@@ -22,7 +22,7 @@ COLUMNS_WITHOUT_TERMINAL = 110
 """The width of the output, in columns, if it is not a terminal."""
 SECONDS_OF_SILENCE = 2.0
 """How long a command may take before it says what it is doing."""
-_LINES_WRITTEN_AT_ONCE = 1000
+_MAX_LINES_PER_WRITE = 1000
 
 
 def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
@@ -105,7 +105,7 @@ def _wrap_plain_lines(screen: "Console", lines: Iterable["Text"], *, soft_wrap: 
 def _write_in_batches(pieces: Iterable[str], file: IO[str]) -> None:
     """Write the pieces of a text to a file, many at once, but without holding all of them in memory."""
     iterator = iter(pieces)
-    while some := list(islice(iterator, _LINES_WRITTEN_AT_ONCE)):
+    while some := list(islice(iterator, _MAX_LINES_PER_WRITE)):
         file.write("".join(some))
 
 

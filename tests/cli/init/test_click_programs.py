@@ -56,12 +56,12 @@ def test_options_of_typer_are_flags_that_the_test_passes(repository: Path, start
     code = TYPER if start == "app()" else TYPER.replace("@app.command()\n", "")
     (repository / "cli.py").write_text(f"{HEAD}{code}if __name__ == '__main__':\n    {start}\n")
     agent = read_repository(repository).agents[0]
-    assert ("program", '"Hello."') == (agent.kind, agent.call)
+    assert ("program", '"Hello."') == (agent.kind, agent.call_code)
     assert [
         ("stream", "--stream", "--no-stream", True),
         ("short_answers", "--brief", None, False),
         ("cache", "--cache", "--cold", False),
-    ] == [(one.name, one.on, one.off, one.is_on_by_default) for one in agent.options]
+    ] == [(one.name, one.on, one.off, one.is_on_by_default) for one in agent.option_flags]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_options_of_typer_are_flags_that_the_test_passes(repository: Path, start
 def test_a_command_of_click_gets_its_prompt(repository: Path, before: str, after: str, expected: str | None) -> None:
     """As an argument or with its option; a program that requires something else is not started."""
     (repository / "cli.py").write_text(HEAD + CLICK.replace(before, after) + GUARD)
-    programs = [one.call for one in read_repository(repository).agents if one.kind in ("program", "main")]
+    programs = [one.call_code for one in read_repository(repository).agents if one.kind in ("program", "main")]
     assert ([] if expected is None else [expected]) == programs
 
 

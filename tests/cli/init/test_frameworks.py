@@ -181,4 +181,4 @@ def test_an_agent_in_a_side_folder_gives_way_to_the_product(repository: Path, fo
     (repository / folder).mkdir(parents=True)
     (repository / folder / "bot.py").write_text("def ask(question):\n    return client.messages.create()\n")
     (repository / "zoo.py").write_text("def summarize(body):\n    return client.messages.create()\n")
-    assert ["zoo.py", f"{folder}/bot.py"] == [agent.path for agent in read_repository(repository).agents]
+    assert ["zoo.py", f"{folder}/bot.py"] == [agent.file_path for agent in read_repository(repository).agents]

@@ -55,7 +55,7 @@ def test_a_module_is_imported_from_where_its_imports_are_found(
     """What is missing everywhere is named, unless the module can do without it."""
     modules = {name: read_imports(ast.parse(text)) for name, text in files.items()}
     place = find_import_location(path, Path("/project"), modules)
-    assert expected == (place.folder, place.module, place.missing_modules)
+    assert expected == (place.import_folder, place.module_name, place.missing_modules)
 
 
 def test_a_name_that_breaks_the_search_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:

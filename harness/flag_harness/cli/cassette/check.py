@@ -38,14 +38,14 @@ _COMMIT_HASH_LENGTH = 10
 
 @dataclass(frozen=True, slots=True)
 class _FileVersion:
-    """A version of a file: the file as it is now or, if `data` is given, its content in a commit."""
+    """A version of a file: the file as it is now or, if `committed_content` is given, its content in a commit."""
 
     path: str
-    data: bytes = b""
-    commit: str = ""
+    committed_content: bytes = b""
+    commit_hash: str = ""
 
     def __str__(self) -> str:
-        return f"{self.commit[:_COMMIT_HASH_LENGTH]} {self.path}" if self.commit else self.path
+        return f"{self.commit_hash[:_COMMIT_HASH_LENGTH]} {self.path}" if self.commit_hash else self.path
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class _FileCheckResult:
     version: _FileVersion
     key_findings: list[SecretFinding]
     declared_findings: list[SecretFinding] = field(default_factory=list)
-    error: str = ""
+    read_error: str = ""
 
     @property
     def findings(self) -> list[SecretFinding]:
@@ -98,15 +98,15 @@ def _run_check(arguments: argparse.Namespace) -> int:
         print_json(_json_report(results))
     else:
         print("\n".join(_report_lines(results)))
-    return 1 if any(one.findings or one.error for one in results) else 0
+    return 1 if any(one.findings or one.read_error for one in results) else 0
 
 
-def _current_file_versions(paths: Iterable[Path], deleted_too: bool) -> Iterator[_FileVersion]:
-    """Yield the files under the paths. A missing path raises `HarnessError`, but is skipped if `deleted_too` is
+def _current_file_versions(paths: Iterable[Path], skips_missing_paths: bool) -> Iterator[_FileVersion]:
+    """Yield the files under the paths. A missing path raises `HarnessError`, but is skipped if `skips_missing_paths` is
     true.
     """
     for path in paths:
-        if not path.exists() and not deleted_too:
+        if not path.exists() and not skips_missing_paths:
             raise HarnessError(f"{path}: there is no such file or directory; name cassettes, or a directory of them")
         found = sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
         for file in found if path.exists() else ():
@@ -128,22 +128,28 @@ def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckRe
     try:
         envelope, interactions = _decode_file_version(version)
         declared = [*_find_unfiltered_values(interactions, filters)]
-        return _FileCheckResult(replace(version, data=b""), scan_cassette(envelope, interactions), declared)
+        return _FileCheckResult(
+            replace(version, committed_content=b""), scan_cassette(envelope, interactions), declared
+        )
     except OSError as error:
         raise _unreadable_file_error(version.path, error) from None
     except ValueError as error:
         wrong = f"{version.path}: cannot be read as a cassette: {error}"
     # the file is read only now, when the exception no longer keeps what had been read of it
-    is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit
-    data = version.data if version.commit else read_regular_file(Path(version.path), MAX_CASSETTE_BYTES)
-    return _FileCheckResult(replace(version, data=b""), scan_file(data), error=wrong if is_cassette else "")
+    is_cassette = version.path.endswith(_CASSETTE_SUFFIX) and not version.commit_hash
+    data = (
+        version.committed_content if version.commit_hash else read_regular_file(Path(version.path), MAX_CASSETTE_BYTES)
+    )
+    return _FileCheckResult(
+        replace(version, committed_content=b""), scan_file(data), read_error=wrong if is_cassette else ""
+    )
 
 
 def _decode_file_version(version: _FileVersion) -> tuple[Envelope, list[Interaction]]:
     """Decode a cassette. Raise `ValueError` if it is invalid, and `OSError` if it cannot be read."""
     blobs = BlobFolderReader(Path(version.path))
-    if version.commit:
-        return decode_envelope_and_interactions(version.data, blobs)
+    if version.commit_hash:
+        return decode_envelope_and_interactions(version.committed_content, blobs)
     content = read_cassette_file(Path(version.path), blobs)
     return content.envelope, content.interactions
 
@@ -224,18 +230,18 @@ def _run_git(*arguments: str) -> bytes:
 
 def _report_lines(results: Sequence[_FileCheckResult]) -> Iterator[str]:
     for one in results:
-        if one.error:
-            yield one.error
+        if one.read_error:
+            yield one.read_error
         yield from (f"{one.version}: {finding}" for finding in one.findings)
     keys, declared = (
         sum(map(len, found)) for found in ([r.key_findings for r in results], [r.declared_findings for r in results])
     )
-    unreadable = sum(bool(one.error) for one in results)
-    commits = sum(bool(one.version.commit) for one in results)
+    unreadable = sum(bool(one.read_error) for one in results)
+    commits = sum(bool(one.version.commit_hash) for one in results)
     read = f"{len(results) - commits} files" + (f" and {commits} versions of the history" if commits else "")
     data = f"{declared} hold what filters or detectors name, " if declared else ""
     yield f"{read} checked: {keys} look like a key, {data}{unreadable} cannot be read"
-    if any(one.key_findings for one in results if one.version.commit):
+    if any(one.key_findings for one in results if one.version.commit_hash):
         yield "What a commit holds stays there when the file is fixed: withdraw those keys."
     elif keys:
         yield "Withdraw those keys if they are real; name them in [tool.flag-harness.filters], and record again."
@@ -247,9 +253,9 @@ def _json_report(results: Sequence[_FileCheckResult]) -> dict[str, object]:
     return {
         "checked": len(results),
         "findings": [
-            {"path": one.version.path, "commit": one.version.commit or None, **asdict(finding)}
+            {"path": one.version.path, "commit": one.version.commit_hash or None, **asdict(finding)}
             for one in results
             for finding in one.findings
         ],
-        "unreadable": [{"path": one.version.path, "error": one.error} for one in results if one.error],
+        "unreadable": [{"path": one.version.path, "error": one.read_error} for one in results if one.read_error],
     }

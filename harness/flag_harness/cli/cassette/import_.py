@@ -43,7 +43,7 @@ pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is wr
 Files over 64 MiB, bodies over 64 MiB decompressed, and values nested 200 deep are refused.
 
 Exit code: 0 all were read, 1 some were not (each is named, the others are imported), 2 none was, or wrong usage."""
-_UNEXPECTED_ERROR = "cannot be read, for a reason that nobody thought of; please report it with the file"
+_UNEXPECTED_ERROR_TEXT = "cannot be read, for a reason that nobody thought of; please report it with the file"
 _SOURCE_SUFFIXES = (".yaml", ".yml", ".json")
 
 
@@ -51,8 +51,8 @@ _SOURCE_SUFFIXES = (".yaml", ".yml", ".json")
 class _ImportSource:
     """A file to import, and the path of the cassette to write."""
 
-    path: Path
-    target: Path
+    source_path: Path
+    cassette_path: Path
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +63,7 @@ class _ImportSettings:
     imports_every_path: bool
     filters: Filters
     kept_headers: tuple[str, ...]
-    targets: OutputFiles
+    reserved_targets: OutputFiles
 
     def import_and_filter(self, data: bytes) -> ImportedCassette:
         """Read another tool's cassette, and remove the values that the project's filters find."""
@@ -175,22 +175,25 @@ def _target_for_pytest_recording_file(path: Path) -> Path | None:
 def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: argparse.Namespace) -> _ImportOutcome:
     """Import one file; with `--check`, read it and write nothing."""
     try:
-        settings.targets.reserve_target(source.target, source.path)
-        imported = settings.import_and_filter(read_regular_file(source.path, ImportLimits().file_bytes))
-        refuse_personal_data(source.target, imported.cassette.interactions, settings.filters.detectors)
+        settings.reserved_targets.reserve_target(source.cassette_path, source.source_path)
+        imported = settings.import_and_filter(read_regular_file(source.source_path, ImportLimits().file_bytes))
+        refuse_personal_data(source.cassette_path, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _raise_if_api_key_is_found(imported.cassette)
         else:
-            _write_cassette(imported, source.target, arguments)
+            _write_cassette(imported, source.cassette_path, arguments)
     except OSError as error:
-        return _ImportOutcome(source, error=escape_to_one_line(f"{source.path}: {error.strerror or error}"))
+        return _ImportOutcome(source, error=escape_to_one_line(f"{source.source_path}: {error.strerror or error}"))
     except (CassetteError, ValueError) as error:
-        return _ImportOutcome(source, error=escape_to_one_line(f"{source.path}: {error}"))
+        return _ImportOutcome(source, error=escape_to_one_line(f"{source.source_path}: {error}"))
     except MissingExtraError:
         raise  # no other file could be read either
     except Exception as error:  # the other files are imported, whatever is wrong with this one
         return _ImportOutcome(
-            source, error=escape_to_one_line(f"{source.path}: {_UNEXPECTED_ERROR} ({type(error).__name__}: {error})")
+            source,
+            error=escape_to_one_line(
+                f"{source.source_path}: {_UNEXPECTED_ERROR_TEXT} ({type(error).__name__}: {error})"
+            ),
         )
     return _ImportOutcome(source, imported)
 
@@ -219,9 +222,13 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
             assessments.append(_assess_for_current_api(outcome.imported))
-            print(escape_to_one_line(_import_check_line(outcome.source.path, outcome.imported, assessments[-1])))
+            print(escape_to_one_line(_import_check_line(outcome.source.source_path, outcome.imported, assessments[-1])))
         elif outcome.imported.skipped_requests:
-            print(escape_to_one_line(f"{outcome.source.path}: left out {', '.join(outcome.imported.skipped_requests)}"))
+            print(
+                escape_to_one_line(
+                    f"{outcome.source.source_path}: left out {', '.join(outcome.imported.skipped_requests)}"
+                )
+            )
     read = [outcome.imported for outcome in outcomes if outcome.imported]
     if read:
         print(
@@ -268,11 +275,11 @@ def _json_report(outcomes: Sequence[_ImportOutcome], check: bool) -> dict[str, A
 
 
 def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"source": str(outcome.source.path)}
+    row: dict[str, Any] = {"source": str(outcome.source.source_path)}
     if outcome.imported is None:
         return {**row, "error": outcome.error}
     row |= {
-        "target": None if check else str(outcome.source.target),
+        "target": None if check else str(outcome.source.cassette_path),
         "format": outcome.imported.format,
         "interactions": len(outcome.imported.cassette.interactions),
         "left_out": outcome.imported.skipped_requests,

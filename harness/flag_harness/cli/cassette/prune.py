@@ -52,12 +52,12 @@ class _RemovableFiles:
 
     cassettes: list[Path] = field(default_factory=list)
     blobs: list[Path] = field(default_factory=list)
-    parts: list[Path] = field(default_factory=list)
+    partial_files: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     @property
     def files(self) -> list[Path]:
-        return [*self.cassettes, *self.blobs, *self.parts]
+        return [*self.cassettes, *self.blobs, *self.partial_files]
 
 
 def add_prune_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -112,7 +112,7 @@ def _read_last_run(file: Path) -> _LastRun:
 
 
 def _find_removable_files(root: Path, recordings: Path, run: _LastRun) -> _RemovableFiles:
-    removable = _RemovableFiles(parts=list(find_abandoned_temporary_files(recordings, time.time())))
+    removable = _RemovableFiles(partial_files=list(find_abandoned_temporary_files(recordings, time.time())))
     for path in find_orphan_cassettes(root, recordings, run.used_cassettes):
         if path.stat().st_mtime > run.finished_at:
             removable.notes.append(
@@ -142,14 +142,14 @@ def _report_lines(removable: _RemovableFiles, root: Path, dry_run: bool) -> Iter
         for name, paths in (
             ("cassette", removable.cassettes),
             ("blob", removable.blobs),
-            ("half-written file", removable.parts),
+            ("half-written file", removable.partial_files),
         )
     )
     yield f"{counts} {'would be removed' if dry_run else 'removed'}"
 
 
 def _json_report(removable: _RemovableFiles, root: Path, dry_run: bool) -> dict[str, Any]:
-    kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.parts}
+    kinds = {"cassettes": removable.cassettes, "blobs": removable.blobs, "parts": removable.partial_files}
     named = {kind: [relative_path_with_slashes(root, path) for path in paths] for kind, paths in kinds.items()}
     removed = [] if dry_run else [path for paths in named.values() for path in paths]
     return {**named, "removed": removed, "notes": removable.notes}

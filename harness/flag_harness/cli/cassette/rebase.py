@@ -33,7 +33,7 @@ MISSES_FILE = Path(".pytest_cache/v/flag-harness/misses")
 """The file with the missed requests of pytest's last run, unless `cache_dir` is set."""
 REVIEWED_DIGEST_FILE = "rebase-reviewed"
 """The file, beside `MISSES_FILE`, with the hash of the requests that the last dry run showed."""
-MAX_LISTED_LINES = 10
+MAX_LISTED_LINES_PER_SECTION = 10
 
 _EXAMPLES = """examples:
   pytest                                     # one word of a prompt was changed: 312 tests miss
@@ -58,11 +58,11 @@ Exit code: 0 rewritten, or nothing to do; 1 refused, not reviewed, or some misse
 class RebasePlan:
     """One cassette before and after a rebase, with descriptions of the changes."""
 
-    path: Path
+    cassette_path: Path
     name: str
-    old: Cassette
-    new: Cassette
-    changes: tuple[str, ...]
+    old_cassette: Cassette
+    new_cassette: Cassette
+    change_lines: tuple[str, ...]
 
 
 def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -87,7 +87,7 @@ def add_rebase_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
 def _run_rebase(arguments: argparse.Namespace) -> int:
     source = arguments.source or find_root() / MISSES_FILE
     root, rows = _read_misses(source)
-    wanted = [row for row in rows if _is_selected_by_paths(root / row["cassette"], arguments.paths)]
+    wanted = [row for row in rows if _is_in_selected_paths(root / row["cassette"], arguments.paths)]
     blocked = {row["cassette"] for row in wanted if not row["changes"] or row.get("api_refusal")}
     left = [row for row in wanted if row["cassette"] in blocked]
     changed = [row for row in wanted if row["cassette"] not in blocked]
@@ -102,10 +102,10 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
-        print_json(_json_report(plans, refusals, left, written=does))
+        print_json(_json_report(plans, refusals, left, is_written=does))
     else:
-        print("\n".join(_age_of_run_lines(source, root, wanted, datetime.now(UTC))))
-        print("\n".join(_report_lines(plans, refusals, left, arguments, written=does)))
+        print("\n".join(_run_age_lines(source, root, wanted, datetime.now(UTC))))
+        print("\n".join(_report_lines(plans, refusals, left, arguments, is_written=does)))
     return 1 if refusals or left or not (does or arguments.dry_run or not plans) else 0
 
 
@@ -134,7 +134,7 @@ def _remove_misses_of_cassettes(source: Path, root: Path, rows: Sequence[dict[st
     os.utime(source, (end, end))
 
 
-def _age_of_run_lines(source: Path, root: Path, rows: Sequence[dict[str, Any]], now: datetime) -> Iterator[str]:
+def _run_age_lines(source: Path, root: Path, misses: Sequence[dict[str, Any]], now: datetime) -> Iterator[str]:
     """Yield lines that say when the run with the misses ended, and which Python files of the project have changed
     since.
 
@@ -142,26 +142,26 @@ def _age_of_run_lines(source: Path, root: Path, rows: Sequence[dict[str, Any]], 
     """
     end = source.stat().st_mtime
     minutes = max(0, int(now.timestamp() - end) // 60)
-    tests = {row["test"] for row in rows if "run_ended" in row}
+    tests = {row["test"] for row in misses if "run_ended" in row}
     earlier = (
         f", and for {count_with_noun(len(tests), 'test')} that did not run in it, from runs before" if tests else ""
     )
     yield f"From the pytest run that ended {count_with_noun(minutes, 'minute')} ago{earlier}:"
-    end = min([end, *(row["run_ended"] for row in rows if "run_ended" in row)])
+    end = min([end, *(row["run_ended"] for row in misses if "run_ended" in row)])
     if newer := [one.as_posix() for one in source_paths(root, (".py",)) if (root / one).stat().st_mtime > end]:
         yield f"Files have changed since, so run pytest again first: {join_names(newer)}"
 
 
-def _is_selected_by_paths(path: Path, paths: Sequence[Path]) -> bool:
+def _is_in_selected_paths(path: Path, paths: Sequence[Path]) -> bool:
     return not paths or any(one.resolve() in (path.resolve(), *path.resolve().parents) for one in paths)
 
 
-def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
+def _plan_rebases(root: Path, misses: Sequence[dict[str, Any]]) -> tuple[list[RebasePlan], list[str]]:
     """Return a plan for each cassette that can be rebased (rewritten with the new requests), and a message for each
     that cannot.
     """
     by_cassette: dict[str, list[dict[str, Any]]] = {}
-    for row in rows:
+    for row in misses:
         by_cassette.setdefault(row["cassette"], []).append(row)
     plans, refusals = [], []
     for name, members in sorted(by_cassette.items()):
@@ -169,22 +169,22 @@ def _plan_rebases(root: Path, rows: Sequence[dict[str, Any]]) -> tuple[list[Reba
             plans.append(_plan_rebase(root / name, name, members))
         except CassetteError as error:
             refusals.append(str(error).replace(str(root / name), name, 1))
-    return [plan for plan in plans if plan.changes], refusals
+    return [plan for plan in plans if plan.change_lines], refusals
 
 
-def _plan_rebase(path: Path, name: str, rows: Sequence[dict[str, Any]]) -> RebasePlan:
+def _plan_rebase(path: Path, name: str, misses: Sequence[dict[str, Any]]) -> RebasePlan:
     # imported here: the other commands do not need it
     from flag_harness.simulator.refusal import refusal_message
 
     old = Cassette.load(path)
     rewrites = [
-        RequestRewrite(row["index"], tuple(map(RequestChange.from_json_object, row["changes"]))) for row in rows
+        RequestRewrite(row["index"], tuple(map(RequestChange.from_json_object, row["changes"]))) for row in misses
     ]
-    new = rebase_cassette(old, rewrites, {place for row in rows for place in row["played"]})
+    new = rebase_cassette(old, rewrites, {place for row in misses for place in row["played"]})
     refuse_api_keys(path, new.envelope, new.interactions)
     require_legal_requests(old, new, refusal_message)
     return RebasePlan(
-        path, name, old, new, tuple(dict.fromkeys(difference for row in rows for difference in row["differences"]))
+        path, name, old, new, tuple(dict.fromkeys(difference for row in misses for difference in row["differences"]))
     )
 
 
@@ -192,7 +192,7 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
     """Write all cassettes. If one cannot be written, raise `CassetteError` naming those already written."""
     for number, plan in enumerate(plans):
         try:
-            plan.new.save(plan.path)
+            plan.new_cassette.save(plan.cassette_path)
         except OSError as error:
             done = _shorten_list_of_lines([one.name for one in plans[:number]])
             lines = (
@@ -208,7 +208,7 @@ def _digest_of_new_requests(plans: Sequence[RebasePlan]) -> str:
     """Return a hash of all requests as they will be after the rebase, to check that a dry run has shown them."""
     digest = hashlib.blake2b(digest_size=16)
     for plan in plans:
-        digest.update(repr((str(plan.path), [one.request for one in plan.new.interactions])).encode())
+        digest.update(repr((str(plan.cassette_path), [one.request for one in plan.new_cassette.interactions])).encode())
     return digest.hexdigest()
 
 
@@ -219,42 +219,44 @@ def _read_reviewed_digest(reviewed: Path) -> str:
 def _report_lines(
     plans: Sequence[RebasePlan],
     refusals: Sequence[str],
-    left: Sequence[dict[str, Any]],
+    remaining_misses: Sequence[dict[str, Any]],
     arguments: argparse.Namespace,
     *,
-    written: bool,
+    is_written: bool,
 ) -> Iterator[str]:
     if refusals:
         yield "Nothing is written, because an answer would no longer belong to its request:"
         yield from _shorten_list_of_lines(refusals)
     by_changes: dict[tuple[str, ...], list[RebasePlan]] = {}
     for plan in plans:
-        by_changes.setdefault(plan.changes, []).append(plan)
+        by_changes.setdefault(plan.change_lines, []).append(plan)
     for changes, members in by_changes.items():
         yield f"{count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
         yield from _shorten_list_of_lines([plan.name for plan in members])
-    refused = [row for row in left if row.get("api_refusal")]
+    refused = [row for row in remaining_misses if row.get("api_refusal")]
     if refused:
         count = count_with_noun(len(refused), "miss", "misses")
         yield f"{count} that {API_REFUSAL}; change what the code sends:"
         yield from _shorten_list_of_lines([f"{row['test']}: {row['api_refusal']}" for row in refused])
-    if recordable := [row for row in left if not row.get("api_refusal")]:
+    if recordable := [row for row in remaining_misses if not row.get("api_refusal")]:
         yield f"{count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
         yield from _shorten_list_of_lines([f"{row['test']}: {'; '.join(row['differences'])}" for row in recordable])
-    yield _conclusion_text(plans, refusals, arguments, written=written)
+    yield _conclusion_text(plans, refusals, arguments, is_written=is_written)
 
 
 def _conclusion_text(
-    plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, written: bool
+    plans: Sequence[RebasePlan], refusals: Sequence[str], arguments: argparse.Namespace, *, is_written: bool
 ) -> str:
-    requests = count_with_noun(sum(len(indices_of_rewritten_requests(plan.old, plan.new)) for plan in plans), "request")
+    requests = count_with_noun(
+        sum(len(indices_of_rewritten_requests(plan.old_cassette, plan.new_cassette)) for plan in plans), "request"
+    )
     if refusals:
         if any(API_REFUSAL in refusal for refusal in refusals):
             return "Name the PATHs of the others."
         return "Record them anew, or name the PATHs of the others."
     if not plans:
         return "There is nothing to rebase."
-    if written:
+    if is_written:
         return f"{requests} rewritten. The answers are as they were: rebased, not verified."
     result = f"{requests} would be rewritten, the answers kept and the files stamped: rebased, not verified."
     if arguments.dry_run:
@@ -264,29 +266,35 @@ def _conclusion_text(
 
 
 def _shorten_list_of_lines(lines: Sequence[str]) -> Iterator[str]:
-    yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES])
-    if (more := len(lines) - MAX_LISTED_LINES) > 0:
+    yield from (f"  {line}" for line in lines[:MAX_LISTED_LINES_PER_SECTION])
+    if (more := len(lines) - MAX_LISTED_LINES_PER_SECTION) > 0:
         yield f"  ... and {more} more"
 
 
 def _json_report(
-    plans: Sequence[RebasePlan], refusals: Sequence[str], left: Sequence[dict[str, Any]], *, written: bool
+    plans: Sequence[RebasePlan],
+    refusals: Sequence[str],
+    remaining_misses: Sequence[dict[str, Any]],
+    *,
+    is_written: bool,
 ) -> dict[str, Any]:
     return {
-        "written": written,
+        "written": is_written,
         "cassettes": [
             {
                 "path": plan.name,
-                "changes": plan.changes,
-                "interactions": indices_of_rewritten_requests(plan.old, plan.new),
+                "changes": plan.change_lines,
+                "interactions": indices_of_rewritten_requests(plan.old_cassette, plan.new_cassette),
             }
             for plan in plans
         ],
         "refusals": list(refusals),
         "to_record": [
-            {"test": row["test"], "differences": row["differences"]} for row in left if not row.get("api_refusal")
+            {"test": row["test"], "differences": row["differences"]}
+            for row in remaining_misses
+            if not row.get("api_refusal")
         ],
         "api_refusals": [
-            {"test": row["test"], "message": row["api_refusal"]} for row in left if row.get("api_refusal")
+            {"test": row["test"], "message": row["api_refusal"]} for row in remaining_misses if row.get("api_refusal")
         ],
     }

@@ -51,7 +51,7 @@ _STYLE_BY_LABEL = {
     "tool result": "yellow",
     "error": "bold red",
 }
-_PART_SEPARATOR = " · "
+_HEADING_SEPARATOR = " · "
 _SHORTEST_HORIZONTAL_LINE = "────"
 """The shortest horizontal line to the right of a heading."""
 
@@ -83,12 +83,12 @@ def _run_show(arguments: argparse.Namespace) -> int:
 
 
 def _conversation_texts(
-    path: Path, envelope: Envelope, found: Iterable[ConversationStep], screen: "Console", *, full: bool
+    path: Path, envelope: Envelope, steps: Iterable[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield make_styled_text(str(path), "bold")
     yield make_styled_text(_provenance_text(envelope), "dim")
     figures = []
-    for step in found:
+    for step in steps:
         yield from _request_heading_lines(step, screen)
         yield from _step_lines(step, screen, full=full)
         figures.append((step.usage, step.cost, step.seconds))  # the steps themselves may be large
@@ -102,7 +102,7 @@ def _provenance_text(envelope: Envelope) -> str:
     marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.is_rebased else ""]
     loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
     parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
-    return _PART_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))
+    return _HEADING_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))
 
 
 def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
@@ -190,11 +190,11 @@ def _wrap_texts(parts: Sequence[str], width: int) -> Iterator[str]:
     """Yield lines of at most `width` columns with as many of the parts as fit on each. No part is split."""
     line = parts[0]
     for part in parts[1:]:
-        if len(line) + len(_PART_SEPARATOR) + len(part) > width:
+        if len(line) + len(_HEADING_SEPARATOR) + len(part) > width:
             yield line
             line = part
         else:
-            line += _PART_SEPARATOR + part
+            line += _HEADING_SEPARATOR + part
     yield line
 
 
@@ -208,18 +208,18 @@ def _totals_text(figures: Sequence[tuple[Usage | None, float | None, float]]) ->
     price = "" if None in costs or not costs else f"${_sum_known_costs(costs):.4f} at list price"
     seconds = f"{sum(seconds for _, _, seconds in figures):.2f} s"
     parts = [count, f"{read:,} in ({cached:,} cached)", f"{written:,} out", seconds, price]
-    return _PART_SEPARATOR.join(filter(None, parts))
+    return _HEADING_SEPARATOR.join(filter(None, parts))
 
 
 def _sum_known_costs(costs: Iterable[float | None]) -> float:
     return sum(cost for cost in costs if cost is not None)
 
 
-def _json_report(path: Path, envelope: Envelope, found: Iterable[ConversationStep]) -> dict[str, Any]:
+def _json_report(path: Path, envelope: Envelope, steps: Iterable[ConversationStep]) -> dict[str, Any]:
     return {
         "path": str(path),
         "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},
-        "interactions": [_step_to_json(step) for step in found],
+        "interactions": [_step_to_json(step) for step in steps],
     }
 
 

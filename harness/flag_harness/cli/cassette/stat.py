@@ -47,20 +47,20 @@ _UNKNOWN_MARK = "-"
 class _CassetteSummary:
     """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown.
 
-    `folder` is the folder of the files that the cassette shares with other cassettes, or None if it shares none.
+    `shared_folder` is the folder of the files that the cassette shares with other cassettes, or None if it shares none.
     """
 
     path: str
-    upstreams: Counter[str]
-    models: Counter[str]
-    days: int | None
-    size: int
-    interactions: int
-    errors: int
-    streams: int
+    upstream_counts: Counter[str]
+    model_counts: Counter[str]
+    age_in_days: int | None
+    byte_count: int
+    interaction_count: int
+    error_count: int
+    stream_count: int
     usage: Usage
     cost: float | None
-    folder: Path | None = None
+    shared_folder: Path | None = None
 
 
 def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -88,7 +88,7 @@ def _run_stat(arguments: argparse.Namespace) -> int:
         except CassetteError as error:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
-    shared = list(_sizes_of_blobs_and_parts({stat.folder for stat in stats}))
+    shared = list(_sizes_of_blobs_and_parts({stat.shared_folder for stat in stats}))
     if arguments.json:
         print_json({**_json_report(stats, total, unreadable), "shared": {"files": len(shared), "bytes": sum(shared)}})
     else:
@@ -122,30 +122,30 @@ def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _CassetteSummary(
         path=str(path),
-        upstreams=Counter([cassette.envelope.upstream]),
-        models=Counter(exchange.model for exchange in found if exchange.model),
-        days=None if age is None else age.days,
-        size=path.stat().st_size,
-        interactions=len(found),
-        errors=sum(not is_successful(exchange.answer) for exchange in found),
-        streams=sum(exchange.answer.is_stream for exchange in found),
+        upstream_counts=Counter([cassette.envelope.upstream]),
+        model_counts=Counter(exchange.model for exchange in found if exchange.model),
+        age_in_days=None if age is None else age.days,
+        byte_count=path.stat().st_size,
+        interaction_count=len(found),
+        error_count=sum(not is_successful(exchange.answer) for exchange in found),
+        stream_count=sum(exchange.answer.is_stream for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
-        folder=cassette.blob_folder,
+        shared_folder=cassette.blob_folder,
     )
 
 
 def _sum_summaries(stats: Sequence[_CassetteSummary]) -> _CassetteSummary:
-    days = [stat.days for stat in stats if stat.days is not None]
+    days = [stat.age_in_days for stat in stats if stat.age_in_days is not None]
     return _CassetteSummary(
         path=f"{len(stats)} cassette{'s' if len(stats) != 1 else ''}",
-        upstreams=sum((stat.upstreams for stat in stats), Counter()),
-        models=sum((stat.models for stat in stats), Counter()),
-        days=max(days, default=None),
-        size=sum(stat.size for stat in stats),
-        interactions=sum(stat.interactions for stat in stats),
-        errors=sum(stat.errors for stat in stats),
-        streams=sum(stat.streams for stat in stats),
+        upstream_counts=sum((stat.upstream_counts for stat in stats), Counter()),
+        model_counts=sum((stat.model_counts for stat in stats), Counter()),
+        age_in_days=max(days, default=None),
+        byte_count=sum(stat.byte_count for stat in stats),
+        interaction_count=sum(stat.interaction_count for stat in stats),
+        error_count=sum(stat.error_count for stat in stats),
+        stream_count=sum(stat.stream_count for stat in stats),
         usage=sum((stat.usage for stat in stats), Usage()),
         cost=_sum_costs(stat.cost for stat in stats),
     )
@@ -161,20 +161,20 @@ def _table_lines(stats: Sequence[_CassetteSummary], total: _CassetteSummary) -> 
     rows = [_HEADINGS, *map(_table_cells, stats), _table_cells(total)]
     styles = ["bold", *([""] * len(stats)), "bold"]
     yield from zip(align_columns(rows), styles, strict=True)
-    models = ", ".join(f"{name} ({count})" for name, count in total.models.most_common())
+    models = ", ".join(f"{name} ({count})" for name, count in total.model_counts.most_common())
     yield f"models: {models or 'none'}", "dim"
 
 
 def _table_cells(stat: _CassetteSummary) -> tuple[str, ...]:
-    counts = (stat.interactions, stat.errors, stat.streams)
+    counts = (stat.interaction_count, stat.error_count, stat.stream_count)
     tokens = (stat.usage.total_input, stat.usage.cache_read_input_tokens, stat.usage.output_tokens)
     return (
         stat.path,
         *(f"{number:,}" for number in (*counts, *tokens)),
         _UNKNOWN_MARK if stat.cost is None else f"${stat.cost:.4f}",
-        f"{stat.size / 1024:,.1f} KiB",
-        _UNKNOWN_MARK if stat.days is None else f"{stat.days}",
-        _upstream_text(stat.upstreams),
+        f"{stat.byte_count / 1024:,.1f} KiB",
+        _UNKNOWN_MARK if stat.age_in_days is None else f"{stat.age_in_days}",
+        _upstream_text(stat.upstream_counts),
     )
 
 
@@ -196,14 +196,14 @@ def _json_report(
 
 def _summary_to_json(stat: _CassetteSummary) -> dict[str, Any]:
     return {
-        "upstreams": dict(stat.upstreams),
-        "models": dict(stat.models),
-        "days": stat.days,
-        "bytes": stat.size,
-        "interactions": stat.interactions,
-        "errors": stat.errors,
-        "streams": stat.streams,
-        "plain": stat.interactions - stat.streams,
+        "upstreams": dict(stat.upstream_counts),
+        "models": dict(stat.model_counts),
+        "days": stat.age_in_days,
+        "bytes": stat.byte_count,
+        "interactions": stat.interaction_count,
+        "errors": stat.error_count,
+        "streams": stat.stream_count,
+        "plain": stat.interaction_count - stat.stream_count,
         "usage": stat.usage.to_json(),
         "cost": stat.cost,
     }

@@ -66,11 +66,11 @@ def _run_init(arguments: argparse.Namespace) -> int:
         print_at_once(
             [f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""]
         )
-    if repository.settings is not None:
+    if repository.harness_settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
     print_at_once(repository_lines(repository))
-    if repository.settings is not None and not _needs_first_test(repository):
-        print_at_once(already_configured_lines(repository, repository.settings[1]))
+    if repository.harness_settings is not None and not _needs_first_test(repository):
+        print_at_once(already_configured_lines(repository, repository.harness_settings[1]))
         return 0
     if repository.has_flag_table:
         print_at_once(undeclared_flag_lines(repository))
@@ -86,8 +86,8 @@ def _needs_first_test(repository: Repository) -> bool:
     these.
     """
     if repository.has_flag_table:
-        return bool(repository.declared and repository.agents) and not repository.has_matrix_tests
-    return repository.settings is not None and repository.settings[1].name == PYPROJECT
+        return bool(repository.declared_keys and repository.agents) and not repository.has_matrix_tests
+    return repository.harness_settings is not None and repository.harness_settings[1].name == PYPROJECT
 
 
 def _read_package_or_root(root: Path) -> Repository:
@@ -106,7 +106,7 @@ def _refuse_flags_of_packages(repository: Repository) -> None:
     """Raise `InitError` if the agent (or, without an agent, every flag) is in a folder with a pyproject.toml of its
     own.
     """
-    paths = [one.path for one in repository.agents[:1]] or [
+    paths = [one.file_path for one in repository.agents[:1]] or [
         flag.location.rpartition(":")[0] for flag in repository.flags
     ]
     packages = dict.fromkeys(_find_package_of_file(repository.root, path) for path in paths)
@@ -162,7 +162,7 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
             return 1
         failures.append(failure)
         written.remove_written_files()
-        print_at_once([f"  It sent no request: {failure.reason}"])
+        print_at_once([f"  It sent no request: {failure.error_line}"])
     write_plan(plan, repository.root)
     print_at_once(failures[0].advice_lines)
     return 1
@@ -199,10 +199,10 @@ def _conftest_lines(plan: InitPlan) -> list[str]:
         return [
             f"{plan.existing_conftest} exists. Add the fixtures of the flags to it:",
             "",
-            plan.fixtures.conftest_text,
+            plan.flag_fixtures.conftest_text,
         ]
-    names = join_names(plan.fixtures.names)
-    be, pronoun = ("is", "it") if len(plan.fixtures.names) == 1 else ("are", "them")
+    names = join_names(plan.flag_fixtures.fixture_names)
+    be, pronoun = ("is", "it") if len(plan.flag_fixtures.fixture_names) == 1 else ("are", "them")
     place = f"{plan.existing_conftest} exists, so {names} {be} in {plan.test_path}, for that file only."
     return [place, f"Move {pronoun} to {plan.existing_conftest} to use the flags in other test files.", ""]
 
@@ -238,7 +238,7 @@ def _missing_test_lines(plan: InitPlan, repository: Repository) -> Iterator[str]
         return
     yield "These functions call the Messages API, and what else they need cannot be guessed:"
     yield from (
-        f"  {one.place} {one.name}: {one.unknown_parameters}"
+        f"  {one.location} {one.name}: {one.unknown_parameters}"
         for one in repository.uncallable_functions[:_MAX_LISTED_FUNCTIONS]
     )
     if more := len(repository.uncallable_functions[_MAX_LISTED_FUNCTIONS:]):

@@ -36,12 +36,12 @@ class FirstTestFailure:
     """Why the first test fails.
 
     Attributes:
-        reason: the error in one line.
+        error_line: the error in one line.
         has_sent_requests: True if the agent sent a request before it failed.
         advice_lines: the output of pytest, and what to do next.
     """
 
-    reason: str
+    error_line: str
     has_sent_requests: bool
     advice_lines: tuple[str, ...]
 
@@ -172,7 +172,7 @@ def missing_flag_lines() -> Iterator[str]:
 
 def agent_name_and_location(agent: FoundAgent) -> str:
     """Return the name of an agent and where it is defined."""
-    return f"{agent.name or agent.path} ({agent.path}:{agent.line})"
+    return f"{agent.name or agent.file_path} ({agent.file_path}:{agent.line_number})"
 
 
 def print_at_once(lines: Iterable[str]) -> None:

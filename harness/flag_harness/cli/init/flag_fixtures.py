@@ -37,22 +37,22 @@ class FlagFixtures:
     """The fixtures that set a project's flags, as lines of code.
 
     Attributes:
-        imports: the imports that the fixtures need, with that of pytest.
-        code: the fixtures and their tables.
-        names: the names of the fixtures.
+        import_lines: the imports that the fixtures need, with that of pytest.
+        fixture_lines: the fixtures and their tables.
+        fixture_names: the names of the fixtures.
     """
 
-    imports: tuple[str, ...]
-    code: tuple[str, ...]
-    names: tuple[str, ...]
+    import_lines: tuple[str, ...]
+    fixture_lines: tuple[str, ...]
+    fixture_names: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.names)
+        return bool(self.fixture_names)
 
     @property
     def conftest_text(self) -> str:
         """The text of a `conftest.py` with the fixtures."""
-        lines = ['"""Sets the flags of the tests in this folder."""', "", *self.imports, *self.code]
+        lines = ['"""Sets the flags of the tests in this folder."""', "", *self.import_lines, *self.fixture_lines]
         return "\n".join(lines) + "\n"
 
 
@@ -115,16 +115,16 @@ def _setter_lines(
             "    return lambda combination: None  # the tests pass the options: see flag_options",
         ]
     parameter = "monkeypatch" if attributes or (has_services and client_functions) else ""
-    before = [f"import {one}" for one in sorted({_module_name(target.path, folder) for _, target in attributes})]
+    before = [f"import {one}" for one in sorted({_module_name(target.module_path, folder) for _, target in attributes})]
     before += [""] * bool(before)
     before += _LAUNCHDARKLY_SETUP.splitlines() if has_services else []
     before += [f'monkeypatch.setattr("{name}", ldclient.get)' for name in client_functions] if has_services else []
     before += [""] * has_services
     body = _LAUNCHDARKLY_LOOP.splitlines() if has_services else []
     for flag, target in attributes:
-        owner = ".".join(filter(None, (_module_name(target.path, folder), target.owner)))
+        owner = ".".join(filter(None, (_module_name(target.module_path, folder), target.owner_expression)))
         body.append(f'if "{flag.name}" in combination.values:')
-        body.append(f'    monkeypatch.setattr({owner}, "{target.attribute}", combination.values["{flag.name}"])')
+        body.append(f'    monkeypatch.setattr({owner}, "{target.attribute_name}", combination.values["{flag.name}"])')
     after = ["", "yield set_flags", _LAUNCHDARKLY_TEARDOWN] if has_services else ["", "return set_flags"]
     lines = [*before, "def set_flags(combination):", *(f"    {one}" for one in body), *after]
     return [f"def harness_set_flags({parameter}):", *(f"    {one}".rstrip() for one in lines)]
@@ -138,5 +138,7 @@ def _module_name(path: str, folder: str) -> str:
 
 def can_set_targets(targets: Sequence[FlagTarget], folder: str) -> bool:
     """Return whether the modules of `targets` can be imported with `folder` on `sys.path`."""
-    inside = folder == "." or all(target.path.startswith(f"{folder}/") for target in targets)
-    return inside and all(_module_name(target.path, folder).replace(".", "_").isidentifier() for target in targets)
+    inside = folder == "." or all(target.module_path.startswith(f"{folder}/") for target in targets)
+    return inside and all(
+        _module_name(target.module_path, folder).replace(".", "_").isidentifier() for target in targets
+    )

@@ -35,7 +35,7 @@ class InitPlan:
         has_vcr_marks: True if tests have the marks of pytest-recording or pytest-vcr.
         existing_conftest: the path of a conftest.py that the project already has. It is not overwritten, so the
             fixtures of the flags are written into the test file. Empty if there is no such file, or no such fixture.
-        fixtures: the fixtures of the flags.
+        flag_fixtures: the fixtures of the flags.
         test_sketch: a test for a person to complete, if the arguments of no agent can be guessed; else empty.
         sketch_path: the path at which to save it.
         has_flags: True if flags are declared.
@@ -48,7 +48,7 @@ class InitPlan:
     missing_extras: tuple[str, ...]
     has_vcr_marks: bool
     existing_conftest: str = ""
-    fixtures: FlagFixtures = NO_FIXTURES
+    flag_fixtures: FlagFixtures = NO_FIXTURES
     has_flags: bool = True
     test_sketch: str = ""
     sketch_path: str = ""
@@ -63,7 +63,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
     if configuration := _configuration_text(repository, subject):
         files.append(PlannedFile(PYPROJECT, configuration))
     test = _test_path(repository, subject) if subject is not None else ""
-    folder = subject.folder if subject is not None else "."
+    folder = subject.import_folder if subject is not None else "."
     fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_targets, folder)
     conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE))
     has_conftest = (repository.root / conftest).exists()
@@ -72,10 +72,10 @@ def make_init_plan(repository: Repository) -> InitPlan:
     text = weaker_test = ""
     if subject is not None:
         in_test = fixtures if has_conftest else NO_FIXTURES
-        count = len(flags) or repository.declared_count
+        count = len(flags) or repository.declared_flag_count
         text = first_test_text(subject, test, in_test, flag_count=count)
-        weaker_test = first_test_text(subject, test, in_test, flag_count=count, is_weak=True)
-        text = text if subject.has_answer else weaker_test
+        weaker_test = first_test_text(subject, test, in_test, flag_count=count, accepts_any_answer=True)
+        text = text if subject.returns_answer else weaker_test
         files += [PlannedFile(test, text)] if agent is not None else []
         files.append(PlannedFile(f"fixtures/scenarios/{SCENARIO_NAME}.toml", scenario_text(subject)))
     return InitPlan(
@@ -87,7 +87,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
         bool(repository.vcr_plugin),
         conftest if fixtures and has_conftest else "",
         fixtures,
-        bool(flags or repository.declared),
+        bool(flags or repository.declared_keys),
         test_sketch=text if agent is None else "",
         sketch_path=test if agent is None else "",
     )
@@ -99,13 +99,13 @@ def _agent_to_test(repository: Repository) -> FoundAgent | None:
     if not found:
         return None
     # the settings do not say which of their flags are options
-    return replace(found[0], options=()) if repository.has_flag_table else found[0]
+    return replace(found[0], option_flags=()) if repository.has_flag_table else found[0]
 
 
 def _configuration_text(repository: Repository, agent: FoundAgent | None) -> str:
     """Return the text to add to pyproject.toml, or an empty string if no setting is missing."""
     lines = []
-    if repository.vcr_plugin and repository.settings is None:
+    if repository.vcr_plugin and repository.harness_settings is None:
         marks = "true" if repository.vcr_plugin == "pytest-recording" else f'"{repository.vcr_plugin}"'
         lines += ["[tool.flag-harness]", f"vcr_marks = {marks}", ""]
     if not repository.has_flag_table:
@@ -140,11 +140,11 @@ def _pythonpath_folder(repository: Repository, agent: FoundAgent) -> str:
     A folder such as `my-agent` is not added, because the test itself is in it. If pytest is configured already, nothing
     is added.
     """
-    if "pytest" in repository.pyproject.get("tool", {}) or any(
+    if "pytest" in repository.pyproject_table.get("tool", {}) or any(
         (repository.root / one).exists() for one in _PYTEST_SETTINGS_FILES
     ):
         return ""
-    return agent.folder if agent.folder in (".", "..") or _is_importable_path(agent.folder) else ""
+    return agent.import_folder if agent.import_folder in (".", "..") or _is_importable_path(agent.import_folder) else ""
 
 
 def _is_importable_path(folder: str) -> bool:
@@ -155,14 +155,14 @@ def _test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node") or _is_importable(repository, agent):
         return _join_path(repository.test_folder, TEST_FILE)
-    return _join_path(agent.folder if agent.folder != ".." else ".", TEST_FILE)
+    return _join_path(agent.import_folder if agent.import_folder != ".." else ".", TEST_FILE)
 
 
 def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
     """Return whether a test in the test folder can import the agent."""
     if _pythonpath_folder(repository, agent):
         return True
-    settings = repository.pyproject.get("tool", {}).get("pytest", {}).get("ini_options", {})
+    settings = repository.pyproject_table.get("tool", {}).get("pytest", {}).get("ini_options", {})
     listed = [
         str(one).removeprefix("./").rstrip("/") or "."
         for one in _split_setting_into_words(settings.get("pythonpath", []))
@@ -170,7 +170,11 @@ def _is_importable(repository: Repository, agent: FoundAgent) -> bool:
     is_root_inserted = (repository.root / "conftest.py").exists() or (
         repository.root / repository.test_folder / "__init__.py"
     ).exists()
-    return agent.folder in listed or (is_root_inserted and agent.folder == ".") or _is_installed(repository, agent)
+    return (
+        agent.import_folder in listed
+        or (is_root_inserted and agent.import_folder == ".")
+        or _is_installed(repository, agent)
+    )
 
 
 def _split_setting_into_words(setting: str | list[str]) -> list[str]:
@@ -180,11 +184,11 @@ def _split_setting_into_words(setting: str | list[str]) -> list[str]:
 def _is_installed(repository: Repository, agent: FoundAgent) -> bool:
     """Return whether the agent's package is installed from this repository, such as with `pip install -e .`."""
     try:
-        spec = find_spec(agent.module.partition(".")[0])
+        spec = find_spec(agent.module_name.partition(".")[0])
     except (ImportError, ValueError):
         return False
     places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec is not None else []
-    folder = str((repository.root / agent.folder).resolve())
+    folder = str((repository.root / agent.import_folder).resolve())
     return any(str(Path(place).resolve()).startswith(folder) for place in places if place)
 
 

@@ -48,9 +48,9 @@ class Repository:
         agents: the agents that a test can call, the most likely first.
         uncallable_functions: the functions that call the API and need arguments that cannot be guessed.
         vcr_plugin: `pytest-recording` or `pytest-vcr` if tests use the marks of one of them, else empty.
-        pyproject: the decoded `pyproject.toml`; empty if there is none.
+        pyproject_table: the decoded `pyproject.toml`; empty if there is none.
         test_folder: the folder of the tests, relative to the repository; `.` if there is none.
-        unreadable_files: why files were left out, by their paths.
+        reason_by_unreadable_file: why files were left out, by their paths.
         outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
         client_functions: the functions, as `module.function`, that make a LaunchDarkly client of their own.
         flag_targets: the attributes that hold the flags which are read at import, by variable.
@@ -62,9 +62,9 @@ class Repository:
     agents: tuple[FoundAgent, ...]
     uncallable_functions: tuple[UncallableFunction, ...]
     vcr_plugin: str
-    pyproject: dict[str, Any]
+    pyproject_table: dict[str, Any]
     test_folder: str
-    unreadable_files: Mapping[str, str]
+    reason_by_unreadable_file: Mapping[str, str]
     dynamic_reads: tuple[DynamicFlagRead, ...] = ()
     outer_root: Path | None = None
     client_functions: tuple[str, ...] = ()
@@ -80,9 +80,9 @@ class Repository:
         """
         subjects = [*self.agents[:1], *(one.agent for one in self.uncallable_functions[:1])]
         names = {flag.name for flag in self.flags}
-        options = subjects[0].options if subjects else ()
+        options = subjects[0].option_flags if subjects else ()
         at_import = (
-            {key for key, targets in self.flag_targets.items() if can_set_targets(targets, subjects[0].folder)}
+            {key for key, targets in self.flag_targets.items() if can_set_targets(targets, subjects[0].import_folder)}
             if subjects and subjects[0].kind not in ("program", "node")
             else set()
         )
@@ -92,31 +92,31 @@ class Repository:
         )
 
     @property
-    def settings(self) -> tuple[Mapping[str, Any], Path] | None:
+    def harness_settings(self) -> tuple[Mapping[str, Any], Path] | None:
         """The table of settings with its file, or None if the harness is not configured yet."""
         return read_settings_table(self.root / PYPROJECT)
 
     @property
-    def declared_count(self) -> int:
+    def declared_flag_count(self) -> int:
         """The number of flags that the settings declare."""
-        return len(self.settings[0].get("flags", {})) if self.settings else 0
+        return len(self.harness_settings[0].get("flags", {})) if self.harness_settings else 0
 
     @property
-    def declared(self) -> frozenset[str]:
+    def declared_keys(self) -> frozenset[str]:
         """The names, variables and keys of the flags that the settings declare; an empty set without settings."""
-        table = self.settings[0].get("flags", {}) if self.settings else {}
+        table = self.harness_settings[0].get("flags", {}) if self.harness_settings else {}
         sources = [one if isinstance(one, dict) else {"env": one} for one in table.values()]
         return frozenset([*table, *(str(text) for one in sources for key, text in one.items() if key in SOURCE_KINDS)])
 
     @property
     def has_flag_table(self) -> bool:
         """Whether the settings have a table of flags, perhaps an empty one."""
-        return self.settings is not None and "flags" in self.settings[0]
+        return self.harness_settings is not None and "flags" in self.harness_settings[0]
 
     @property
     def undeclared_flags(self) -> tuple[DetectedFlag, ...]:
         """The flags that the settings do not declare, under names that no declared flag has."""
-        declared = self.declared
+        declared = self.declared_keys
         return tuple(
             replace(flag, name=full_flag_name(flag.key)) if flag.name in declared else flag
             for flag in self.tested_flags
@@ -174,7 +174,7 @@ def _sort_by_rank(
     agents = [one for one in found if isinstance(one, FoundAgent)]
     uncallable = [one for one in found if isinstance(one, UncallableFunction)]
     return (
-        tuple(sorted(agents, key=lambda agent: (-agent.likelihood_rank, agent.path, agent.line))),
+        tuple(sorted(agents, key=lambda agent: (-agent.likelihood_rank, agent.file_path, agent.line_number))),
         tuple(sorted(uncallable, key=lambda one: -one.agent.likelihood_rank)),
     )
 
@@ -184,7 +184,7 @@ def _name_client_functions(
 ) -> Iterator[str]:
     """Yield the functions that make a LaunchDarkly client of their own, as `module.function`."""
     for path, name in find_client_functions(trees):
-        yield f"{find_import_location(path, root, modules).module}.{name}"
+        yield f"{find_import_location(path, root, modules).module_name}.{name}"
 
 
 def _find_flags_of_modules(trees: Mapping[str, ast.Module]) -> tuple[list[DetectedFlag], list[DynamicFlagRead]]:
@@ -229,11 +229,11 @@ def _add_import_location(
     if isinstance(agent, UncallableFunction):
         placed = _add_import_location(agent.agent, root, modules)
         return replace(agent, agent=placed) if isinstance(placed, FoundAgent) else agent
-    if agent.path not in modules:
+    if agent.file_path not in modules:
         return agent
-    place = find_import_location(agent.path, root, modules)
+    place = find_import_location(agent.file_path, root, modules)
     rank = agent.likelihood_rank - 3 * bool(place.missing_modules)
-    return replace(agent, folder=place.folder, module=place.module, likelihood_rank=rank)
+    return replace(agent, import_folder=place.import_folder, module_name=place.module_name, likelihood_rank=rank)
 
 
 def _flags_in_node_script(text: str, path: str) -> Iterator[DetectedFlag]:

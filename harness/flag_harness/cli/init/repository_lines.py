@@ -19,20 +19,20 @@ def repository_lines(repository: Repository) -> Iterator[str]:
     width = max((len(flag.name) for flag in flags), default=0)
     yield f"Flags that the code reads: {len(flags)}"
     yield from (f"  {flag.name:<{width}}  {flag.key}  ({flag.location})" for flag in flags)
-    yield from _unclear_read_lines(repository)
+    yield from _dynamic_read_lines(repository)
     if repository.agents:
         best, *others = repository.agents
         yield f"Agent: {agent_name_and_location(best)}{f', and {len(others)} more' if others else ''}"
     if repository.vcr_plugin:
         yield f"Tests with vcr marks: they run as they are ({repository.vcr_plugin})"
-    for path, reason in repository.unreadable_files.items():
+    for path, reason in repository.reason_by_unreadable_file.items():
         yield f"Left out, because it {reason}: {path}"
     yield ""
 
 
-def _unclear_read_lines(repository: Repository) -> Iterator[str]:
+def _dynamic_read_lines(repository: Repository) -> Iterator[str]:
     """Yield lines about reads of flags whose names are unknown, except reads that may belong to a declared flag."""
-    unclear = [one for one in repository.dynamic_reads if not any(map(one.may_read, repository.declared))]
+    unclear = [one for one in repository.dynamic_reads if not any(map(one.may_read, repository.declared_keys))]
     if unclear:
         yield "Unclear, as the name is made when the code runs: declare it by hand, unless a flag above is meant"
     for read in unclear[:_MAX_LISTED_READS]:
@@ -55,8 +55,8 @@ def undeclared_flag_lines(repository: Repository) -> Iterator[str]:
     """Yield lines about flags that the settings do not declare, and about declared flags whose variables no code
     reads.
     """
-    assert repository.settings is not None
-    missing, source = repository.undeclared_flags, repository.settings[1]
+    assert repository.harness_settings is not None
+    missing, source = repository.undeclared_flags, repository.harness_settings[1]
     if missing and source.name == PYPROJECT:
         yield "Flags that it does not declare; add them below [tool.flag-harness.flags]:"
         yield from (f"  {flag.name} = {flag.toml_declaration}" for flag in missing)
@@ -65,6 +65,6 @@ def undeclared_flag_lines(repository: Repository) -> Iterator[str]:
         yield from (f"    flags.{flag.name} = {flag.toml_declaration}" for flag in missing)
         if not repository.has_matrix_tests:
             yield "Then flag-harness init writes a first test."
-    flags = read_config(repository.root / PYPROJECT).flags if repository.declared else ()
+    flags = read_config(repository.root / PYPROJECT).flags if repository.declared_keys else ()
     unread = find_unread_variables(flags, read_code_files(repository.root, CODE_SUFFIXES), flags)
     yield from (f"Declared flag {name}: {reason}" for name, reason in unread.items())

@@ -20,16 +20,16 @@ class WrittenPlan:
         report_lines: what was written, for the terminal.
     """
 
-    root: Path
+    root_folder: Path
     created_files: tuple[Path, ...]
     pyproject_before: bytes | None
     report_lines: tuple[str, ...]
 
     def remove_written_files(self) -> None:
         """Remove the files that were created, and folders that are empty then. Restore the earlier pyproject.toml."""
-        _remove_files(self.created_files, self.root)
+        _remove_files(self.created_files, self.root_folder)
         if self.pyproject_before is not None:
-            write_atomically(self.root / PYPROJECT, self.pyproject_before)
+            write_atomically(self.root_folder / PYPROJECT, self.pyproject_before)
 
 
 def write_plan(plan: InitPlan, root: Path) -> WrittenPlan:

@@ -25,7 +25,7 @@ from flag_harness.wire.timeline import Request, Response, Upstream
 if TYPE_CHECKING:
     from flag_harness.transports.serve.server import LoopbackServer
 
-_REPLAY_HELP = """examples:
+_REPLAY_EXAMPLES = """examples:
   flag-harness serve replay recordings/matrix/*.json
   flag-harness serve replay recordings --repeat --port 8080 --pace 1 --fault overloaded:on=2
 
@@ -33,14 +33,14 @@ Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A request that no
 the number of the miss; standard error says how it differs from the nearest recording, without keys and without what
 [tool.flag-harness.filters] names. It ends on Ctrl-C or SIGTERM, with exit code 1 if there were
 misses."""
-_SIMULATOR_HELP = """examples:
+_SIMULATOR_EXAMPLES = """examples:
   flag-harness serve simulator
   flag-harness serve simulator --scenario fixtures/scenarios/kernel.toml --port 8080 --pace 1
 
 Without a scenario, it repeats what the user says. Point any SDK at it: ANTHROPIC_BASE_URL=http://127.0.0.1:8080. A
 request that no turn of the scenario answers is reported on standard error, and the exit code is 1."""
 
-_HOST_REACHABLE_BY_OTHERS_WARNING = (
+_OPEN_HOST_WARNING = (
     "warning: {} can be reached by other machines, and there is no authentication; without --host, it serves this "
     "machine alone"
 )
@@ -50,22 +50,22 @@ def add_serve_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentP
     """Add the commands `serve replay` and `serve simulator` to the parser."""
     serve = subparsers.add_parser("serve", help="serve cassettes or the simulated API over HTTP, on loopback")
     kinds = serve.add_subparsers(title="upstreams", required=True, metavar="UPSTREAM")
-    replaying = _add_upstream_parser(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY_HELP)
+    replaying = _add_upstream_parser(kinds, "replay", "serve the recorded answers of cassettes", _REPLAY_EXAMPLES)
     replaying.add_argument("cassettes", nargs="+", type=Path, metavar="CASSETTE", help="a file, or a folder of them")
     replaying.add_argument("--repeat", action="store_true", help="play each answer any number of times, not once")
     replaying.set_defaults(run=_run_replay)
-    simulating = _add_upstream_parser(kinds, "simulator", "serve the simulated API", _SIMULATOR_HELP)
+    simulating = _add_upstream_parser(kinds, "simulator", "serve the simulated API", _SIMULATOR_EXAMPLES)
     simulating.add_argument("--scenario", type=Path, metavar="FILE", help="a TOML file of turns (default: an echo)")
     simulating.add_argument("--seed", default="0", help="the seed of ids and signatures (default: 0)")
     simulating.set_defaults(run=_run_simulator)
 
 
 def _add_upstream_parser(
-    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, what: str, examples: str
+    kinds: "argparse._SubParsersAction[argparse.ArgumentParser]", name: str, description: str, examples: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = kinds.add_parser(
         name,
-        help=what,
+        help=description,
         epilog="\n".join((examples, "", *fault_argument_help_lines())),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -201,7 +201,7 @@ def _remove_delays(upstream: Upstream) -> Upstream:
 
 
 def _serve_until_stopped(
-    upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, what: str, origin: UpstreamName
+    upstream: Upstream, faults: Sequence[Fault], arguments: argparse.Namespace, description: str, origin: UpstreamName
 ) -> "LoopbackServer":
     """Serve the upstream until Ctrl-C or SIGTERM, and return the server.
 
@@ -228,8 +228,8 @@ def _serve_until_stopped(
     try:
         with catch_stop_signals() as wait_for_signal, server:
             if not arguments.allow_anyone and not listens_on_loopback(arguments.host):
-                print(_HOST_REACHABLE_BY_OTHERS_WARNING.format(arguments.host), file=sys.stderr, flush=True)
-            _print_address(server, what, as_json=arguments.json)
+                print(_OPEN_HOST_WARNING.format(arguments.host), file=sys.stderr, flush=True)
+            _print_address(server, description, as_json=arguments.json)
             wait_for_signal()
     except (OSError, OverflowError) as error:
         words = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
@@ -237,8 +237,8 @@ def _serve_until_stopped(
     return server
 
 
-def _print_address(server: "LoopbackServer", what: str, *, as_json: bool) -> None:
+def _print_address(server: "LoopbackServer", description: str, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps({"url": server.url, "port": server.port}), flush=True)
     else:
-        print(f"serving {what} at {server.url}\nANTHROPIC_BASE_URL={server.url}", flush=True)
+        print(f"serving {description} at {server.url}\nANTHROPIC_BASE_URL={server.url}", flush=True)

@@ -9,9 +9,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-_SECONDS_TO_END = 1.5
+_SECONDS_UNTIL_KILL = 1.5
 """Seconds after a signal until the process is killed. It usually ends in a tenth of that."""
-_WATCHDOG = """
+_WATCHDOG_CODE = """
 import os, select, signal, socket, sys
 stop = socket.socket(fileno=0)
 if stop.recv(1, socket.MSG_PEEK):
@@ -46,7 +46,7 @@ def catch_stop_signals() -> Iterator[Callable[[], object]]:
 
 def _start_watchdog(reader: socket.socket) -> subprocess.Popen[bytes]:
     """Start a process that kills this one if it does not end soon after a signal."""
-    command = (sys.executable, "-I", "-S", "-c", _WATCHDOG, str(os.getpid()), str(_SECONDS_TO_END))
+    command = (sys.executable, "-I", "-S", "-c", _WATCHDOG_CODE, str(os.getpid()), str(_SECONDS_UNTIL_KILL))
     return subprocess.Popen(command, stdin=reader.fileno(), start_new_session=True)
 
 

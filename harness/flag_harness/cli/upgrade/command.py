@@ -34,18 +34,18 @@ _RECORD_SUFFIX = ".jsonl"
 class _UpgradePlan:
     """The files to write, by kind; the reasons to write them; and the number of files that are up to date."""
 
-    settings: dict[Path, bytes] = field(default_factory=dict)
-    shared: dict[Path, bytes] = field(default_factory=dict)
-    cassettes: dict[Path, bytes] = field(default_factory=dict)
-    changes: list[tuple[Path, str]] = field(default_factory=list)
-    unchanged: int = 0
+    settings_files: dict[Path, bytes] = field(default_factory=dict)
+    shared_files: dict[Path, bytes] = field(default_factory=dict)
+    cassette_files: dict[Path, bytes] = field(default_factory=dict)
+    reasons_with_paths: list[tuple[Path, str]] = field(default_factory=list)
+    unchanged_count: int = 0
 
     @property
     def files(self) -> dict[Path, bytes]:
         """The files in the order in which they are written, so that no file ever refers to one that does not
         exist yet.
         """
-        return {**self.shared, **self.cassettes, **self.settings}
+        return {**self.shared_files, **self.cassette_files, **self.settings_files}
 
 
 def add_upgrade_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -76,7 +76,7 @@ def _run_upgrade(arguments: argparse.Namespace) -> int:
     cassettes = [file.absolute() for path in paths if path not in records for file in find_cassettes(path)]
     for record in records:
         load_record(record)  # raises if this release cannot read it; format 1 is the newest
-        plan.unchanged += 1
+        plan.unchanged_count += 1
     with lock_parent_folders(cassettes):
         _add_cassettes_to_plan(plan, cassettes, recordings)
         if not arguments.dry_run:
@@ -85,7 +85,7 @@ def _run_upgrade(arguments: argparse.Namespace) -> int:
         print_json(_json_report(plan, root, arguments.dry_run))
     else:
         print("\n".join(_report_lines(plan, root, arguments.dry_run)))
-    return 1 if arguments.dry_run and plan.changes else 0
+    return 1 if arguments.dry_run and plan.reasons_with_paths else 0
 
 
 def _add_settings_to_plan(plan: _UpgradePlan, pyproject: Path) -> str:
@@ -100,12 +100,12 @@ def _add_settings_to_plan(plan: _UpgradePlan, pyproject: Path) -> str:
         raise ConfigError(f"{pyproject}: {error}") from None
     new, renamed = upgrade_settings(text, pyproject)
     if not renamed:
-        plan.unchanged += 1
+        plan.unchanged_count += 1
         return read_config(pyproject).recordings
     from flag_harness.config.table import parse_config  # imported here, as for each project without the table
 
-    plan.settings[pyproject] = new.encode("utf-8")
-    plan.changes += [(pyproject, f"rename {one}") for one in renamed]
+    plan.settings_files[pyproject] = new.encode("utf-8")
+    plan.reasons_with_paths += [(pyproject, f"rename {one}") for one in renamed]
     return parse_config(tomllib.loads(new)["tool"][NEW_TABLE], pyproject).recordings
 
 
@@ -113,11 +113,11 @@ def _add_cassettes_to_plan(plan: _UpgradePlan, cassettes: Sequence[Path], record
     for path in cassettes:
         upgraded = upgrade_cassette(path, recordings)
         if upgraded is None:
-            plan.unchanged += 1
+            plan.unchanged_count += 1
             continue
-        plan.shared.update(upgraded.shared_files)
-        plan.cassettes[path] = upgraded.data
-        plan.changes.append((path, "format 1 to 2"))
+        plan.shared_files.update(upgraded.shared_files)
+        plan.cassette_files[path] = upgraded.data
+        plan.reasons_with_paths.append((path, "format 1 to 2"))
 
 
 def _write_all_files(files: Mapping[Path, bytes]) -> None:
@@ -141,12 +141,14 @@ def _restore_file(path: Path, old: bytes | None) -> None:
 
 
 def _report_lines(plan: _UpgradePlan, root: Path, dry_run: bool) -> Iterator[str]:
-    yield from (f"{relative_path_with_slashes(root, path)}: {change}" for path, change in plan.changes)
-    count = len({path for path, _ in plan.changes})
+    yield from (f"{relative_path_with_slashes(root, path)}: {change}" for path, change in plan.reasons_with_paths)
+    count = len({path for path, _ in plan.reasons_with_paths})
     verb = "would be upgraded" if dry_run else "upgraded"
-    yield f"{count_with_noun(count, 'file')} {verb}, {count_with_noun(plan.unchanged, 'file')} up to date"
+    yield f"{count_with_noun(count, 'file')} {verb}, {count_with_noun(plan.unchanged_count, 'file')} up to date"
 
 
 def _json_report(plan: _UpgradePlan, root: Path, dry_run: bool) -> dict[str, Any]:
-    changes = [{"path": relative_path_with_slashes(root, path), "change": change} for path, change in plan.changes]
-    return {"changes": changes, "written": bool(changes) and not dry_run, "unchanged": plan.unchanged}
+    changes = [
+        {"path": relative_path_with_slashes(root, path), "change": change} for path, change in plan.reasons_with_paths
+    ]
+    return {"changes": changes, "written": bool(changes) and not dry_run, "unchanged": plan.unchanged_count}

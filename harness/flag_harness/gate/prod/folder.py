@@ -73,9 +73,8 @@ def open_production_folder(gate: GateSettings, folder: Path, other_folders: Iter
             f"{folder}: there is no such folder; create it, or set PROD_ENV or `prod` in the gate's settings"
         )
     if gate.state_folder and (gate.prod_folder is None or gate.prod_folder.resolve() != folder.resolve()):
-        raise GateError(
-            f"{gate.state_folder}: holds the history of {gate.prod_folder}, not of {folder}; leave out the argument PROD"
-        )
+        owner = f"{gate.prod_folder}, not of {folder}"
+        raise GateError(f"{gate.state_folder}: holds the history of {owner}; leave out the argument PROD")
     state = gate.state_folder or folder.resolve().with_name(f"{folder.resolve().name}.gate")
     for other in (*other_folders, state, gate.approvals_folder):
         one, two = folder.resolve(), other.resolve()

@@ -113,9 +113,7 @@ def _files_outside_gate_folders(candidate: ReleaseCandidate, evidence_record: Ev
     """
     gate = candidate.gate
     folders = [
-        evidence_record.resolve()
-        for evidence_record in (candidate.test_folder, gate.test_folder, gate.prod_folder)
-        if evidence_record is not None
+        folder.resolve() for folder in (candidate.test_folder, gate.test_folder, gate.prod_folder) if folder is not None
     ]
     files = {item for row in evidence_record.record.rows for item in row.inputs.items()} | {
         *evidence_record.record.header.files.items()

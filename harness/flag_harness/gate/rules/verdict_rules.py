@@ -54,7 +54,8 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
 def _describe_other_decision(one: RejudgedVerdict) -> str:
     """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
-    return f"{one.evidence_record.path} says PASS for {one.flag_change.label}, but its rows say {one.verdict.decision}{reasons}"
+    claim = f"{one.evidence_record.path} says PASS for {one.flag_change.label}"
+    return f"{claim}, but its rows say {one.verdict.decision}{reasons}"
 
 
 def _missing_tests_text(candidate: ReleaseCandidate, judged: Sequence[RejudgedVerdict]) -> str:

@@ -40,14 +40,14 @@ program.
 def find_agents(
     tree: ast.Module,
     path: str,
-    callers: Collection[str] = (),
+    api_callers: Collection[str] = (),
     framework: FrameworkModule = NO_FRAMEWORK,
     classes: Mapping[str, ast.ClassDef] = MappingProxyType({}),
 ) -> Iterator[FoundAgent | UncallableFunction]:
     """Yield the functions and programs of a module that call the API, with how a test could call them.
 
-    `callers` are the functions and classes of the project's other modules that call the API, `framework` is what this
-    module does with the agents of a framework, and `classes` has the classes of the project by name.
+    `api_callers` are the functions and classes of the project's other modules that call the API, `framework` is what
+    this module does with the agents of a framework, and `classes` has the classes of the project by name.
     """
     functions = dict(_functions_by_name(tree))
     calling = _find_calling_functions(functions, framework.run_expressions)
@@ -63,13 +63,13 @@ def find_agents(
     sends_if_imported = not all(map(is_main_guard, run))
     command = find_command(tree)
     options = find_option_flags(tree, path) if command is None else find_command_flags(command, path)
-    main = None if sends_if_imported else _find_main(tree, functions, calling, callers)
+    main = None if sends_if_imported else _find_main_function(tree, functions, calling, api_callers)
     for name in functions:
         if name not in calling or sends_if_imported or name == main:
             continue
         method = name.rpartition(".")[2]
         if (not method.startswith("_") or method == "__call__") and name not in _MAIN_NAMES:
-            yield _make_agent(name, functions[name], tree, path, name not in called)
+            yield _make_agent_from_function(name, functions[name], tree, path, name not in called)
     if not sends_if_imported:
         yield from find_module_agents(tree, path, framework, classes)
     is_started = bool(run) or (any(map(is_main_guard, tree.body)) and bool(calling or (main and options)))
@@ -90,20 +90,26 @@ def _find_programs(
         yield agent
     if is_started and arguments is not None:
         rank = 1 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
-        yield FoundAgent(path, "", arguments, "program", False, 1, rank, options=options)
+        yield FoundAgent(path, "", arguments, "program", False, 1, rank, option_flags=options)
 
 
-def find_callers(tree: ast.Module, runs: Collection[ast.AST] = ()) -> set[str]:
+def find_callers(tree: ast.Module, run_expressions: Collection[ast.AST] = ()) -> set[str]:
     """Return the names of the functions and classes of a module that call the API.
 
-    `runs` are expressions that call the API through an agent of a framework.
+    `run_expressions` are expressions that call the API through an agent of a framework.
     """
-    return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)), runs)}
+    return {name.partition(".")[0] for name in _find_calling_functions(dict(_functions_by_name(tree)), run_expressions)}
 
 
-def _find_calling_functions(functions: dict[str, _Function], runs: Collection[ast.AST]) -> set[str]:
-    """Return the names of the functions that call the API, directly, through one of `runs`, or through each other."""
-    calling = {name for name, node in functions.items() if any(_is_call(one, runs) for one in ast.walk(node))}
+def _find_calling_functions(functions: dict[str, _Function], run_expressions: Collection[ast.AST]) -> set[str]:
+    """Return the names of the functions that call the API, directly, through one of `run_expressions`, or through each
+    other.
+    """
+    calling = {
+        name
+        for name, node in functions.items()
+        if any(_is_api_call_or_run(one, run_expressions) for one in ast.walk(node))
+    }
     while more := {
         name
         for name, node in functions.items()
@@ -113,7 +119,7 @@ def _find_calling_functions(functions: dict[str, _Function], runs: Collection[as
     return calling
 
 
-def _find_main(
+def _find_main_function(
     tree: ast.Module, functions: dict[str, _Function], calling: Collection[str], callers: Collection[str]
 ) -> str | None:
     """Return the function that reads the arguments of the command line and calls the API, or None."""
@@ -154,19 +160,19 @@ def _make_main_agent(
     kind = "async main" if isinstance(node, ast.AsyncFunctionDef) else "main"
     rank = 2 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
     call = UNKNOWN_ARGUMENT if arguments is None else arguments
-    agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, options=options, takes_argv=takes_argv)
+    agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, option_flags=options, takes_argv=takes_argv)
     if arguments is None:
         return UncallableFunction(agent, name, "the arguments that its command line requires")
     return agent
 
 
-def _make_agent(
-    name: str, node: _Function, tree: ast.Module, path: str, is_entry: bool
+def _make_agent_from_function(
+    name: str, node: _Function, tree: ast.Module, path: str, is_entry_point: bool
 ) -> FoundAgent | UncallableFunction:
     """Return a function as an agent that a test can call or, if its arguments cannot be guessed, as an
     `UncallableFunction`.
 
-    `is_entry` is true if no other function of its module calls it.
+    `is_entry_point` is true if no other function of its module calls it.
     """
     owner, _, method = name.rpartition(".")
     class_node = next((one for one in tree.body if isinstance(one, ast.ClassDef) and one.name == owner), None)
@@ -175,20 +181,20 @@ def _make_agent(
     arguments = guess_call_arguments(
         node.args, clients, skip_first=class_node is not None and "staticmethod" not in decorators
     )
-    created = _guess_constructor_arguments(class_node, is_prompted_later=PROMPT_ARGUMENT in arguments.text)
+    created = _guess_constructor_arguments(class_node, is_prompted_later=PROMPT_ARGUMENT in arguments.code)
     unknown = [*(f"{owner}({one})" for one in created.unknown_parameters), *arguments.unknown_parameters]
-    texts = arguments.text
+    texts = arguments.code
     if method.startswith("on_") and not unknown:
         unknown, texts = ["the event that it handles"], UNKNOWN_ARGUMENT
     attribute = "" if method == "__call__" else f".{method}"
-    call = f"{owner}({created.text}){attribute}({texts})" if owner else f"{name}({texts})"
+    call = f"{owner}({created.code}){attribute}({texts})" if owner else f"{name}({texts})"
     is_async = isinstance(node, ast.AsyncFunctionDef)
     own_nodes = list(_nodes_outside_nested_functions(node))
     is_generator = any(isinstance(one, (ast.Yield, ast.YieldFrom)) for one in own_nodes)
     kind = f"{'async ' if is_async else ''}generator" if is_generator else "async" if is_async else "plain"
     rank = (
         4
-        + 4 * is_entry
+        + 4 * is_entry_point
         + 2 * arguments.prompt_rank
         - 3 * bool(decorators - _TRANSPARENT_DECORATORS)
         - side_folder_penalty(path)
@@ -238,16 +244,19 @@ def _is_definition(node: ast.AST) -> bool:
     return isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))
 
 
-def _calls_api(node: ast.AST, calling: Collection[str], runs: Collection[ast.AST]) -> bool:
-    """Return whether the code of a node calls the API, calls a function in `calling`, or contains one of `runs`."""
+def _calls_api(node: ast.AST, calling: Collection[str], run_expressions: Collection[ast.AST]) -> bool:
+    """Return whether the code of a node calls the API, calls a function in `calling`, or contains one of
+    `run_expressions`.
+    """
     return any(
-        _is_call(one, runs) or getattr(getattr(one, "func", None), "id", "") in calling for one in ast.walk(node)
+        _is_api_call_or_run(one, run_expressions) or getattr(getattr(one, "func", None), "id", "") in calling
+        for one in ast.walk(node)
     )
 
 
-def _is_call(node: ast.AST, runs: Collection[ast.AST]) -> bool:
-    """Return whether an expression calls the API, or is one of `runs`."""
-    return node in runs or client_of_api_call(node) is not None
+def _is_api_call_or_run(node: ast.AST, run_expressions: Collection[ast.AST]) -> bool:
+    """Return whether an expression calls the API, or is one of `run_expressions`."""
+    return node in run_expressions or client_of_api_call(node) is not None
 
 
 def _nodes_outside_nested_functions(node: ast.AST) -> Iterator[ast.AST]:

@@ -33,12 +33,12 @@ class CallArguments:
     """The text of the arguments of a call, and the names of the parameters that cannot be guessed.
 
     Attributes:
-        text: the arguments as code, with `...` for those that cannot be guessed.
-        needs_client: True if `text` uses a variable `client`.
+        code: the arguments as code, with `...` for those that cannot be guessed.
+        needs_client: True if `code` uses a variable `client`.
         prompt_rank: 2 if an argument has the name of a prompt, 1 if another one is a text, else 0.
     """
 
-    text: str
+    code: str
     needs_client: bool
     prompt_rank: int
     unknown_parameters: tuple[str, ...]

@@ -18,19 +18,19 @@ class _Parameter:
     """An option or an argument of a command.
 
     Attributes:
-        names: the options as they are written, such as `--stream/--no-stream`; empty for an argument.
-        name: the parameter of the function.
+        option_names: the options as they are written, such as `--stream/--no-stream`; empty for an argument.
+        parameter_name: the parameter of the function.
         is_switch: True if it takes no value.
         is_required: True if it has no default.
-        is_text: True if any text is a value.
+        accepts_any_text: True if any text is a value.
     """
 
-    names: tuple[str, ...]
-    name: str
+    option_names: tuple[str, ...]
+    parameter_name: str
     is_switch: bool
     is_on_by_default: bool
     is_required: bool
-    is_text: bool
+    accepts_any_text: bool
     line: int
 
 
@@ -56,11 +56,11 @@ def command_arguments(command: _Function) -> str | None:
     """Return the arguments that give a command a prompt, as code, or None if the command requires other arguments."""
     words: list[str] = []
     for one in _parameters(command):
-        is_prompt = one.is_text and bool(PROMPT_NAME_PATTERN.search(one.name))
+        is_prompt = one.accepts_any_text and bool(PROMPT_NAME_PATTERN.search(one.parameter_name))
         if one.is_required and not is_prompt:
             return None
-        if is_prompt and (one.is_required or not one.names):
-            words += [f'"{_longest_option(one)}"'] * bool(one.names) + ['"Hello."']
+        if is_prompt and (one.is_required or not one.option_names):
+            words += [f'"{_longest_option(one)}"'] * bool(one.option_names) + ['"Hello."']
     return ", ".join(words)
 
 
@@ -69,15 +69,17 @@ def find_command_flags(command: _Function, path: str) -> tuple[DetectedFlag, ...
     flags = []
     for one in _parameters(command):
         on, _, off = _longest_option(one).partition("/")
-        if one.is_switch and on and not NON_FLAG_OPTION_PATTERN.match(one.name):
+        if one.is_switch and on and not NON_FLAG_OPTION_PATTERN.match(one.parameter_name):
             flags.append(
-                DetectedFlag(one.name, "option", on, on, off or None, one.is_on_by_default, f"{path}:{one.line}")
+                DetectedFlag(
+                    one.parameter_name, "option", on, on, off or None, one.is_on_by_default, f"{path}:{one.line}"
+                )
             )
     return tuple(flags)
 
 
 def _longest_option(parameter: _Parameter) -> str:
-    return max((name for name in parameter.names if name.startswith("--")), key=len, default="")
+    return max((name for name in parameter.option_names if name.startswith("--")), key=len, default="")
 
 
 def _parameters(command: _Function) -> Iterator[_Parameter]:

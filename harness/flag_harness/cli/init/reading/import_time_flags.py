@@ -18,14 +18,14 @@ class FlagTarget:
     """An attribute that holds the value of a flag once its module is imported.
 
     Attributes:
-        path: the file of the module.
-        owner: the expression of the object in the module, such as `settings`; empty for the module itself.
-        attribute: the name of the attribute.
+        module_path: the file of the module.
+        owner_expression: the expression of the object in the module, such as `settings`; empty for the module itself.
+        attribute_name: the name of the attribute.
     """
 
-    path: str
-    owner: str
-    attribute: str
+    module_path: str
+    owner_expression: str
+    attribute_name: str
 
 
 def find_flag_targets(
@@ -40,7 +40,7 @@ def find_flag_targets(
     for flag in flags:
         if flag.source_kind == "env" and flag.location.rpartition(":")[0] in trees:
             path, _, line = flag.location.rpartition(":")
-            found.setdefault(flag.key, []).append(tuple(_targets_of_read(path, int(line), trees)))
+            found.setdefault(flag.key, []).append(tuple(_targets_of_import_time_read(path, int(line), trees)))
     return {
         key: tuple(dict.fromkeys(target for targets in reads for target in targets))
         for key, reads in found.items()
@@ -48,7 +48,7 @@ def find_flag_targets(
     }
 
 
-def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+def _targets_of_import_time_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
     """Yield the attributes in which the value is stored that line `line` of a module reads while the module is
     imported.
     """
@@ -62,7 +62,7 @@ def _targets_of_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> I
         elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
             yield from _targets_in_class(node, path, line, trees)
         elif isinstance(node, ast.FunctionDef) and (attribute := _attribute_of_read(node, line)):
-            yield from (FlagTarget(*one, attribute) for one in _objects_made_by(node.name, trees))
+            yield from (FlagTarget(*one, attribute) for one in _objects_made_once_by(node.name, trees))
 
 
 def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
@@ -88,7 +88,7 @@ def _targets_in_class(
             yield FlagTarget(path, node.name, name)
             return
     if attribute := field or _attribute_of_read(node, line):
-        yield from (FlagTarget(*one, attribute) for one in _objects_made_by(node.name, trees))
+        yield from (FlagTarget(*one, attribute) for one in _objects_made_once_by(node.name, trees))
 
 
 def _attribute_of_read(node: ast.AST, line: int) -> str:
@@ -104,7 +104,7 @@ def _attribute_of_read(node: ast.AST, line: int) -> str:
     return ""
 
 
-def _objects_made_by(maker: str, trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
+def _objects_made_once_by(maker: str, trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
     """Yield (path of a module, expression in the module) for each object that the class or function `maker` makes once.
 
     The expression is a variable of the module, or a call of a cached function that returns the object.

@@ -28,13 +28,14 @@ class ImportLocation:
     """The folder and module name by which a module of a repository can be imported.
 
     Attributes:
-        folder: the folder that must be on `sys.path`, relative to the repository; `..` if the repository is a package.
-        module: the name to import the module by.
+        import_folder: the folder that must be on `sys.path`, relative to the repository; `..` if the repository is a
+            package.
+        module_name: the name to import the module by.
         missing_modules: the top-level modules that it imports and that cannot be found, sorted.
     """
 
-    folder: str
-    module: str
+    import_folder: str
+    module_name: str
     missing_modules: tuple[str, ...]
 
 

@@ -52,7 +52,7 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
     that is on by default is left out.
     """
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    groups = set(_exclusive_groups(tree))
+    groups = set(_exclusive_group_variables(tree))
     defaults = {
         word.arg: word.value for call in calls if _method_name(call) == "set_defaults" for word in call.keywords
     }
@@ -75,7 +75,7 @@ def find_option_flags(tree: ast.Module, path: str) -> tuple[DetectedFlag, ...]:
     return tuple(flags.values())
 
 
-def _exclusive_groups(tree: ast.Module) -> Iterator[str]:
+def _exclusive_group_variables(tree: ast.Module) -> Iterator[str]:
     """Yield the names of variables that contain a group of options of which only one can be given."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Assign) and _method_name(node.value) == "add_mutually_exclusive_group":

@@ -27,7 +27,7 @@ def find_structured_answers(
     `makers` are the calls that make its agents, `classes` has the project's classes by name, and `text` becomes the
     value of the first text in an answer.
     """
-    forms = dict(_forms_by_tool(makers, tree))
+    forms = dict(_tool_and_class_names(makers, tree))
     return {
         tool: _sample_object(classes[form], classes, [text])
         for tool, form in forms.items()
@@ -35,7 +35,7 @@ def find_structured_answers(
     }
 
 
-def _forms_by_tool(makers: Mapping[str, ast.Call], tree: ast.Module) -> Iterator[tuple[str, str]]:
+def _tool_and_class_names(makers: Mapping[str, ast.Call], tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Yield the name of each tool with which the model answers, and the name of the class that it fills."""
     for maker in makers.values():
         for word in maker.keywords:
@@ -89,13 +89,13 @@ def _sample_value(node: ast.expr, classes: Mapping[str, ast.ClassDef], texts: li
         first = inner.elts[0] if isinstance(inner, ast.Tuple) else inner
         return _sample_value(first, classes, texts, depth)
     if (form := classes.get(kind)) is not None and depth < _MAX_CLASS_NESTING:
-        return _first_member(form) or _sample_object(form, classes, texts, depth + 1)
+        return _first_enum_value(form) or _sample_object(form, classes, texts, depth + 1)
     if kind in _SAMPLE_NUMBER_BY_TYPE or kind in _SAMPLE_TEXT_BY_TYPE:
         return _SAMPLE_NUMBER_BY_TYPE.get(kind, _SAMPLE_TEXT_BY_TYPE.get(kind))
     return texts.pop() if texts else "text"
 
 
-def _first_member(node: ast.ClassDef) -> Any:
+def _first_enum_value(node: ast.ClassDef) -> Any:
     """Return the value of the first member of an enumeration, or None if the class is no enumeration."""
     is_enumeration = any("Enum" in ast.unparse(base) for base in node.bases)
     values = [one.value for one in node.body if isinstance(one, ast.Assign)] if is_enumeration else []
