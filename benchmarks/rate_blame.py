@@ -46,7 +46,7 @@ def judge_seed(flags: int, harmful: tuple[str, ...], loss: float, rounds: int, s
     changes = all_flag_changes([Flag(name, env=name.upper()) for name in names], {})
     rows = list(draw_rows(names, harmful, loss, rounds, seed))
     lines = list(harmful_combination_lines(rows, changes))
-    failed = {one.flag for one in judge_flags(collect_evidence(rows, changes)) if one.harmed_strata}
+    failed = {one.flag_change for one in judge_flags(collect_evidence(rows, changes)) if one.harmed_strata}
     blamed = [set(re.findall(r"f\d", line.partition(" together")[0])) for line in lines]
     is_wrong = any(not one >= set(harmful) or not harmful for one in blamed) or bool(failed - set(harmful))
     if is_wrong:

@@ -113,7 +113,7 @@ def judge_until_decided(
         ):
             break
     verdicts = judge_flags([*map(table.evidence_of_change, changes)])
-    return {verdict.flag: verdict.decision for verdict in verdicts}, number + 1
+    return {verdict.flag_change: verdict.decision for verdict in verdicts}, number + 1
 
 
 def single_arms(flags: Sequence[Flag]) -> list[tuple[str, ...]]:

@@ -1,11 +1,11 @@
-"""Durations as people write them (30d, 2w, 12h), and ages."""
+"""Parse and format durations such as 30d, 2w and 12h, and compute how long ago something happened."""
 
 import re
 from datetime import UTC, datetime, timedelta
 
 from flag_harness.wording import count_with_noun
 
-_UNIT_NAMES = {"w": "weeks", "d": "days", "h": "hours"}
+_NAME_BY_UNIT = {"w": "weeks", "d": "days", "h": "hours"}
 _DURATION_PATTERN = re.compile(r"([1-9][0-9]{0,5})([wdh])")
 _CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far the clocks of two computers may differ."""
@@ -57,4 +57,4 @@ def parse_duration(text: str) -> timedelta | None:
     datetime.timedelta(seconds=43200)
     """
     found = _DURATION_PATTERN.fullmatch(text)
-    return timedelta(**{_UNIT_NAMES[found[2]]: int(found[1])}) if found else None
+    return timedelta(**{_NAME_BY_UNIT[found[2]]: int(found[1])}) if found else None

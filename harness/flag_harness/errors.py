@@ -25,7 +25,7 @@ class ScenarioError(HarnessError):
 
 
 class ContextError(HarnessError):
-    """A saved conversation of the agent cannot be restored. The current session is unchanged."""
+    """A saved conversation of the agent cannot be restored. The agent's current conversation is unchanged."""
 
 
 class RecordError(HarnessError):
@@ -70,7 +70,7 @@ def require_extra(extra: str) -> Iterator[None]:
 
 
 class Refusal(BaseException):
-    """The harness refuses a request. The code under test must not take this for an answer of the API.
+    """The harness refuses a request. The code under test must not mistake this for an error of the API.
 
     It derives from `BaseException` because the SDK retries every `Exception` and reports "Connection error.", and
     because agents catch `Exception`. The code that raises a refusal also stores it, so that the test's teardown can

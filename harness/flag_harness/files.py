@@ -116,7 +116,7 @@ def _is_abandoned(path: Path, now: float) -> bool:
 _TEMPORARY_NAME_PATTERN = re.compile(r"\..*\.[0-9a-f]{16}\.part")
 _MAX_WRITING_SECONDS = 60.0
 _MAX_TEMPORARY_STEM_LENGTH = 50
-"""A temporary file's name begins with at most so many characters of the name of the file that is written.
+"""The most characters of a file's name with which the name of its temporary file begins.
 
 At 4 bytes each they fit into the limit of 255 bytes.
 """

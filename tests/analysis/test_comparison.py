@@ -28,7 +28,7 @@ def _interactions(*pairs: tuple[Any, Response]) -> list[Interaction]:
 
 
 def _changed(pair: InteractionPair) -> tuple[list[str], list[str]]:
-    return [one.path for one in pair.request], [one.path for one in pair.answer]
+    return [one.path for one in pair.request_differences], [one.path for one in pair.answer_differences]
 
 
 def test_ids_and_signatures_take_no_part() -> None:
@@ -51,8 +51,12 @@ def test_differences_are_told_by_path() -> None:
     )
     (pair,) = compare_interactions(first, second)
     assert (["max_tokens"], ["content[0].text", "x"]) == _changed(pair)
-    assert {"path": "max_tokens", "before": 1, "after": 2, "absent": []} == difference_to_json(pair.request[0])
-    assert {"path": "x", "before": None, "after": [1], "absent": ["before"]} == difference_to_json(pair.answer[1])
+    assert {"path": "max_tokens", "before": 1, "after": 2, "absent": []} == difference_to_json(
+        pair.request_differences[0]
+    )
+    assert {"path": "x", "before": None, "after": [1], "absent": ["before"]} == difference_to_json(
+        pair.answer_differences[1]
+    )
 
 
 def test_equal_requests_stand_side_by_side() -> None:
@@ -84,7 +88,7 @@ def test_a_set_of_betas_is_a_list_for_scripts() -> None:
     second = [Interaction(request, _plain({}))]
     (pair,) = compare_interactions(_interactions(({}, _plain({}))), second)
     assert {"path": "anthropic-beta", "before": [], "after": ["a", "b"], "absent": []} == difference_to_json(
-        pair.request[0]
+        pair.request_differences[0]
     )
 
 
@@ -109,5 +113,5 @@ def test_large_bodies_are_compared_as_a_whole() -> None:
     (same,), (different,) = pairs
     assert not same.is_different
     assert ([""], ["body"]) == _changed(different)
-    assert "33,554,434 bytes" in str(different.request[0].sent_value)
-    assert "33,554,434 bytes" in str(different.answer[0].sent_value)
+    assert "33,554,434 bytes" in str(different.request_differences[0].sent_value)
+    assert "33,554,434 bytes" in str(different.answer_differences[0].sent_value)

@@ -142,7 +142,9 @@ def test_an_error_is_compared_by_its_type() -> None:
 )  # fmt: skip
 def test_what_tells_of_the_moment_alone_is_inconclusive(now: Response, reason: str, is_final: bool) -> None:
     """It is no drift, and it has not passed."""
-    assert DriftResult(inconclusive_reason=reason, is_final=is_final) == compare_answers(_plain(_message()), now)
+    assert DriftResult(inconclusive_reason=reason, applies_to_later_requests=is_final) == compare_answers(
+        _plain(_message()), now
+    )
 
 
 def _interaction(body: Any, response: Response, method: str = "POST", path: str = "/v1/messages") -> Interaction:

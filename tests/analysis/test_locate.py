@@ -117,7 +117,7 @@ def test_what_is_not_ruled_out_is_said() -> None:
     """Every value passed without the fault, so no other single flag breaks it; larger faults may exist."""
     location = search(TWENTY, lambda row: passes(row, [{0: 1, 1: 1}]))
     assert location.max_size_ruled_out in (1, 2)
-    assert f"of {location.max_size_ruled_out + 1} or more flag values" in location.caveat
+    assert f"of {location.max_size_ruled_out + 1} or more flag values" in location.open_question
 
 
 def test_a_budget_that_is_spent_is_said() -> None:

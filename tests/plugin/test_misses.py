@@ -237,7 +237,7 @@ def test_a_flag_at_its_default_explains_no_change(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, combination: str, flag: str | None
 ) -> None:
     """Only a combination in which the flag has another value can owe a change to it."""
-    monkeypatch.setattr(FlagEffectsInRecordings, "flag_that_changes", lambda effects, path: "concise")
+    monkeypatch.setattr(FlagEffectsInRecordings, "flag_that_changes_path", lambda effects, path: "concise")
     effects = FlagEffectsInRecordings(
         tmp_path, [Flag("concise"), Flag("streaming"), Flag("model", values=("a", "b"), default="a")]
     )
@@ -248,7 +248,7 @@ def test_a_flag_at_its_default_explains_no_change(
 def test_a_broken_recording_explains_no_miss(tmp_path: Path) -> None:
     """It is reported by the test that plays it."""
     (tmp_path / "broken.json").write_text("{")
-    assert None is FlagEffectsInRecordings(tmp_path, []).flag_that_changes("tools")
+    assert None is FlagEffectsInRecordings(tmp_path, []).flag_that_changes_path("tools")
 
 
 CONVERSATION = """

@@ -209,7 +209,7 @@ def test_a_flag_that_no_test_varies_is_named(make_matrix_record: Callable[..., R
     )
     assert ["other"] == [line.setting for line in overview.flags]
     assert [("matrix-title", "no test ran with and without the flag fast")] == [
-        (notice.section, notice.text) for notice in overview.notices
+        (notice.section_id, notice.text) for notice in overview.notices
     ]
 
 

@@ -33,7 +33,7 @@ def _report(*rows: RunRow) -> RunReport:
 
 def _cell(line: FlagOverview, name: str) -> str:
     """Return what a flag changes in a figure."""
-    [text] = [cell.text for cell in line.figures.cells if cell.name == name]
+    [text] = [cell.text for cell in line.figures.cells if cell.figure_name == name]
     return text
 
 
@@ -334,13 +334,13 @@ def test_marks_below_the_models_minimum_have_one_reason() -> None:
     report = _report(*(row for pair in pairs for row in pair))
     text = f"ache marks save nothing in 3 runs: {why}; the longest prompt has 719"
     overview, page = make_overview(report), render_html(report, NOW)
-    assert [("cache", f"c{text}")] == [(one.section, one.text) for one in overview.notices]
+    assert [("cache", f"c{text}")] == [(one.section_id, one.text) for one in overview.notices]
     assert f"<summary>C{text}</summary>" in page
     assert "$0.00" not in page
     assert "Cache map" not in page
     effects = (RequestEffect("fast", "system[*].cache_control: absent → ephemeral", 3, 3),)
     overview = make_overview(replace(report, request_effects=effects))
-    assert (f"c{text}", ()) == (overview.flags[0].note, overview.notices)
+    assert (f"c{text}", ()) == (overview.flags[0].effect_note, overview.notices)
     assert f"- fast: c{text}" in [
         line.replace("\\", "") for line in markdown_lines(replace(report, request_effects=effects))
     ]
@@ -391,7 +391,7 @@ def test_what_no_flag_explains_is_found_too() -> None:
         ("cache", "a cached prefix is not read in 2 runs, because system[0] changes: $3.10 more per 1,000 runs"),
         ("logs", "4 errors and 2 warnings logged in 1 test, most often “lost”"),
     ]
-    assert expected == [(notice.section, notice.text) for notice in make_overview(report).notices]
+    assert expected == [(notice.section_id, notice.text) for notice in make_overview(report).notices]
     markdown = "\n".join(markdown_lines(report))
     assert "- Also found: 4 errors and 2 warnings logged in 1 test, most often “lost”" in markdown
 

@@ -443,7 +443,7 @@ def test_failures_that_differ_in_what_each_run_has_of_its_own_are_one_group(firs
     """Ids, times, addresses, lines and temporary files. The reason of the first run is shown, and both lines."""
     report = _report_of_two_failures((first, second))
     (group,) = report.failures
-    assert (first, ("a.py:0", "a.py:1"), 2) == (group.reason, group.places, len(group.rows))
+    assert (first, ("a.py:0", "a.py:1"), 2) == (group.reason, group.failing_lines, len(group.rows))
     page = Page(render_html(report, NOW))
     assert ["2", first, "a.py:0, a.py:1", "test_0"] in page.cells
     assert any(line.startswith("| 2 | ") and line.endswith("| `a.py:0`, `a.py:1` |") for line in markdown_lines(report))

@@ -176,11 +176,11 @@ class _FailureExplainer:
         return FailureExplanation(conjunctions, tuple(flaky), smallest)
 
     def _find_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return conjunctions that hold in all failing rows together and in no passing row; and False if the search
-        stopped early.
+        """Return `(conjunctions, is_complete)`: conjunctions of which at least one holds in each failing row, and none
+        in a passing row.
 
         Rows are bit masks of their values, and conjunctions are bit masks of the values that they exclude. If a single
-        conjunction is enough, only that one is returned.
+        conjunction is enough, only that one is returned. `is_complete` is False if the search stopped early.
         """
         common = ~reduce(or_, failing) & self._encoding.all_bits
         if all(common & row for row in passing):
@@ -189,17 +189,17 @@ class _FailureExplainer:
         return self._find_fewest_conjunctions(failing, passing)
 
     def _find_minimal_conjunctions(self, allowed: int, passing: list[int]) -> tuple[list[int], bool]:
-        """Return the shortest conjunctions that hold in no passing row; and False if the search stopped early.
+        """Return `(conjunctions, is_complete)`: the shortest conjunctions that hold in no passing row.
 
         Conjunctions are bit masks of the values that they exclude. Only values in the mask `allowed` may be excluded.
+        `is_complete` is False if the search stopped early.
         """
         return find_minimal_hitting_sets((allowed & row for row in passing), MAX_CANDIDATE_CONJUNCTIONS)
 
     def _find_fewest_conjunctions(self, failing: list[int], passing: list[int]) -> tuple[list[int], bool]:
-        """Return the fewest conjunctions of which one holds in each failing row and none in a passing row.
+        """Return `(conjunctions, is_complete)`: the fewest of which one holds in each failing row, none in a passing.
 
-        If there are several such choices, return the one with the fewest literals. The second result is False if the
-        search stopped early.
+        Of several choices, return one with the fewest literals. `is_complete` is False if the search stopped early.
         """
         left, essential, primes, complete = list(failing), [], set[int](), True
         for row in sorted(failing, key=lambda row: -sum(1 for other in passing if (row ^ other).bit_count() == 2)):
@@ -219,19 +219,17 @@ class _FailureExplainer:
         return essential + chosen, complete and is_smallest
 
     def _conjunction_sort_key(self, excluded: int) -> tuple[int, int]:
-        """Return a sort key for conjunctions, given as the bit mask of excluded values: the fewest literals
-        come first.
-        """
+        """Return a sort key with which the conjunctions with the fewest literals come first."""
         return self._encoding.count_literals(excluded), excluded
 
 
 def find_smallest_set_cover(
     covers: Mapping[int, int], everything: int, cost: Callable[[int], tuple[int, int]]
 ) -> tuple[list[int], bool]:
-    """Return the fewest keys of `covers` whose bit masks together have all bits of `everything`.
+    """Return `(keys, is_proven)`: the fewest keys of `covers` whose bit masks together have all bits of `everything`.
 
-    If there are several such choices, return the one with the lowest sum of the first values of `cost(key)`. The second
-    result is False if the search stopped before it had ruled out a better choice.
+    If there are several such choices, return the one with the lowest sum of the first values of `cost(key)`.
+    `is_proven` is False if the search stopped before it had ruled out a better choice.
     """
     best = _find_greedy_set_cover(covers, everything)
     best_cost = (len(best), sum(cost(key)[0] for key in best))

@@ -114,7 +114,7 @@ def _add_blocks_to_request(sent: AnsweredRequest) -> _RequestWithPromptSegments 
 
 
 def _find_broken_prefixes(turns: Sequence[_RequestWithPromptSegments]) -> Iterator[tuple[int, BrokenPrefix]]:
-    """Yield `(index, details)` for each request that could not read a cached prefix because a block had changed."""
+    """Yield `(index of the request, details)` for each request that missed a cached prefix because a block changed."""
     detector = BrokenPrefixDetector()
     for index, turn in enumerate(turns):
         owner = api_key(turn.answered_request.request.headers)

@@ -1,7 +1,7 @@
 """Compare two cassettes, interaction by interaction: which parts of the requests and answers differ.
 
-Values that the API generates anew for each answer (ids, signatures, times) are ignored. If a request refers to such an
-id, it is equal to the other cassette's request if that refers to the id in the same part of the same answer.
+Values that the API generates anew for each answer (ids, signatures, times) are ignored. Two
+requests that refer to such ids are equal if the ids were at the same path of the same answer.
 """
 
 import hashlib
@@ -36,21 +36,23 @@ class InteractionPair:
     """Two matching interactions of two cassettes, and how they differ.
 
     `first_index` and `second_index` are their indices in the first and the second cassette; None if that cassette has
-    no matching interaction. `request` and `answer` are the differences. In each, `recorded_value` is the value in the
-    first cassette and `sent_value` that in the second.
+    no matching interaction. `request_differences` and `answer_differences` are the differences. In each,
+    `recorded_value` is the value in the first cassette and `sent_value` that in the second.
     """
 
     first_index: int | None
     second_index: int | None
     method: str
     path: str
-    request: tuple[Difference, ...] = ()
-    answer: tuple[Difference, ...] = ()
+    request_differences: tuple[Difference, ...] = ()
+    answer_differences: tuple[Difference, ...] = ()
 
     @property
     def is_different(self) -> bool:
         """Whether the interactions differ, or one of the two cassettes has no matching interaction."""
-        return None in (self.first_index, self.second_index) or bool(self.request or self.answer)
+        return None in (self.first_index, self.second_index) or bool(
+            self.request_differences or self.answer_differences
+        )
 
 
 def compare_interactions(first: Sequence[Interaction], second: Sequence[Interaction]) -> Iterator[InteractionPair]:

@@ -17,6 +17,7 @@ from flag_harness.analysis.evidence import (
 )
 
 FIRST_CANDIDATE_SIZES = range(4)
+"""The numbers of literals (conditions on one flag) of the candidates that are tried first."""
 MAX_CANDIDATE_SIZE = 4
 MAX_CANDIDATES_OF_MAX_SIZE = 300_000
 """The most candidates of four literals (conditions on one flag).

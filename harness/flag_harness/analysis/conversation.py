@@ -41,7 +41,7 @@ class ConversationStep:
         parameters: parameters and betas that are new or changed since `continued_index`; None for one that was removed.
         new_content: a pair of role and content block for each new block; roles include `system` and `tools`.
         answer: the parsed answer.
-        ending: `end`, `abandoned`, or how the connection was cut.
+        answer_ending: `end`, `abandoned`, or how the connection was cut.
         usage: the tokens that the answer reports, or None.
         cost: US dollars at list price, or None if the usage or price is not known.
         first_token: seconds to the first content of a stream, or None.
@@ -56,7 +56,7 @@ class ConversationStep:
     parameters: Mapping[str, Any]
     new_content: tuple[tuple[str, Mapping[str, Any]], ...]
     answer: ParsedResponse
-    ending: str
+    answer_ending: str
     usage: Usage | None
     cost: float | None
     first_token: float | None
@@ -133,7 +133,7 @@ def _build_conversation_step(
         parameters=parameters,
         new_content=new_content,
         answer=answer,
-        ending=describe_answer_ending(response[-1]),
+        answer_ending=describe_answer_ending(response[-1]),
         usage=usage,
         cost=cost_at_list_price(model, usage),
         first_token=seconds_to_first_token(response),

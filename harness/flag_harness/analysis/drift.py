@@ -55,13 +55,13 @@ class DriftResult:
     """The result of comparing a recorded answer with a new one.
 
     `drifts` are the differences. `inconclusive_reason` says why the answers could not be compared; it is empty if they
-    could. If `is_final` is True, later requests of the recording would be inconclusive for the same reason, so they
-    need not be sent.
+    could. If `applies_to_later_requests` is True, later requests of the recording would be inconclusive for the same
+    reason, so they need not be sent.
     """
 
     drifts: tuple[AnswerDrift, ...] = ()
     inconclusive_reason: str = ""
-    is_final: bool = False
+    applies_to_later_requests: bool = False
 
 
 def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream: str) -> str:
@@ -107,10 +107,13 @@ def compare_answers(recorded: Response, now: Response) -> DriftResult:
     before, after = parse_response(decompress_response(recorded)), parse_response(decompress_response(now))
     if after.status is None:
         return DriftResult(
-            inconclusive_reason=f"there was no answer ({describe_answer_ending(now[-1])})", is_final=True
+            inconclusive_reason=f"there was no answer ({describe_answer_ending(now[-1])})",
+            applies_to_later_requests=True,
         )
     if _is_temporary_error(after):
-        return DriftResult(inconclusive_reason=f"it was answered with {_describe_status(after)}", is_final=True)
+        return DriftResult(
+            inconclusive_reason=f"it was answered with {_describe_status(after)}", applies_to_later_requests=True
+        )
     if after.status == before.status and not after.is_complete:
         return DriftResult(inconclusive_reason=f"the answer was incomplete ({describe_answer_ending(now[-1])})")
     if _error_type(after) == NO_MATCHING_TURN_ERROR and _error_type(before) != NO_MATCHING_TURN_ERROR:

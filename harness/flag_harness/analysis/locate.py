@@ -54,7 +54,7 @@ class CauseSearchResult:
         return not self.unexplained_reason
 
     @property
-    def caveat(self) -> str:
+    def open_question(self) -> str:
         """A sentence about what the search has not ruled out, to be shown with the result."""
         return f"whether other sets of {self.max_size_ruled_out + 1} or more flag values make it fail, too"
 

@@ -19,9 +19,9 @@ class MatrixRun(TypedDict):
 
     `test` is the node id without the combination. `row` has the index of each flag's value, by name. `exclusion_reason`
     says why the run must not be compared with others, or is empty. `requests` are the sent requests, without secrets.
-    `faults` are the faults that could fire. `other_cause` says why the outcome is not due to flags, such as `skipped`,
-    or is empty. `is_miss` is True if the run failed because its cassette has no answer to a request; `is_refused` is
-    True if, in addition, the API would refuse this request.
+    `faults` are the faults that could fire. `cause_other_than_flags` says why the outcome is not due to flags, such as
+    `skipped`, or is empty. `is_miss` is True if the run failed because its cassette has no answer to a request;
+    `is_refused` is True if, in addition, the API would refuse this request.
     """
 
     nodeid: str
@@ -31,7 +31,7 @@ class MatrixRun(TypedDict):
     exclusion_reason: str
     requests: list[list[Any]]
     faults: list[str]
-    other_cause: str
+    cause_other_than_flags: str
     is_miss: bool
     is_refused: bool
 
@@ -48,8 +48,8 @@ FLAGS_NOT_SET = "the flags could not be set"
 TEST_SKIPPED = "skipped"
 EXPECTED_FAILURE = "expected to fail (xfail)"
 UNEXPECTED_PASS = "passed, and a strict xfail expects a failure"
-"""The constants from `TEST_NOT_RECORDED` to this one are values of `MatrixRun.other_cause`: why an outcome is not due
-to flags.
+"""The constants from `TEST_NOT_RECORDED` to this one are values of `MatrixRun.cause_other_than_flags`: why an outcome
+is not due to flags.
 """
 
 
@@ -182,7 +182,7 @@ def _runs_by_cause(runs: Sequence[MatrixRun]) -> dict[str, list[MatrixRun]]:
     shared, found = faults_in_every_run(runs), dict[str, list[MatrixRun]]()
     for run in runs:
         own_faults = [fault for fault in run["faults"] if fault not in shared]
-        cause = run["other_cause"]
+        cause = run["cause_other_than_flags"]
         if not cause and not run["has_passed"] and own_faults:
             cause = f"not all combinations have the fault {', '.join(own_faults)}"
         found.setdefault(cause, []).append(run)

@@ -1,4 +1,4 @@
-"""Helpers for commands that read or write files, and for their messages about them."""
+"""The files that a command writes, and messages of commands about files."""
 
 import errno
 import os

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from flag_harness.cli.files import print_error
-from flag_harness.cli.terminal import add_commands
+from flag_harness.cli.terminal import add_subcommand_group
 from flag_harness.config import find_root
 from flag_harness.errors import ConfigError, GateError, GateRefusalError
 from flag_harness.gate import GateSettings, git, read_gate
@@ -64,7 +64,7 @@ Exit code: 0, 1 if the gate refuses, 2 for wrong usage or a file that cannot be 
 def add_gate_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `gate` to the parser."""
     description = "Copy files to PROD only if the evidence passes the policy, and a person has approved exactly that."
-    commands = add_commands(_add_parser(subparsers, "gate", description))
+    commands = add_subcommand_group(_add_parser(subparsers, "gate", description))
     one = _add_command(commands, "stage", "copy the declared files of PROD to TEST", _run_stage)
     one.add_argument("--overwrite", action="store_true", help="discard the changes in TEST")
     one = _add_command(commands, "check", "judge each rule of the policy on the evidence", _run_check)

@@ -19,7 +19,7 @@ from flag_harness.cli.matrix import add_matrix_command
 from flag_harness.cli.report import add_report_command
 from flag_harness.cli.scenario import add_scenario_command
 from flag_harness.cli.serve import add_serve_command
-from flag_harness.cli.terminal import add_commands
+from flag_harness.cli.terminal import add_subcommand_group
 from flag_harness.cli.ui import add_ui_command
 from flag_harness.cli.upgrade import add_upgrade_command
 from flag_harness.errors import HarnessError
@@ -69,7 +69,7 @@ def make_parser() -> argparse.ArgumentParser:
         prog="flag-harness", description="Work with flag combinations, cassettes and contexts of agents."
     )
     parser.add_argument("--version", action="version", version=f"flag-harness {version('flag-harness')}")
-    subparsers = add_commands(parser)
+    subparsers = add_subcommand_group(parser)
     for add_command in COMMANDS:
         add_command(subparsers)
     add_completion_command(subparsers, parser)

@@ -20,7 +20,7 @@ from flag_harness.analysis.verdict.recorded import (
 )
 from flag_harness.cli.report_diff import add_diff_arguments
 from flag_harness.cli.report_open import add_open_arguments
-from flag_harness.cli.terminal import add_commands
+from flag_harness.cli.terminal import add_subcommand_group
 from flag_harness.config import find_root
 from flag_harness.errors import RecordError
 from flag_harness.files import write_atomically
@@ -66,7 +66,7 @@ def add_report_command(commands: "argparse._SubParsersAction[argparse.ArgumentPa
         "work with records of runs",
         "Work with records of runs, which `pytest --harness-record=FILE` writes.",
     )
-    subparsers = add_commands(parser)
+    subparsers = add_subcommand_group(parser)
     merge = _add_parser(
         subparsers,
         "merge",
@@ -237,7 +237,7 @@ def _run_verdict(arguments: argparse.Namespace) -> int:
     pairs = [(one, verdict, table.rows_of_change(one)) for one, verdict in zip(changes, verdicts, strict=True)]
     if arguments.json:
         found = [msgspec.to_builtins(verdict_record(*pair)) for pair in pairs]
-        print(json.dumps({"verdicts": found, "copies": pooled.copy_count, "problem": merged.problem}))
+        print(json.dumps({"verdicts": found, "copies": pooled.left_out_copy_count, "problem": merged.problem}))
     else:
         for _, verdict, rows in pairs:
             print("\n".join(verdict_lines(verdict, rows)))

@@ -163,9 +163,9 @@ def _failed_run_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
         yield "  no conversation was kept" if row.requests else "  it sent no request"
     for number, turn in enumerate(conversation.turns if conversation else (), 1):
         yield f"  request {number}"
-        yield from (line for passage in turn.request for line in _conversation_passage_lines(passage))
+        yield from (line for passage in turn.request for line in _message_part_lines(passage))
         yield f"  answer {number}" + ("" if turn.ending == "end" else f" ({turn.ending})")
-        yield from (line for passage in turn.answer for line in _conversation_passage_lines(passage))
+        yield from (line for passage in turn.answer for line in _message_part_lines(passage))
     if not opened.has_cassette(row.case):
         yield "  What answered it was not kept: it is run again with the project's own recordings."
 
@@ -178,11 +178,11 @@ def _answer_source_text(row: RunRow) -> str:
     return f"answered by: {upstream or escape_to_one_line(row.answered_by or 'nobody')}"
 
 
-def _conversation_passage_lines(passage: MessagePart) -> Iterator[str]:
-    label = passage.role if passage.kind in ("text", "tool") else passage.kind
-    lines = passage.text[:_MAX_CHARACTERS].split("\n")[:_MAX_LINES]
+def _message_part_lines(part: MessagePart) -> Iterator[str]:
+    label = part.role if part.kind in ("text", "tool") else part.kind
+    lines = part.text[:_MAX_CHARACTERS].split("\n")[:_MAX_LINES]
     for number, line in enumerate(lines):
         yield f"    {'' if number else escape_to_one_line(label):<{_LABEL_WIDTH}}{escape_to_one_line(line)}".rstrip()
-    left = passage.characters - sum(map(len, lines)) - len(lines) + 1
+    left = part.characters - sum(map(len, lines)) - len(lines) + 1
     if left > 0:
         yield f"    {'':<{_LABEL_WIDTH}}… {left:,} more characters; --browser shows them"

@@ -25,8 +25,8 @@ SECONDS_OF_SILENCE = 2.0
 _MAX_LINES_PER_WRITE = 1000
 
 
-def add_commands(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
-    """Add a group of subcommands to a parser, and return it. Without a subcommand, the parser prints its help."""
+def add_subcommand_group(parser: argparse.ArgumentParser) -> "argparse._SubParsersAction[argparse.ArgumentParser]":
+    """Add a group of subcommands to a parser, and return the group. Without a subcommand, the help is printed."""
 
     def print_help(arguments: argparse.Namespace) -> int:
         parser.print_help(sys.stderr)

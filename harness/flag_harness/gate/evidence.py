@@ -20,17 +20,17 @@ class EvidenceRecord:
     Attributes:
         path: its file.
         digest: the SHA-256 of that file.
-        problem: what is wrong with the file, such as a later edit; empty if the file is what the run wrote.
+        file_problem: what is wrong with the file, such as a later edit; empty if the file is what the run wrote.
         record: the header and the rows.
     """
 
     path: Path
     digest: str
-    problem: str
+    file_problem: str
     record: RunRecord
 
     @property
-    def options(self) -> tuple[str, ...]:
+    def command_line_options(self) -> tuple[str, ...]:
         """The options of this package that the run's command line had."""
         return self.record.header.options
 
@@ -51,16 +51,19 @@ def rows_of_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
 
 def is_sweep(evidence: EvidenceRecord) -> bool:
     """Return whether a run record comes from a sweep over faults (`--harness-sweep`)."""
-    return any(option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE_OPTION) for option in evidence.options)
+    return any(
+        option.partition("=")[0] in ("--harness-sweep", SWEEP_BASELINE_OPTION)
+        for option in evidence.command_line_options
+    )
 
 
 def command_line_option_of_run(evidence: EvidenceRecord, name: str) -> str | None:
     """Return the value of the option `name` of the run's command line, or None if the option was not given."""
-    for index, option in enumerate(evidence.options):
+    for index, option in enumerate(evidence.command_line_options):
         if option.startswith(f"{name}="):
             return option.partition("=")[2]
-        if option == name and index + 1 < len(evidence.options):
-            return evidence.options[index + 1]
+        if option == name and index + 1 < len(evidence.command_line_options):
+            return evidence.command_line_options[index + 1]
     return None
 
 

@@ -13,7 +13,7 @@ from flag_harness.gate.prod.status import GateStatus
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult, all_rules_pass
 from flag_harness.wording import count_with_noun, join_names, printable_text
 
-_STATUS_ICONS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
+_ICON_BY_STATUS = {"pass": "✅", "fail": "❌", "not shown": "❔"}
 
 
 def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
@@ -25,10 +25,8 @@ def rule_result_lines(results: Sequence[RuleResult]) -> list[str]:
 
 def rule_result_markdown(results: Sequence[RuleResult]) -> list[str]:
     """Return the results of the gate's rules as lines of Markdown."""
-    rows = [
-        f"| {_STATUS_ICONS[one.status]} {one.status} | {_escape_markdown(one.rule)} | {_escape_markdown(one.reason)} |"
-        for one in results
-    ]
+    cells = ((f"{_ICON_BY_STATUS[one.status]} {one.status}", one.rule, one.reason) for one in results)
+    rows = [f"| {' | '.join(map(_escape_markdown, row))} |" for row in cells]
     title = f"## {'✅' if all_rules_pass(results) else '❌'} Gate: {_conclusion_text(results)}"
     return [title, "", "| result | rule | reason |", "| --- | --- | --- |", *rows]
 

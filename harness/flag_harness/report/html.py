@@ -28,7 +28,7 @@ _SCRIPT_FILES = ("elements", "streams", "comparison", "details", "matrix")
 """The files that make up the page's script, in order: code that runs on loading uses only earlier files."""
 MAX_EXPANDED_REASONS = 5
 """The number of failure reasons that the page shows open. Further ones are folded, so that the flags stay in view."""
-OUTCOME_SYMBOLS = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
+SYMBOL_BY_OUTCOME = {"passed": "✓", "failed": "✕", "skipped": "-", "xfailed": "≈", "xpassed": "!", "inconclusive": "?"}
 
 
 def render_html(report: RunReport, now: datetime) -> str:
@@ -36,7 +36,7 @@ def render_html(report: RunReport, now: datetime) -> str:
     environment = _page_environment()
     style, script = _read_page_file("page.css"), _page_script()
     flags = list(report.record.header.flags)
-    alone = [effect for effect in report.effects if len(effect.settings) == 1]
+    alone = [effect for effect in report.effects if len(effect.changed_values) == 1]
     return environment.get_template("page.html.j2").render(
         report=report,
         overview=make_overview(report),
@@ -44,8 +44,8 @@ def render_html(report: RunReport, now: datetime) -> str:
         cells={row.case: cell for line in report.matrix_rows for cell in line.cells if cell for row in cell.rows},
         summaries=flag_summaries(report),
         charts=list(effect_charts(alone)),
-        together=[effect for effect in report.effects if len(effect.settings) == 2 and effect.is_significant],
-        symbols=OUTCOME_SYMBOLS,
+        together=[effect for effect in report.effects if len(effect.changed_values) == 2 and effect.is_significant],
+        symbols=SYMBOL_BY_OUTCOME,
         style=style,
         script=script,
         policy=_content_security_policy(style, script),

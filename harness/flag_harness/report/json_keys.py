@@ -34,6 +34,9 @@ _KEY_BY_ATTRIBUTE = {
     "change_lines": "changes",
     "node_id": "case",
     "node_ids": "cases",
+    # logs
+    "log_count": "count",
+    "logging_tests": "tests",
 }
 
 

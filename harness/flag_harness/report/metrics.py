@@ -23,8 +23,8 @@ FIGURES_BY_METRIC = {
 def metric_lines(record: RunRecord) -> Iterator[str]:
     """Yield the report of the four metrics, line by line."""
     effects = effects_in_record(record)
-    alone = [effect for effect in effects if len(effect.settings) == 1]
-    together = [effect for effect in effects if len(effect.settings) == 2 and effect.is_significant]
+    alone = [effect for effect in effects if len(effect.changed_values) == 1]
+    together = [effect for effect in effects if len(effect.changed_values) == 2 and effect.is_significant]
     if not alone:
         yield "No two runs of a test that passed differ in one flag alone, so no flag's figures can be told."
     else:
@@ -59,7 +59,11 @@ def effects_in_record(record: RunRecord, max_flags: int = 2) -> tuple[MetricEffe
     """
     labels, names = labels_of_flag_values(record), list(record.header.flags)
     effects = metric_effects(record.rows, default_values(record), labels, flag_groups(record), max_flags)
-    return tuple(sorted(effects, key=lambda one: (len(one.settings), [names.index(name) for name, _ in one.settings])))
+    return tuple(
+        sorted(
+            effects, key=lambda one: (len(one.changed_values), [names.index(name) for name, _ in one.changed_values])
+        )
+    )
 
 
 def default_values(record: RunRecord) -> dict[str, Any]:
@@ -96,7 +100,7 @@ def count_passes_by_combination(record: RunRecord) -> list[tuple[str, int, int]]
 def effect_to_json(effect: MetricEffect) -> dict[str, Any]:
     """Return an effect as a dictionary that can be encoded as JSON."""
     return {
-        "flags": dict(effect.settings),
+        "flags": dict(effect.changed_values),
         "figure": effect.figure.name,
         "compared_by": "ratio" if effect.figure.is_ratio else "difference",
         "mean": effect.mean,

@@ -59,7 +59,7 @@ class FlagOverview:
     has_failures: bool
     broken_tests_text: str
     figures: FlagFigures
-    note: str
+    effect_note: str
     is_simulated: bool
 
 
@@ -67,7 +67,7 @@ class FlagOverview:
 class OverviewNotice:
     """A short finding about something other than flags, and the section of the page that has the details."""
 
-    section: str
+    section_id: str
     text: str
 
 
@@ -146,7 +146,9 @@ def _flag_line(summary: FlagSummary, report: RunReport, shown_causes: set[str]) 
 
     `shown_causes` has the texts of causes that earlier lines show in full.
     """
-    parts = [*_broken_tests_by_cause(summary.causes_with_flag, summary.setting, shown_causes)] or [summary.support.text]
+    parts = [*_broken_tests_by_cause(summary.causes_with_flag, summary.setting, shown_causes)] or [
+        summary.support.no_failure_text
+    ]
     parts += [
         f"prevents a failure of {text}"
         for text in _broken_tests_by_cause(summary.causes_without_flag, summary.setting, shown_causes)
@@ -206,7 +208,7 @@ def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str
         [source] = [
             flag.env or flag.openfeature or flag.name
             for flag in flags_in_header(report.record.header)
-            if flag.name == summary.flag
+            if flag.name == summary.flag_name
         ]
         return f"changes no request: does the agent read {source}?"
     unused = group_unused_cache_marks(report.rows) if _changes_cache_marks(summary) else ()
@@ -236,9 +238,9 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
         yield OverviewNotice(
             "failures", f"over budget in {count_with_noun(len(over), 'run')}: {join_names(names, _MAX_LISTED_NAMES)}"
         )
-    if report.sweep.cause_counts:
+    if report.sweep_table.cause_counts:
         yield OverviewNotice(
-            "sweep", f"the sweep found {count_with_noun(len(report.sweep.cause_counts), 'cause')} of failures"
+            "sweep", f"the sweep found {count_with_noun(len(report.sweep_table.cause_counts), 'cause')} of failures"
         )
     yield from _cache_notices(report)
     for unused in () if is_cache_explained else group_unused_cache_marks(report.rows)[:1]:
@@ -247,13 +249,13 @@ def _overview_notices(report: RunReport, is_cache_explained: bool) -> Iterator[O
     if untested:
         flags = "the flag" if len(untested) == 1 else "the flags"
         yield OverviewNotice("matrix-title", f"no test ran with and without {flags} {join_names(untested)}")
-    if report.logs:
-        warnings = sum(one.count for one in report.logs if one.level == "WARNING")
-        errors = sum(one.count for one in report.logs) - warnings
+    if report.log_entries:
+        warnings = sum(one.log_count for one in report.log_entries if one.level == "WARNING")
+        errors = sum(one.log_count for one in report.log_entries) - warnings
         found = [count_with_noun(count, noun) for count, noun in ((errors, "error"), (warnings, "warning")) if count]
-        tests = dict.fromkeys(test for entry in report.logs for test in entry.tests)
+        tests = dict.fromkeys(test for entry in report.log_entries for test in entry.logging_tests)
         where = f"logged in {count_with_noun(len(tests), 'test')}"
-        yield OverviewNotice("logs", f"{' and '.join(found)} {where}, most often “{report.logs[0].message}”")
+        yield OverviewNotice("logs", f"{' and '.join(found)} {where}, most often “{report.log_entries[0].message}”")
 
 
 def _cache_notices(report: RunReport) -> Iterator[OverviewNotice]:

@@ -31,15 +31,15 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "unblamed": [to_json_object(one) for one in report.excluded_runs],
         "api_refusals": [to_json_object(one) for one in report.api_refusals],
         "failures": [
-            {"reason": group.reason, "places": group.places, "cases": [row.case for row in group.rows]}
+            {"reason": group.reason, "places": group.failing_lines, "cases": [row.case for row in group.rows]}
             for group in report.failures
         ],
         "flags": [_flag_as_json(summary, report) for summary in flag_summaries(report)],
         "request_effects": [to_json_object(one) for one in report.request_effects],
         "effects": [_effect_as_json(effect) for effect in report.effects],
-        "logs": [to_json_object(entry) for entry in report.logs],
+        "logs": [to_json_object(entry) for entry in report.log_entries],
         "cache": cache_use_to_json(report.rows),
-        "sweep": to_json_object(report.sweep),
+        "sweep": to_json_object(report.sweep_table),
         "recordings": report.answer_source_line,
         "conversations": [msgspec.to_builtins(one) for one in report.conversations.values()],
         "rows": [_row_as_json(row) for row in report.rows],
@@ -54,9 +54,9 @@ def _flag_as_json(summary: FlagSummary, report: RunReport) -> dict[str, Any]:
         "breaks": [cause.condition_text for cause in summary.causes_with_flag],
         "prevents": [cause.condition_text for cause in summary.causes_without_flag],
         "changes_no_request": summary.is_inert,
-        "costs": {cell.name: cell.text for cell in figures.cells},
+        "costs": {cell.figure_name: cell.text for cell in figures.cells},
         "means_per_run": {
-            one.figure: {"without": one.without_flag, "with": one.with_flag}
+            one.figure_name: {"without": one.without_flag, "with": one.with_flag}
             for cell in figures.cells
             for one in cell.means
         },

@@ -54,7 +54,7 @@ class MatrixRow:
     A cell is None if the test did not run under that combination.
     """
 
-    name: str
+    test_name: str
     cells: tuple[MatrixCell | None, ...]
 
     @property
@@ -69,12 +69,12 @@ class FailureGroup:
 
     Attributes:
         reason: the reason of the first run, shortened.
-        places: the lines at which the runs failed.
+        failing_lines: the lines at which the runs failed.
         rows: the runs.
     """
 
     reason: str
-    places: tuple[str, ...]
+    failing_lines: tuple[str, ...]
     rows: tuple[RunRow, ...]
 
 
@@ -85,8 +85,8 @@ class LogEntry:
     level: str
     logger: str
     message: str
-    count: int
-    tests: tuple[str, ...]
+    log_count: int
+    logging_tests: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ class RunReport:
         failures: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         request_effects: what each flag changes in requests.
-        logs: the log messages, errors first.
-        sweep: what a sweep over tests found.
+        log_entries: the log messages, errors first.
+        sweep_table: what a sweep over tests found.
         answer_source_line: a line that says who answered, and how old the oldest recording is.
         conversations: what tests sent and received, by node id, as far as it was kept.
         location: the paths that its commands need.
@@ -124,9 +124,9 @@ class RunReport:
     failures: tuple[FailureGroup, ...]
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
-    logs: tuple[LogEntry, ...]
+    log_entries: tuple[LogEntry, ...]
     answer_source_line: str
-    sweep: SweepTable
+    sweep_table: SweepTable
     conversations: Mapping[str, Conversation] = field(default_factory=dict)
     location: ReportLocation = CURRENT_FOLDER_LOCATION
 
@@ -178,9 +178,9 @@ def build_report(
         failures=_group_failures(rows),
         effects=effects_in_record(record),
         request_effects=request_effects(record),
-        logs=_log_entries(rows),
+        log_entries=_log_entries(rows),
         answer_source_line=answers_line(rows, now),
-        sweep=make_sweep_table(rows),
+        sweep_table=make_sweep_table(rows),
         conversations=conversations or {},
         location=location,
     )
@@ -249,4 +249,4 @@ def _log_entries(rows: Iterable[RunRow]) -> tuple[LogEntry, ...]:
     for key, counts in group_rows_by_log_message(rows).items():
         tests = dict.fromkeys(node_id_without_combination(row.case, row.combination) for row, _ in counts)
         entries.append(LogEntry(*key, sum(count for _, count in counts), tuple(tests)))
-    return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.count, entry.message)))
+    return tuple(sorted(entries, key=lambda entry: (entry.level == "WARNING", -entry.log_count, entry.message)))

@@ -129,7 +129,9 @@ def _group_tests_by_combinations(rows: "Iterable[RunRow]") -> "list[tuple[tuple[
 
 
 def _totals_line(rows: "Sequence[RunRow]") -> str:
-    """Return one line with the sums over all tests that ran under one combination only."""
+    """Return a line with the outcomes, requests, tokens and cost of tests that ran under one combination only, summed
+    up.
+    """
     (_, outcomes, requests, errors, tokens_in, tokens_out, _, _, cost) = _table_row("", rows)
     plural = "s" if len(rows) != 1 else ""
     return (
@@ -154,8 +156,8 @@ def answers_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     """
     played = Counter(row.recorded_from for row in rows)
     answered = Counter(row.answered_by for row in rows)
-    found = [(played[name], label) for name, label in _RECORDING_NAMES.items()]
-    found += [(answered[name], label) for name, label in _UPSTREAM_NAMES.items()]
+    found = [(played[name], label) for name, label in _TEXT_BY_RECORDING_SOURCE.items()]
+    found += [(answered[name], label) for name, label in _TEXT_BY_UPSTREAM.items()]
     unanswered = [row for row in rows if row.recorded_from is None and row.answered_by is None]
     found.append((sum(row.outcome != "inconclusive" for row in unanswered), "nobody"))
     parts = [f"{count_with_noun(count, 'run')} by {label}" for count, label in found if count]
@@ -179,8 +181,8 @@ def align_columns_to_the_left(rows: Sequence[Sequence[str]]) -> Iterator[str]:
         yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-_UPSTREAM_NAMES = {"simulator": "the simulator", "live": "the live API"}
-_RECORDING_NAMES = {
+_TEXT_BY_UPSTREAM = {"simulator": "the simulator", "live": "the live API"}
+_TEXT_BY_RECORDING_SOURCE = {
     "simulator": "recordings of the simulator",
     "live": "recordings of the live API",
     "imported": "imported recordings",

@@ -84,7 +84,7 @@ def test_an_effect_of_two_flags_together_names_the_other_flag() -> None:
         (effect.flag, effect.condition, effect.changed_pair_count, effect.pair_count) for effect in attribution.effects
     }
     assert {("streaming", "concise", 2, 4), ("concise", "streaming", 2, 4)} == found
-    assert ["concise"] == [effect.condition for effect in attribution.effects_of("streaming")]
+    assert ["concise"] == [effect.condition for effect in attribution.effects_of_flag("streaming")]
 
 
 def test_values_of_a_flag_that_is_not_boolean_are_named() -> None:
@@ -122,7 +122,7 @@ def test_words_that_a_flag_adds_to_different_texts_are_one_change(brief: str | N
         lambda s, c, m: [_request({"context": f"{'Hi. ' * 20}{m}. {LONG} {(brief or f'Be {m}!') if c else ''}"})]
     )
     text = f"context: {change}" if change else "context is changed"
-    assert [f"{text} (4 of 4 pairs)"] == [str(one) for one in attribution.effects_of("concise")]
+    assert [f"{text} (4 of 4 pairs)"] == [str(one) for one in attribution.effects_of_flag("concise")]
 
 
 def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:
@@ -135,7 +135,7 @@ def test_a_key_that_is_added_in_several_places_is_one_effect() -> None:
     attribution = _attribute(agent)
     assert ["*.cache_control"] == [effect.path for effect in attribution.effects]
     assert ("system[*].cache_control", "tools[*].cache_control") == attribution.effects[0].paths
-    assert "concise" == attribution.flag_that_changes("messages[0].content[3].cache_control.type")
+    assert "concise" == attribution.flag_that_changes_path("messages[0].content[3].cache_control.type")
 
 
 def test_a_prompt_that_is_one_string_is_changed_as_the_text_of_a_block_is() -> None:
@@ -145,7 +145,7 @@ def test_a_prompt_that_is_one_string_is_changed_as_the_text_of_a_block_is() -> N
     )
     assert ["system[*].text"] == [effect.path for effect in attribution.effects]
     assert ["concise", "concise", None, None] == [
-        attribution.flag_that_changes(path)
+        attribution.flag_that_changes_path(path)
         for path in ("system", "system[0].text", "system[0].type", "messages[0].content")
     ]
 
@@ -194,7 +194,7 @@ def test_one_run_with_a_value_of_its_own_hides_no_effect() -> None:
     tokens = {row: 4097 if row == (0, 0, 0) else 16384 if row[0] else 4096 for row in rows}
     runs = [ObservedRun(row, (_request({"max_tokens": tokens[row]}),)) for row in rows]
     attribution = attribute_effects(SPACE, {"test_refund": runs})
-    assert "streaming" == attribution.flag_that_changes("max_tokens")
+    assert "streaming" == attribution.flag_that_changes_path("max_tokens")
     assert () == attribution.volatile_paths
 
 

@@ -158,4 +158,4 @@ def test_ten_flags_with_a_hundred_repetitions_take_less_than_a_second() -> None:
     started = time.process_time()
     found = metric_effects(rows, dict.fromkeys(names, False))
     assert time.process_time() - started < 1
-    assert {100} == {effect.pair_count for effect in found if len(effect.settings) == 2}
+    assert {100} == {effect.pair_count for effect in found if len(effect.changed_values) == 2}

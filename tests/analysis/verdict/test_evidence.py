@@ -97,7 +97,7 @@ def test_arms_of_other_comparisons_are_no_strata_and_a_missing_arm_is_an_empty_o
 def test_rebased_recordings_are_an_obstacle() -> None:
     """They are named."""
     rows = [_row("a", 0, rebased=True, cassette="a.json"), _row("a", 0, strict=True)]
-    assert ("a.json was rebased and not recorded again",) == collect_evidence(rows, CHANGES)[0].obstacles
+    assert ("a.json was rebased and not recorded again",) == collect_evidence(rows, CHANGES)[0].pass_obstacles
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def _expecting(cost: float, rounds: int) -> tuple[str, tuple[str, ...]]:
         for strict in (False, True)
     ]
     verdict = judge_flags(collect_evidence(rows, change))[0]
-    return verdict.decision, verdict.obstacles
+    return verdict.decision, verdict.pass_obstacles
 
 
 def test_a_pass_needs_the_improvements_that_are_expected() -> None:

@@ -83,8 +83,8 @@ def test_an_obstacle_prevents_a_pass_but_not_a_fail() -> None:
     """Rebased cassettes cannot show safety, but what fails on them fails."""
     obstacles = ("recordings were rebased",)
     good, bad = Stratum("test", (0.0,) * 500), Stratum("test", (-1.0,) * 50)
-    assert "INCONCLUSIVE" == judge_flags([FlagEvidence("flag", (good,), obstacles=obstacles)])[0].decision
-    assert "FAIL" == judge_flags([FlagEvidence("flag", (bad,), obstacles=obstacles)])[0].decision
+    assert "INCONCLUSIVE" == judge_flags([FlagEvidence("flag", (good,), pass_obstacles=obstacles)])[0].decision
+    assert "FAIL" == judge_flags([FlagEvidence("flag", (bad,), pass_obstacles=obstacles)])[0].decision
 
 
 def test_without_strata_nothing_is_decided() -> None:
@@ -226,7 +226,7 @@ def test_a_safe_flag_runs_on_until_its_improvement_is_shown() -> None:
     safe = Stratum("test", (0.0,) * 300)
     for gain, is_decided in ((0.0, False), (1.0, True), (-1.0, True)):
         expected = ExpectedImprovement("cost", "lower", (gain,) * 300)
-        evidence = FlagEvidence("flag", (safe,), expectations=(expected,))
+        evidence = FlagEvidence("flag", (safe,), expected_improvements=(expected,))
         assert [is_decided] == SequentialJudge().are_flags_decided([evidence])
 
 
@@ -250,7 +250,7 @@ def test_expectations_share_the_error_rate() -> None:
     )
     safe = Stratum("test", (0.0,) * 300)
     flags = [
-        FlagEvidence(f"flag {i}", (safe,), expectations=(ExpectedImprovement("cost", "lower", gains),))
+        FlagEvidence(f"flag {i}", (safe,), expected_improvements=(ExpectedImprovement("cost", "lower", gains),))
         for i in range(2)
     ]
     assert ["PASS", "INCONCLUSIVE"] == [judge_flags(flags[:count])[0].decision for count in (1, 2)]

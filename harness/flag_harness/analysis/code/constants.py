@@ -86,14 +86,14 @@ def _class_assignment_targets(node: ast.ClassDef) -> Iterator[ast.expr]:
 
 @dataclass(frozen=True, slots=True)
 class _ImportedName:
-    """A name that a module imports from `module`.
+    """A name that a module imports from `module_name`.
 
-    `member` is the name there, or empty if the module itself is imported.
+    `member_name` is the name there, or empty if the module itself is imported.
     """
 
     name: str
-    module: str
-    member: str
+    module_name: str
+    member_name: str
 
 
 def _list_imported_names(tree: ast.Module, path: str) -> list[_ImportedName]:
@@ -153,7 +153,7 @@ def _constants_of_import(
 
     The suffix is empty if the name itself is a constant, and `.KEY` if a member of the name is.
     """
-    module, member = imported.module, imported.member
+    module, member = imported.module_name, imported.member_name
     for path in paths.get(f"{module}.{member}".strip(".") if member else module, ()):
         yield from ((f".{name}", value) for name, value in known[path].items())
     for path in paths.get(module, ()) if member else ():

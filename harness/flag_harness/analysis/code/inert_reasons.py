@@ -57,14 +57,14 @@ class _EnvironmentRead:
 
     Attributes:
         location: the file and line.
-        scopes: the names of the functions and classes around the expression.
+        scope_names: the names of the functions and classes around the expression.
         is_read_at_import: whether the expression is evaluated when its module is imported.
         is_cached: whether a function around the expression caches its result.
         compared_words: the strings with which the code compares the value.
     """
 
     location: str
-    scopes: frozenset[str]
+    scope_names: frozenset[str]
     is_read_at_import: bool
     is_cached: bool
     compared_words: tuple[str, ...] = ()
@@ -79,9 +79,9 @@ def _reason_for_no_effect(
     results are cached.
     """
     for read in reads:
-        if read.is_read_at_import or read.scopes & import_calls:
+        if read.is_read_at_import or read.scope_names & import_calls:
             return f"{read.location} reads {flag.env} at import, before the test sets it"
-        if read.is_cached or read.scopes & cached_calls:
+        if read.is_cached or read.scope_names & cached_calls:
             return f"{read.location} reads {flag.env} once and keeps it, so the first test that calls it decides"
     texts = {text.casefold() for text in (flag.on, flag.off) if text is not None}
     for read in reads if flag.is_boolean else ():

@@ -136,8 +136,8 @@ def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Itera
 
 
 def _reads_something_else(node: ast.AST, key: str) -> bool:
-    """Return whether a read is not of a flag: it reads an API key, an address or the like, or its default
-    is no switch.
+    """Return whether an expression reads something other than a flag: an API key, an address or the like, or a
+    value whose default is neither on nor off.
     """
     default = node.args[1] if isinstance(node, ast.Call) and len(node.args) > 1 else None
     text = string_literal(default)

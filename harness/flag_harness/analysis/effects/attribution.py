@@ -30,7 +30,7 @@ class FlagEffect:
         setting: the flag with that value, or only the flag if it is boolean: `model=haiku`, `streaming`.
         path: the path in the request body, `header NAME`, `endpoint`, or `requests` for added or removed requests.
         old_value, new_value: the values at the path; for long texts, the words that only one of the two has; `text` for
-            another long value, `<absent>` for none, and `various` if the values differ between pairs.
+            another long value, `<absent>` if there is no value, and `various` if the values differ between pairs.
         changed_pair_count: the number of pairs of runs in which the path changed.
         pair_count: the number of pairs of runs that were compared.
         condition: the other flag values that the effect needs, such as `streaming and not concise`, or empty.
@@ -75,11 +75,11 @@ class FlagEffectAttribution:
     volatile_paths: tuple[str, ...] = ()
     excluded_pair_count_by_reason: Mapping[str, int] = field(default_factory=dict)
 
-    def effects_of(self, flag: str) -> tuple[FlagEffect, ...]:
+    def effects_of_flag(self, flag: str) -> tuple[FlagEffect, ...]:
         """Return the effects of the flag with this name."""
         return tuple(effect for effect in self.effects if effect.flag == flag)
 
-    def flag_that_changes(self, path: str) -> str | None:
+    def flag_that_changes_path(self, path: str) -> str | None:
         """Return the flag that changes this path of a request body, or None if no flag does.
 
         If several flags do, return the one that changes the path in the largest share of pairs of runs. If a content or
@@ -109,7 +109,7 @@ def attribute_effects(space: FlagSpace, tests: Mapping[str, Sequence[ObservedRun
     left_out: Counter[str] = Counter()
     for name, runs in tests.items():
         comparison = PairedRuns(space, name, runs)
-        volatile |= comparison.volatile
+        volatile |= comparison.volatile_paths
         pairs += comparison.pair_counts
         left_out += comparison.left_out
         for effect in comparison.find_flag_effects():

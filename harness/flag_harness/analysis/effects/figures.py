@@ -79,7 +79,8 @@ class MetricEffect:
     """The effect of a flag's value, or of two flags' values together, on a figure such as cost.
 
     Attributes:
-        settings: the flags with their values. For two flags, the effect is what both change beyond the sum of each one.
+        changed_values: the flags with their values. For two flags, the effect is what both change beyond the sum of
+            each one.
         figure: the figure that is compared.
         mean: the mean difference, or the mean ratio.
         lower_bound, upper_bound: the mean's 95 % confidence interval (Student's t), or None if there is only one pair.
@@ -91,7 +92,7 @@ class MetricEffect:
             and repetitions, if any, agree. Pairs then differ because of their tests and other flags.
     """
 
-    settings: ChangedFlagValues
+    changed_values: ChangedFlagValues
     figure: RunMetric
     mean: float
     lower_bound: float | None

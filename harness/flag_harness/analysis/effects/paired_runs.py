@@ -17,7 +17,8 @@ from flag_harness.analysis.effects.request_changes import (
 from flag_harness.analysis.effects.volatile import differs_only_in_volatile_words, has_date, mask_volatile_words
 from flag_harness.matrix import FlagSpace, Row
 
-_NAMES_THAT_LOOK_VOLATILE = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
+_STABLE_PATH_PATTERN = re.compile(r"(?:^|\.)(?:model|type|name|betas\[\*\])$|^header ")
+"""Matches paths whose values may look random but are not, such as the id of a model."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class EffectInOneTest:
     """An effect of one flag's value on the requests of one test.
 
     Attributes:
-        flag, value: the index of the flag in the `FlagSpace`, and the index of its value.
+        flag_index, value_index: the index of the flag in the `FlagSpace`, and the index of its value.
         path: a JSON path, or a name for all of `paths`.
         old_value, new_value: summaries of the values at the path with the flag's default and with the value.
         changed_pair_count: the number of pairs of runs that show the effect.
@@ -78,7 +79,7 @@ class _RunPair:
 
     @property
     def flag_value_index(self) -> int:
-        """The index of the value that the flag has in `row`."""
+        """The index of the value that the flag has in `changed_row`."""
         return self.changed_row[self.flag_index]
 
 
@@ -115,7 +116,7 @@ class PairedRuns:
         self.left_out = self._count_uncompared_pairs(runs, by_row.keys())
         pairs = list(self._pair_runs({row: ids[0] for row, ids in by_row.items()}))
         self.pair_counts = Counter(pair.flag_index for pair in pairs)
-        self.volatile: set[str] = set()
+        self.volatile_paths: set[str] = set()
         self._random_paths: dict[str, bool] = {}
         self._recurrences = Counter(
             _key_of_equal_changes(pair, change)
@@ -181,7 +182,7 @@ class PairedRuns:
         return Counter(problem for problem in pairs if problem)
 
     def _pair_runs(self, runs: Mapping[Row, int]) -> Iterator[_RunPair]:
-        """Yield the pairs of runs that differ in one flag. Pairs in which no run sent a request are counted instead."""
+        """Yield the pairs of runs that differ in one flag. Pairs in which no run sent a request are only counted."""
         for index, base, row in self._pair_rows(runs.keys()):
             before, after = runs[base], runs[row]
             if self._requests[before] or self._requests[after]:
@@ -207,7 +208,7 @@ class PairedRuns:
         )
 
     def _changes_between(self, before: int, after: int) -> Mapping[str, tuple[RequestDifference, ...]]:
-        """Return how the requests of a run differ from those of another, by JSON path; both are given by number."""
+        """Return the differences between two sequences of requests by JSON path. Both are given by their ids."""
         if before == after:
             return {}
         if (before, after) not in self._cache:
@@ -228,14 +229,14 @@ class PairedRuns:
         return paths
 
     def _remove_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
-        """Return a pair with only the changes due to the flag. Paths without any go to `volatile`."""
+        """Return a pair with only the changes due to the flag. Add paths without any to `volatile_paths`."""
         kept: dict[str, tuple[RequestDifference, ...]] = {}
         for path, changes in pair.changes.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
             if real:
                 kept[path] = real
             else:
-                self.volatile.add(path)
+                self.volatile_paths.add(path)
         return _RunPair(pair.flag_index, pair.base_row, pair.changed_row, kept)
 
     def _is_volatile(self, change: RequestDifference, pair: _RunPair, pairs: Sequence[_RunPair]) -> bool:
@@ -244,7 +245,7 @@ class PairedRuns:
             return self._unstable_paths[change.path] or differs_only_in_volatile_words(change)
         if ABSENT in (change.old_value, change.new_value) or change.path == WHOLE_REQUESTS_PATH:
             return False
-        if differs_only_in_volatile_words(change) and not _NAMES_THAT_LOOK_VOLATILE.search(change.path):
+        if differs_only_in_volatile_words(change) and not _STABLE_PATH_PATTERN.search(change.path):
             return self._recurrences[_key_of_equal_changes(pair, change)] < 2 or has_date(change)
         if change.path not in self._random_paths:
             self._random_paths[change.path] = self._looks_random(change.path, pairs)

@@ -12,7 +12,7 @@ DATE_OR_TIME_PATTERN = r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z
 """Matches a date or a time, as in ISO 8601."""
 TEMPORARY_FILE_PATTERN = r"/(?:tmp|var/folders|private/(?:tmp|var/folders))/[^\s\"']+"
 _MAX_CACHED_TEXT_LENGTH = 16 << 10
-"""The longest text whose result is kept, in characters."""
+"""The longest text, in characters, whose masked form is cached."""
 _VOLATILE_WORD_PATTERN = re.compile(
     rf"{UUID_PATTERN}|{DATE_OR_TIME_PATTERN}"
     r"|\b(?=[0-9a-f]*\d)[0-9a-f]{8,}\b"  # a hash, or a number in hexadecimal
@@ -41,7 +41,7 @@ def _mask_text(text: str) -> str:
 
 
 _mask_cached_text = lru_cache(maxsize=2048)(_mask_text)
-"""For texts that each further request of a conversation repeats."""
+"""Masks a text, and caches the result, because each further request of a conversation repeats the text."""
 
 
 def has_date(change: RequestDifference) -> bool:

@@ -135,25 +135,25 @@ class FlagEvidence:
     """The evidence about one flag, or about one value of a flag.
 
     Attributes:
-        flag: the flag's name, such as `streaming`, or `model=haiku`.
+        flag_change: the flag's name, such as `streaming`, or `model=haiku`.
         strata: the rounds of each stratum. A stratum without rounds prevents a PASS.
         margin: the loss that counts as too large, such as 0.10.
-        obstacles: sentences that say why this evidence cannot support a PASS, however good it looks.
-        expectations: the figures that the flag should improve. A PASS needs every improvement to be shown.
+        pass_obstacles: sentences that say why this evidence cannot support a PASS, however good it looks.
+        expected_improvements: the figures that the flag should improve. A PASS needs every improvement to be shown.
     """
 
-    flag: str
+    flag_change: str
     strata: tuple[Stratum, ...]
     margin: float = DEFAULT_MARGIN
-    obstacles: tuple[str, ...] = ()
-    expectations: tuple[ExpectedImprovement, ...] = ()
+    pass_obstacles: tuple[str, ...] = ()
+    expected_improvements: tuple[ExpectedImprovement, ...] = ()
 
     def is_expectation_open(self, level: float) -> bool:
         """Return whether further rounds may still show an expected improvement that is not shown yet.
 
         `level` is the error rate.
         """
-        return any(one.judge_improvement(level) == "not shown" for one in self.expectations)
+        return any(one.judge_improvement(level) == "not shown" for one in self.expected_improvements)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +161,7 @@ class Verdict:
     """The verdict on one flag.
 
     Attributes:
-        flag: the flag's name, or its name and value.
+        flag_change: the flag's name, or its name and value.
         decision: `PASS` if SAFE is shown and HARM is not, `FAIL` if HARM is shown and SAFE is not,
             `HARM WITHIN THE MARGIN` if both are, and otherwise `INCONCLUSIVE`.
         margin: the loss that counts as too large.
@@ -172,10 +172,10 @@ class Verdict:
         rounds_to_pass: about how many further rounds a PASS takes if the flag changes nothing; 0 if nothing is open.
         rounds_to_fail: about how many further rounds a FAIL takes if the worst stratum loses as much in them as so far,
             which is the margin or more; None if it loses less, or the verdict is decided.
-        obstacles: why the evidence cannot support a PASS.
+        pass_obstacles: why the evidence cannot support a PASS.
     """
 
-    flag: str
+    flag_change: str
     decision: Decision
     margin: float
     harmed_strata: tuple[str, ...]
@@ -184,7 +184,7 @@ class Verdict:
     excluded_loss: float | None
     rounds_to_pass: int
     rounds_to_fail: int | None = None
-    obstacles: tuple[str, ...] = ()
+    pass_obstacles: tuple[str, ...] = ()
 
 
 def judge_flags(flags: Sequence[FlagEvidence], alpha: float = DEFAULT_ALPHA) -> tuple[Verdict, ...]:
@@ -229,12 +229,12 @@ class SequentialJudge:
         """Return the statistical test of each of a flag's groups of tests (strata), with all rounds so far."""
         tests = []
         for index, stratum in enumerate(flag.strata):
-            gains, test = self._tests.get((flag.flag, index), ((), StratumTest(flag.margin)))
+            gains, test = self._tests.get((flag.flag_change, index), ((), StratumTest(flag.margin)))
             if gains != stratum.gains[: len(gains)]:
                 gains, test = (), StratumTest(flag.margin)
             for gain in stratum.gains[len(gains) :]:
                 test.add_gain(gain)
-            self._tests[flag.flag, index] = stratum.gains, test
+            self._tests[flag.flag_change, index] = stratum.gains, test
             tests.append(test)
         return tests
 
@@ -243,17 +243,17 @@ def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> 
     """Return the error rate for each expected improvement, so that all of them together have the rate `alpha`
     (Bonferroni).
     """
-    return alpha / max(1, sum(len(flag.expectations) for flag in flags))
+    return alpha / max(1, sum(len(flag.expected_improvements) for flag in flags))
 
 
 def _add_obstacles_for_missing_improvements(flag: FlagEvidence, level: float) -> FlagEvidence:
     """Return the evidence with an obstacle to a PASS added for each expected improvement that is not shown."""
     unmet = tuple(
         f"{one.figure} was expected to be {one.direction}, and that is {state}"
-        for one in flag.expectations
+        for one in flag.expected_improvements
         if (state := one.judge_improvement(level)) != "shown"
     )
-    return replace(flag, obstacles=(*flag.obstacles, *unmet))
+    return replace(flag, pass_obstacles=(*flag.pass_obstacles, *unmet))
 
 
 def _make_verdict(
@@ -270,10 +270,10 @@ def _make_verdict(
         excluded = flag.margin if excluded is None else min(excluded, flag.margin)
     elif excluded is not None and excluded <= flag.margin:  # each stratum excludes it, but not at the same look
         excluded = min((loss for loss in REPORTED_LOSSES if loss > flag.margin), default=None)
-    is_hindered = finding.decision == "PASS" and bool(flag.obstacles)
+    is_hindered = finding.decision == "PASS" and bool(flag.pass_obstacles)
     worst = max(range(len(tests)), key=lambda index: flag.strata[index].mean_loss, default=None)
     return Verdict(
-        flag=flag.flag,
+        flag_change=flag.flag_change,
         decision="INCONCLUSIVE" if is_hindered else finding.decision,
         margin=flag.margin,
         harmed_strata=tuple(flag.strata[index].name for index in finding.harmed_indices),
@@ -286,5 +286,5 @@ def _make_verdict(
         rounds_to_fail=None
         if worst is None or finding.harmed_indices or finding.is_safe or flag.strata[worst].mean_loss < flag.margin
         else rounds_to_fail(tests[worst], [-gain for gain in flag.strata[worst].gains], harm_level),
-        obstacles=flag.obstacles,
+        pass_obstacles=flag.pass_obstacles,
     )

@@ -24,9 +24,9 @@ def verdict_lines(verdict: Verdict, rows: "Sequence[RunRow]") -> Iterator[str]:
     """
     where = " (simulator only)" if has_simulated_answers(rows) else ""
     rounds = count_with_noun(verdict.round_count, "round")
-    yield f"{verdict.flag}: {verdict.decision}{where} after {rounds}{_reason_text(verdict)}"
+    yield f"{verdict.flag_change}: {verdict.decision}{where} after {rounds}{_reason_text(verdict)}"
     yield f"  {describe_losses_ruled_out(verdict)}"
-    for obstacle in verdict.obstacles:
+    for obstacle in verdict.pass_obstacles:
         yield f"  no PASS: {obstacle}"
     if text := provider_failures_text(rows):
         yield f"  {text}"
@@ -85,7 +85,7 @@ def describe_losses_ruled_out(verdict: Verdict) -> str:
 def summary_text(verdict: Verdict) -> str:
     """Return one sentence about a verdict, for a run record."""
     rounds = count_with_noun(verdict.round_count, "round")
-    return f"{verdict.flag}: {verdict.decision} after {rounds}; {describe_losses_ruled_out(verdict)}"
+    return f"{verdict.flag_change}: {verdict.decision} after {rounds}; {describe_losses_ruled_out(verdict)}"
 
 
 def _reason_text(verdict: Verdict) -> str:

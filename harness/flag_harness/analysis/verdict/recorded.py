@@ -19,11 +19,12 @@ class PooledRows:
 
     Attributes:
         rows: the rows that are independent evidence.
-        copy_count: the number of rows that were left out because their answers are the same as those of another record.
+        left_out_copy_count: the number of rows that were left out because their answers are the same as those of
+            another record.
     """
 
     rows: tuple[RunRow, ...]
-    copy_count: int
+    left_out_copy_count: int
 
 
 def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
@@ -71,8 +72,8 @@ def pooling_summary_lines(pooled: PooledRows, records: int) -> Iterator[str]:
     """Yield lines that say how many run records and rows a verdict is based on."""
     number, files = count_with_noun(len(pooled.rows), "run"), count_with_noun(records, "record")
     yield f"judged once, by {number} of {files}. The error rates hold if the records were not chosen by their results"
-    if pooled.copy_count:
-        copies = count_with_noun(pooled.copy_count, "run")
+    if pooled.left_out_copy_count:
+        copies = count_with_noun(pooled.left_out_copy_count, "run")
         yield f"{copies} left out: another record has the same recording, or the same seed"
 
 

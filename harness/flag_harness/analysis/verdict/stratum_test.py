@@ -11,6 +11,7 @@ from flag_harness.analysis.verdict.betting import (
 )
 
 WIDER_LOSS_IN_MARGINS = 1.5
+"""The larger loss, as a multiple of the margin, that SAFE must exclude too, at a smaller error rate."""
 WIDER_LOSS_ALPHA_SHARE = 0.02
 """The share of SAFE's error rate at which a loss of `WIDER_LOSS_IN_MARGINS` margins must be excluded, too.
 

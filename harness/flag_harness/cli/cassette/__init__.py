@@ -11,7 +11,7 @@ from flag_harness.cli.cassette.prune import add_prune_command
 from flag_harness.cli.cassette.rebase import add_rebase_command
 from flag_harness.cli.cassette.show import add_show_command
 from flag_harness.cli.cassette.stat import add_stat_command
-from flag_harness.cli.terminal import add_commands
+from flag_harness.cli.terminal import add_subcommand_group
 
 COMMANDS = (
     add_check_command,
@@ -30,6 +30,6 @@ COMMANDS = (
 def add_cassette_command(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add the command `cassette` and its subcommands to the parser."""
     parser = subparsers.add_parser("cassette", help="read, compare, check, import and export recorded traffic")
-    commands = add_commands(parser)
+    commands = add_subcommand_group(parser)
     for add_command in COMMANDS:
         add_command(commands)

@@ -92,7 +92,7 @@ def _pair_lines(pair: InteractionPair) -> Iterator["Text"]:
     else:
         moved = f" (there {pair.second_index})" if pair.second_index != pair.first_index else ""
         yield make_styled_text(f"~ {pair.first_index}{moved} {request}", "bold yellow")
-        for side, found in (("request", pair.request), ("answer", pair.answer)):
+        for side, found in (("request", pair.request_differences), ("answer", pair.answer_differences)):
             for difference in found:
                 yield join_styled_texts(make_styled_text(f"    {side:<8}", "dim"), *_difference_texts(difference))
 
@@ -112,6 +112,6 @@ def _pair_to_json(pair: InteractionPair) -> dict[str, Any]:
         "after": pair.second_index,
         "method": pair.method,
         "path": pair.path,
-        "request": [difference_to_json(one) for one in pair.request],
-        "answer": [difference_to_json(one) for one in pair.answer],
+        "request": [difference_to_json(one) for one in pair.request_differences],
+        "answer": [difference_to_json(one) for one in pair.answer_differences],
     }

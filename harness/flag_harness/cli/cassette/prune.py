@@ -57,6 +57,7 @@ class _RemovableFiles:
 
     @property
     def files(self) -> list[Path]:
+        """All files to remove."""
         return [*self.cassettes, *self.blobs, *self.partial_files]
 
 

@@ -164,8 +164,10 @@ def _style_for_label(label: str) -> str:
 def _status_text(step: ConversationStep) -> str:
     answer = step.answer
     if answer.status is None:
-        return step.ending
-    return str(answer.status) if answer.status != 200 or answer.is_complete else f"200 {step.ending}"[:_LABEL_WIDTH]
+        return step.answer_ending
+    return (
+        str(answer.status) if answer.status != 200 or answer.is_complete else f"200 {step.answer_ending}"[:_LABEL_WIDTH]
+    )
 
 
 def _status_style(step: ConversationStep) -> str:
@@ -237,7 +239,7 @@ def _step_to_json(step: ConversationStep) -> dict[str, Any]:
         "status": answer.status,
         "streamed": answer.is_stream,
         "complete": answer.is_complete,
-        "ended": step.ending,
+        "ended": step.answer_ending,
         "answer": answer.decoded_body,
         "error": answer.error,
         "usage": asdict(step.usage) if step.usage else None,

@@ -1,4 +1,4 @@
-"""The command `flag-harness completion`."""
+"""The command `flag-harness completion`, which prints a script that completes commands and options in a shell."""
 
 import argparse
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""The command `flag-harness init`."""
+"""The command `flag-harness init`: read a repository, write the files of a plan, and run the first test."""
 
 import argparse
 from collections.abc import Iterator
@@ -10,9 +10,9 @@ from flag_harness.cli.init.first_test import (
     agent_name_and_location,
     missing_flag_lines,
     next_step_lines,
-    play_test,
+    play_first_test,
     print_at_once,
-    record_test,
+    record_first_test,
 )
 from flag_harness.cli.init.plan import InitPlan, conflicting_files, make_init_plan
 from flag_harness.cli.init.repository import Repository, read_repository
@@ -155,8 +155,8 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
     for choice in _plans_of_agents(plan, repository):
         written = write_plan(choice, repository.root)
         print_at_once([*written.report_lines, "", *_note_lines(choice, repository)])
-        if (failure := record_test(choice, repository.root)) is None:
-            return play_test(choice, repository.root)
+        if (failure := record_first_test(choice, repository.root)) is None:
+            return play_first_test(choice, repository.root)
         if failure.has_sent_requests:
             print_at_once(failure.advice_lines)
             return 1

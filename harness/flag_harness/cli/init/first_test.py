@@ -46,13 +46,13 @@ class FirstTestFailure:
     advice_lines: tuple[str, ...]
 
 
-def record_test(plan: InitPlan, root: Path) -> FirstTestFailure | None:
+def record_first_test(plan: InitPlan, root: Path) -> FirstTestFailure | None:
     """Record the first test from the simulator. Return why it fails, or None if it passes."""
     options = ("--record-mode=once", "--harness-upstream=simulator")
     return _run_first_test(plan, root, "Recording it from the simulator", options)[0]
 
 
-def play_test(plan: InitPlan, root: Path) -> int:
+def play_first_test(plan: InitPlan, root: Path) -> int:
     """Play the first test from its cassettes, say what to do next, and return the exit code."""
     failure, output = _run_first_test(plan, root, "Playing it, offline", ())
     if failure is not None:

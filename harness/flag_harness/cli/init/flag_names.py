@@ -53,7 +53,7 @@ def _shared_prefix(keys: Iterable[str]) -> str:
 def _short_name(key: str, prefix: str) -> str:
     """Return a short name for a flag: its key without `prefix` and without words such as `feature_`.
 
-    If what remains is no valid name, keep these.
+    If what remains is no valid name, leave out neither.
     """
     name = short_flag_name(_FEATURE_PREFIX.sub("", full_flag_name(key).removeprefix(prefix)))
     return name if re.match(r"[a-z]", name) and name not in _RESERVED_FLAG_NAMES else short_flag_name(key)

@@ -17,7 +17,7 @@ from flag_harness.analysis.code.unclear_reads import DynamicFlagRead, find_dynam
 from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER
 from flag_harness.cli.init.flag_fixtures import can_set_targets
 from flag_harness.cli.init.flag_names import name_flags, sort_key_of_location
-from flag_harness.cli.init.reading.agents import find_agents, find_callers
+from flag_harness.cli.init.reading.agents import find_agents, find_api_callers
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, read_frameworks
 from flag_harness.cli.init.reading.import_time_flags import FlagTarget, find_flag_targets
@@ -206,7 +206,7 @@ def _find_agents_of_modules(trees: Mapping[str, ast.Module]) -> Iterator[FoundAg
     frameworks = read_frameworks(trees)
     classes = {node.name: node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
     modules = {path: frameworks.get(path, NO_FRAMEWORK) for path in trees}
-    callers = {path: find_callers(tree, modules[path].run_expressions) for path, tree in trees.items()}
+    callers = {path: find_api_callers(tree, modules[path].run_expressions) for path, tree in trees.items()}
     for path, tree in trees.items():
         others = {name for other, names in callers.items() if other != path for name in names}
         tools = find_structured_answers(modules[path].maker_calls, tree, classes, FIRST_TEST_ANSWER)

@@ -1,4 +1,4 @@
-"""The command `flag-harness upgrade`."""
+"""The command `flag-harness upgrade`: rewrite settings and cassettes of older releases in the current format."""
 
 import argparse
 import tomllib

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from functools import lru_cache
 
 _FILE_PATTERN_PARTS = re.compile(r"\*\*/|\*\*|\*|\?|[^*?]+")
-_FILE_WILDCARDS = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
+_REGEX_BY_WILDCARD = {"**/": "(?:[^/]+/)*", "**": ".*", "*": "[^/]*", "?": "[^/]"}
 
 
 def pattern_problem(pattern: str) -> str:
@@ -45,7 +45,7 @@ def has_dot_name(path: str) -> bool:
 @lru_cache
 def _compile_file_pattern(pattern: str) -> re.Pattern[str]:
     parts = _FILE_PATTERN_PARTS.findall(pattern)
-    return re.compile("".join(_FILE_WILDCARDS.get(part, re.escape(part)) for part in parts), re.DOTALL)
+    return re.compile("".join(_REGEX_BY_WILDCARD.get(part, re.escape(part)) for part in parts), re.DOTALL)
 
 
 @lru_cache

@@ -96,9 +96,9 @@ def store_files_in_history(prod: ProductionFolder, folder: Path, files: Manifest
 
 
 def refuse_modified_files(prod: ProductionFolder, modified: Sequence[str], entries: Sequence[HistoryEntry]) -> None:
-    """Raise `GateRefusalError` if `modified` names files of PROD that somebody has changed.
+    """Raise `GateRefusalError` if `modified`, the files of PROD that somebody has changed, is not empty.
 
-    The message says what to type.
+    The message depends on whether PROD's history has `entries`.
     """
     if modified:
         before = "the last promotion left it" if entries else "it was staged"

@@ -17,7 +17,7 @@ from flag_harness.wording import count_with_noun, join_names
 def judge_records(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether each run record is complete and has not been edited."""
     for one in candidate.evidence:
-        if problem := one.problem or one.record.problem:
+        if problem := one.file_problem or one.record.problem:
             return RuleResult("evidence", "fail", f"{one.path}: {problem}; run the tests again")
         if (status := one.record.header.exit_status) not in (0, 1):
             reason = f"pytest was stopped before its end (exit status {status})"

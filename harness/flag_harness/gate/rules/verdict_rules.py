@@ -53,7 +53,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
 
 def _describe_other_decision(one: RejudgedVerdict) -> str:
     """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
-    reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.obstacles)
+    reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.pass_obstacles)
     claim = f"{one.evidence_record.path} says PASS for {one.flag_change.label}"
     return f"{claim}, but its rows say {one.verdict.decision}{reasons}"
 
@@ -90,7 +90,9 @@ def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
         tested, named = one.record.header.tested, command_line_option_of_run(one, SWEEP_BASELINE_OPTION)
         if named is None or posixpath.normpath(named) != posixpath.normpath(baseline):
             return RuleResult("sweep", "not shown", f"{one.path} was not compared with {baseline}; {hint}")
-        if narrow := [option for option in one.options if option.partition("=")[0] in _OPTIONS_THAT_LIMIT_SWEEP]:
+        if narrow := [
+            option for option in one.command_line_options if option.partition("=")[0] in _OPTIONS_THAT_LIMIT_SWEEP
+        ]:
             return RuleResult("sweep", "not shown", f"{one.path} is only a part of the sweep: {join_names(narrow)}")
         if tested is None or tested.policy != candidate.gate.policy_digest:
             return RuleResult("sweep", "fail", f"{one.path} was made with another {baseline} or policy; {hint}")

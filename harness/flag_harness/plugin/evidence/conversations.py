@@ -105,7 +105,7 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
     for step in conversation_steps(_filter_traffic(traffic, content)):
         request = [_make_passage(role, block, mask) for role, block in step.new_content]
         answer = [_make_passage("assistant", block, mask) for block in _answer_blocks(step)]
-        ending = "no answer" if step.answer.status is None and step.ending == "abandoned" else step.ending
+        ending = "no answer" if step.answer.status is None and step.answer_ending == "abandoned" else step.answer_ending
         turns.append(ConversationTurn(tuple(request), tuple(answer), ending))
     return Conversation(item.nodeid, tuple(turns))
 

@@ -198,7 +198,7 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
     yield f"{location}: {located.test.name} ({rows} ran)"
     if location.max_size_ruled_out < len(located.test.flags):
-        yield f"  Not known: {location.caveat}"
+        yield f"  Not known: {location.open_question}"
     if location.flaky_rows:
         yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky_rows)}"
     yield from (f"  {note}" for note in located.notes)

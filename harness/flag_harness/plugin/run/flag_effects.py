@@ -141,7 +141,7 @@ class FlagEffects:
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
             for run in self._runs_in_order():
-                if run["exclusion_reason"] == NO_CASSETTE_REASON or run["other_cause"] == TEST_SKIPPED:
+                if run["exclusion_reason"] == NO_CASSETTE_REASON or run["cause_other_than_flags"] == TEST_SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
@@ -172,7 +172,7 @@ class FlagEffects:
             flag
             for flag in self.flags_of_all_runs()
             if flag.env
-            and (effects := attribution.effects_of(flag.name))
+            and (effects := attribution.effects_of_flag(flag.name))
             and all(effect.path.startswith(_PATHS_OF_CONVERSATION) for effect in effects)
         ]
         if not flags:
@@ -243,7 +243,7 @@ def _make_matrix_run(
             for request in list_sent_requests(exchanges)
         ],
         "faults": [] if traffic is None else active_faults(traffic),
-        "other_cause": _cause_other_than_flags(report, error, item),
+        "cause_other_than_flags": _cause_other_than_flags(report, error, item),
         "is_miss": report.failed and _has_missed(item),
         "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }

@@ -36,13 +36,13 @@ class FlagEffectsInRecordings:
     def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:
         self._folder, self._flags = folder, tuple(flags)
 
-    def flag_that_changes(self, path: str) -> str | None:
+    def flag_that_changes_path(self, path: str) -> str | None:
         """Return the flag that changes a path of a request body, or None if the recordings show none."""
-        return self._attribution.flag_that_changes(path)
+        return self._attribution.flag_that_changes_path(path)
 
     def depends_on_flag(self, path: str) -> bool:
         """Return whether the recordings show that any flag changes a path of a request body."""
-        return self.flag_that_changes(path) is not None
+        return self.flag_that_changes_path(path) is not None
 
     def explain_in(self, combination: str) -> Callable[[str], str | None]:
         """Return a function that returns the flag which explains a change at a path of a request body, or None.
@@ -51,10 +51,10 @@ class FlagEffectsInRecordings:
         are unknown, and any flag can.
         """
         if not combination:
-            return self.flag_that_changes
+            return self.flag_that_changes_path
         parts = flag_and_value_by_id_part(self._flags)
         changed = {self._flags[parts[part][0]].name for part in combination.split("+") if part in parts}
-        return lambda path: flag if changed and (flag := self.flag_that_changes(path)) in changed else None
+        return lambda path: flag if changed and (flag := self.flag_that_changes_path(path)) in changed else None
 
     @cached_property
     def _attribution(self) -> "FlagEffectAttribution":

@@ -177,7 +177,7 @@ class RecordingVerifier:
         upstream, verdicts = _VerificationClient(self._upstream, job.scenario), dict[int, DriftResult]()
         for number, interaction in enumerate(cassette.interactions):
             verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, job)
-            if verdicts[number].is_final:
+            if verdicts[number].applies_to_later_requests:
                 break
         return verdicts
 
@@ -190,11 +190,12 @@ class RecordingVerifier:
         if reason := reason_not_to_verify(interaction, recording, self._upstream):
             return DriftResult(inconclusive_reason=reason)
         if upstream.missing_key:
-            return DriftResult(inconclusive_reason=upstream.missing_key, is_final=True)
+            return DriftResult(inconclusive_reason=upstream.missing_key, applies_to_later_requests=True)
         expected = 0.0 if self._upstream == "simulator" else estimate_cost_of_resending(interaction)
         if refusal := self._budget.refusal_reason(expected):
             return DriftResult(
-                inconclusive_reason=f"{refusal}; allow more with --harness-verify-budget=DOLLARS", is_final=True
+                inconclusive_reason=f"{refusal}; allow more with --harness-verify-budget=DOLLARS",
+                applies_to_later_requests=True,
             )
         request, response = upstream.send(interaction)
         job.exchanges.append((request, response))

@@ -20,7 +20,7 @@ _SHOWN_HASH_DIGITS = 8
 
 
 class _KeptConversations:
-    """The conversations of a report, each with an index. They refer to passages (parts of messages) by index, too."""
+    """The conversations of a report, each with an index. They refer to the parts of their messages by index, too."""
 
     def __init__(self, conversations: Mapping[str, Conversation]) -> None:
         self._numbers = {case: number for number, case in enumerate(sorted(conversations))}
@@ -28,16 +28,16 @@ class _KeptConversations:
         self.details = [_conversation_details(conversations[case], self._passages) for case in self._numbers]
 
     @property
-    def passages(self) -> list[list[Any]]:
-        return [_passage_details(passage) for passage in self._passages]
+    def message_part_values(self) -> list[list[Any]]:
+        return [_message_part_details(passage) for passage in self._passages]
 
     def conversation_index(self, row: RunRow) -> int | None:
         """Return the index of the conversation of a run, or None if it was not kept."""
         return self._numbers.get(row.nodeid)
 
-    def passages_by_request(self, row: RunRow) -> list[Hashable] | None:
-        """Return what each request of a run adds to its conversation, as passages, or None if the conversation was not
-        kept.
+    def message_parts_by_request(self, row: RunRow) -> list[Hashable] | None:
+        """Return what each request of a run adds to its conversation, as indices of parts of messages, or None if the
+        conversation was not kept.
         """
         number = self.conversation_index(row)
         return None if number is None else [tuple(turn["request"]) for turn in self.details[number]["turns"]]
@@ -46,7 +46,8 @@ class _KeptConversations:
 def cell_details(report: RunReport) -> dict[str, Any]:
     """Return the values that the page shows when the user opens a cell of the matrix.
 
-    They are the rows of all runs, and each different request, passage and change once. Rows refer to these by index.
+    They are the rows of all runs, and each different request, part of a message and change once. Rows refer to these by
+    index.
     """
     requests: dict[RequestRecord, int] = {}
     changes: dict[ChangeAtPath, int] = {}
@@ -57,7 +58,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     def details_of_nearest_run(row: RunRow) -> dict[str, Any]:
         if (neighbour := neighbours.get(row.key)) is None:
             return {}
-        turns = (conversations.passages_by_request(neighbour), conversations.passages_by_request(row))
+        turns = (conversations.message_parts_by_request(neighbour), conversations.message_parts_by_request(row))
         return {"neighbour": indices[neighbour.key], **comparison_details(row, neighbour, turns, changes)}
 
     rows = [
@@ -74,7 +75,7 @@ def cell_details(report: RunReport) -> dict[str, Any]:
         "rows": rows,
         "requests": [_request_details(request) for request in requests],
         "conversations": conversations.details,
-        "passages": conversations.passages,
+        "passages": conversations.message_part_values,
         "changes": list(changes),
     }
 
@@ -130,7 +131,7 @@ def _conversation_details(conversation: Conversation, passages: dict[MessagePart
     return {"turns": turns}
 
 
-def _passage_details(passage: MessagePart) -> list[Any]:
+def _message_part_details(passage: MessagePart) -> list[Any]:
     """Return `[role, kind, text]` of a part of a message. If the text was cut, its full length is the fourth item."""
     cut = [] if passage.characters == len(passage.text) else [passage.characters]
     return [passage.role, passage.kind, passage.text, *cut]

@@ -14,7 +14,7 @@ from flag_harness.report.diff.outcomes import OutcomeChanges, outcome_changes
 from flag_harness.report.diff.requests import ChangedRequests, PathChange, find_changed_requests, find_path_changes
 from flag_harness.report.metrics import effects_in_record
 
-_HEADER_FIELDS = ("commit", "package", "sdk", "python")
+_COMPARED_HEADER_FIELDS = ("commit", "package", "sdk", "python")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class RunDiff:
         path_changes: what changed in the bodies of requests, by JSON path, over all tests.
         pair_count: the number of rows whose figures are compared.
         uncompared_row_count: the number of rows that both runs have and whose figures cannot be compared.
-        figures: how the figures (time, tokens, cost) changed.
-        effects: pairs of a flag's effect in the first and in the second run, if the two differ.
-        violations: one line for each threshold that is exceeded.
+        metric_changes: how the figures (time, tokens, cost) changed.
+        changed_effects: pairs of a flag's effect in the first and in the second run, if the two differ.
+        exceeded_thresholds: one line for each threshold that is exceeded.
         figures_in_no_row: the figures that have a threshold but that no compared row has.
-        problems: one line for each reason why a record is incomplete.
+        record_problems: one line for each reason why a record is incomplete.
     """
 
     header_changes: tuple[str, ...]
@@ -41,21 +41,21 @@ class RunDiff:
     path_changes: tuple[PathChange, ...]
     pair_count: int
     uncompared_row_count: int
-    figures: tuple[MetricChange, ...]
-    effects: tuple[tuple[MetricEffect, MetricEffect], ...]
-    violations: tuple[str, ...]
+    metric_changes: tuple[MetricChange, ...]
+    changed_effects: tuple[tuple[MetricEffect, MetricEffect], ...]
+    exceeded_thresholds: tuple[str, ...]
     figures_in_no_row: tuple[str, ...]
-    problems: tuple[str, ...]
+    record_problems: tuple[str, ...]
 
     @property
     def is_acceptable(self) -> bool:
         """Whether both records are complete and no configured threshold is exceeded."""
-        return not self.violations and not self.problems
+        return not self.exceeded_thresholds and not self.record_problems
 
     @property
     def is_simulated(self) -> bool:
         """Whether the simulator gave any of the answers whose figures are compared."""
-        return any(change.is_simulated for change in self.figures)
+        return any(change.is_simulated for change in self.metric_changes)
 
 
 def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> RunDiff:
@@ -72,18 +72,18 @@ def compare_runs(base: RunRecord, head: RunRecord, settings: DiffSettings) -> Ru
         path_changes=find_path_changes(base.rows, head.rows),
         pair_count=len(pairs),
         uncompared_row_count=len(both) - len(pairs),
-        figures=figures,
-        effects=_find_changed_effects(base, head, both),
-        violations=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
+        metric_changes=figures,
+        changed_effects=_find_changed_effects(base, head, both),
+        exceeded_thresholds=tuple(_describe_exceeded_thresholds(outcomes, requests, figures, settings)),
         figures_in_no_row=tuple(
             sorted(settings.growth_limits.keys() - {change.configuration_key for change in figures})
         ),
-        problems=tuple(record.problem for record in (base, head) if record.problem),
+        record_problems=tuple(record.problem for record in (base, head) if record.problem),
     )
 
 
 def _find_header_changes(base: RunRecord, head: RunRecord) -> Iterator[str]:
-    for name in _HEADER_FIELDS:
+    for name in _COMPARED_HEADER_FIELDS:
         before, after = getattr(base.header, name), getattr(head.header, name)
         if before != after:
             yield f"{name}: {before or 'unknown'} → {after or 'unknown'}"
@@ -112,11 +112,11 @@ def _find_changed_effects(
 def _single_flag_effects(record: RunRecord, keys: set[RowKey]) -> Iterator[MetricEffect]:
     rows = tuple(row for row in record.rows if row.key in keys)
     found = effects_in_record(RunRecord(record.header, rows))
-    return (effect for effect in found if len(effect.settings) == 1)
+    return (effect for effect in found if len(effect.changed_values) == 1)
 
 
 def _key_of_effect(effect: MetricEffect) -> tuple[object, str]:
-    return msgspec.json.encode(effect.settings), effect.figure.name
+    return msgspec.json.encode(effect.changed_values), effect.figure.name
 
 
 def _intervals_are_apart(old: MetricEffect, new: MetricEffect) -> bool:

@@ -32,7 +32,7 @@ class DiffSection:
 def diff_lines(diff: RunDiff) -> Iterator[str]:
     """Yield the comparison as lines for a terminal."""
     yield diff_headline(diff)
-    yield from (f"  {line}" for line in (*diff.violations, *diff.problems))
+    yield from (f"  {line}" for line in (*diff.exceeded_thresholds, *diff.record_problems))
     for section in diff_sections(diff):
         yield ""
         yield section.title
@@ -47,9 +47,9 @@ def diff_lines(diff: RunDiff) -> Iterator[str]:
 def diff_markdown(diff: RunDiff) -> Iterator[str]:
     """Yield the comparison as lines of Markdown."""
     yield f"## {'✅' if diff.is_acceptable else '❌'} {escape_markdown(diff_headline(diff))}"
-    if diff.violations or diff.problems:
+    if diff.exceeded_thresholds or diff.record_problems:
         yield ""
-    yield from (f"- {escape_markdown(line)}" for line in (*diff.violations, *diff.problems))
+    yield from (f"- {escape_markdown(line)}" for line in (*diff.exceeded_thresholds, *diff.record_problems))
     for section in diff_sections(diff):
         yield ""
         yield f"### {section.title}"
@@ -72,8 +72,8 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
         "flag_harness_diff": FORMAT_VERSION,
         "is_acceptable": diff.is_acceptable,
         "is_simulated": diff.is_simulated,
-        "violations": list(diff.violations),
-        "problems": list(diff.problems),
+        "violations": list(diff.exceeded_thresholds),
+        "problems": list(diff.record_problems),
         "unchecked": list(diff.figures_in_no_row),
         "code": list(diff.header_changes),
         "outcomes": to_json_object(diff.outcomes),
@@ -91,18 +91,18 @@ def diff_to_json(diff: RunDiff) -> Mapping[str, Any]:
                 "pairs": change.pair_count,
                 "is_simulated": change.is_simulated,
             }
-            for change in diff.figures
+            for change in diff.metric_changes
         },
-        "effects": [{"base": effect_to_json(old), "head": effect_to_json(new)} for old, new in diff.effects],
+        "effects": [{"base": effect_to_json(old), "head": effect_to_json(new)} for old, new in diff.changed_effects],
     }
 
 
 def diff_headline(diff: RunDiff) -> str:
     """Return one sentence that says whether the second run is within the configured thresholds."""
-    if diff.problems:
+    if diff.record_problems:
         return "A record is incomplete"
-    if diff.violations:
-        return f"{count_with_noun(len(diff.violations), 'threshold')} exceeded"
+    if diff.exceeded_thresholds:
+        return f"{count_with_noun(len(diff.exceeded_thresholds), 'threshold')} exceeded"
     return "Within the thresholds"
 
 
@@ -142,11 +142,11 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
             _value_text(change.head_mean, change.figure.unit),
             str(change),
         )
-        for change in diff.figures
+        for change in diff.metric_changes
     ]
     mark = f" ({SIMULATED_NOTE})" if diff.is_simulated else ""
     yield from _section_if_not_empty(f"Figures{mark}", ("figure", "base", "head", "change"), figures, (False,) * 4)
-    effects = [(old.figure.name, old.setting_text, str(old), str(new)) for old, new in diff.effects]
+    effects = [(old.figure.name, old.setting_text, str(old), str(new)) for old, new in diff.changed_effects]
     yield from _section_if_not_empty(
         "Effects of flags that changed", ("figure", "flag", "base", "head"), effects, (False,) * 4
     )

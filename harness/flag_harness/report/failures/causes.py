@@ -38,7 +38,7 @@ from flag_harness.report.failures.reasons import comparable_reason, shorten_fail
 
 FLAKY_REASON = "passed in some repetitions and failed in others, under the same flags"
 SINGLE_RUN_REASON = "the test ran under one combination only"
-"""Two of the values of `ExcludedRuns.reason`. The others are those of `MatrixRun.other_cause`."""
+"""Two of the values of `ExcludedRuns.reason`. The others are those of `MatrixRun.cause_other_than_flags`."""
 MAX_CAUSES = 10
 """The most causes that a report shows at once. Further causes are folded or counted."""
 _MAX_LITERALS_OF_SUSPECT = 3
@@ -141,7 +141,7 @@ def _group_excluded_runs(
     for run in judged:
         outcomes.setdefault((run["test"], row_of_run(run, flags)), set()).add(run["has_passed"])
     groups[FLAKY_REASON] = [run for run in judged if len(outcomes[run["test"], row_of_run(run, flags)]) > 1]
-    groups[SINGLE_RUN_REASON] = [run for run in single_runs if not run["other_cause"]]
+    groups[SINGLE_RUN_REASON] = [run for run in single_runs if not run["cause_other_than_flags"]]
     for reason, group in groups.items():
         if group:
             yield ExcludedRuns(reason, tuple(dict.fromkeys(run["nodeid"] for run in group)))
@@ -171,7 +171,7 @@ def _row_to_matrix_run(row: RunRow, flags: Sequence[Flag]) -> MatrixRun | None:
         "exclusion_reason": NO_CASSETTE_REASON if row.outcome == "skipped" else row.excluded_from_effects,
         "requests": [],
         "faults": [fault for fault in row.faults if "combination=" in fault],
-        "other_cause": _cause_other_than_flags(row),
+        "cause_other_than_flags": _cause_other_than_flags(row),
         "is_miss": row.outcome == "failed" and bool(row.misses),
         "is_refused": row.outcome == "failed" and bool(row.api_refusals),
     }

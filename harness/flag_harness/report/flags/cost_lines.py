@@ -25,5 +25,5 @@ def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[s
     if any(own.compared_pair_count for own in figures.values()):
         yield MEANS_NOTE
     for setting, own in figures.items():
-        yield f"{setting:<{width}}  {own.text}{', simulated' if setting in simulated else ''}"
+        yield f"{setting:<{width}}  {own.summary_text}{', simulated' if setting in simulated else ''}"
     yield from left_out_texts({setting: own.left_out_pairs for setting, own in figures.items()})

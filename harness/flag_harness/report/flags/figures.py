@@ -41,7 +41,7 @@ UNKNOWN_FIGURE_TEXT = "unknown"
 class FigureMeans:
     """The mean of a figure over runs without a flag and over runs with it. Every test has the same weight."""
 
-    figure: str
+    figure_name: str
     without_flag: float
     with_flag: float
 
@@ -51,13 +51,13 @@ class FigureCell:
     """What a flag changes in one figure, in a few words.
 
     Attributes:
-        name: the name of the figure.
+        figure_name: the name of the figure.
         text: the means without the flag and with it, or that nothing changes.
         is_unchanged: whether the figure is equal in the two runs of every pair.
         means: the means as numbers (for tokens, those of input and output); empty if the figure is unknown.
     """
 
-    name: str
+    figure_name: str
     text: str
     is_unchanged: bool = False
     means: tuple[FigureMeans, ...] = ()
@@ -87,9 +87,9 @@ class FlagFigures:
         return all(cell.is_unchanged for cell in self.cells)
 
     @property
-    def text(self) -> str:
+    def summary_text(self) -> str:
         """One line that says what the flag changes, and how many pairs of runs show this."""
-        changed = [f"{cell.name} {cell.text}" for cell in self.cells if not cell.is_unchanged]
+        changed = [f"{cell.figure_name} {cell.text}" for cell in self.cells if not cell.is_unchanged]
         if not self.compared_pair_count:
             return f"unknown: none of {count_with_noun(self.pair_count, 'pair')} of runs can be compared"
         found = "; ".join(changed) or self.unchanged_text
@@ -98,7 +98,7 @@ class FlagFigures:
     @property
     def unchanged_text(self) -> str:
         """A text that names the figures, for a flag that changes none of them."""
-        *names, last = [cell.name for cell in self.cells]
+        *names, last = [cell.figure_name for cell in self.cells]
         return f"the same {', '.join(names)} and {last}"
 
 
@@ -107,13 +107,13 @@ class ShownFigure:
     """A figure of the first screen.
 
     `read_figure` returns the figure of a run, or None if it is unknown. `format_means` returns a text with the means
-    without and with the flag. `label` comes before this text.
+    without and with the flag. `text_prefix` comes before this text.
     """
 
-    name: str
+    figure_name: str
     read_figure: Callable[[RunRow], float | None]
     format_means: Callable[[float, float], str]
-    label: str = ""
+    text_prefix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,9 +190,9 @@ def _figure_cell(
             and (without := figure.read_figure(pair[1])) is not None
         ]
         if found:
-            means.append(FigureMeans(figure.name, *_means_without_and_with(found)))
+            means.append(FigureMeans(figure.figure_name, *_means_without_and_with(found)))
         if not all(isclose(one.value_with_flag, one.value_without_flag) for one in found):
-            texts.append(f"{figure.label}{_change_text(figure, found, effects.get(figure.name))}")
+            texts.append(f"{figure.text_prefix}{_change_text(figure, found, effects.get(figure.figure_name))}")
     if texts or not means:
         return FigureCell(name, ", ".join(texts) or UNKNOWN_FIGURE_TEXT, means=tuple(means))
     return FigureCell(name, UNCHANGED_TEXT, is_unchanged=True, means=tuple(means))

@@ -82,5 +82,6 @@ def _decimals_for_two_digits(value: float) -> int:
 
 
 def _decimals_to_show_difference(before: float, after: float) -> int:
+    """Return the number of decimals that two means need so that a reader can tell them apart."""
     difference = abs(after - before)
     return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _DECIMALS_OF_ZERO

@@ -23,7 +23,7 @@ class FlagSummary:
 
     Attributes:
         setting: the change of the flag from its default: `streaming`, `no-concise` or `model=haiku`.
-        flag: the name of the flag.
+        flag_name: the name of the flag.
         causes_with_flag: the causes of failures that occur only with the change.
         causes_without_flag: the causes of failures that occur only without the change.
         support: the number of tests that show that the flag breaks nothing else.
@@ -33,7 +33,7 @@ class FlagSummary:
     """
 
     setting: str
-    flag: str
+    flag_name: str
     causes_with_flag: tuple[FailureCause, ...]
     causes_without_flag: tuple[FailureCause, ...]
     support: FlagSupport
@@ -67,7 +67,9 @@ def _changes_from_defaults(flags: tuple[Flag, ...]) -> list[tuple[str, tuple[int
 def _make_summary(
     report: RunReport, tests: RowsByTest, pairs: Sequence[RunPair], setting: str, flag: Flag, value: int
 ) -> FlagSummary:
-    effects = {one.figure.name: one for one in report.effects if one.setting_text == setting and len(one.settings) == 1}
+    effects = {
+        one.figure.name: one for one in report.effects if one.setting_text == setting and len(one.changed_values) == 1
+    }
     requests = [one for one in report.request_effects if one.setting in (setting, flag.name)]
     shown = [one.change_text for one in requests if not one.is_inert]
     rest = len(shown) - MAX_LISTED_REQUEST_CHANGES

@@ -32,7 +32,7 @@ class FlagSupport:
     combination_count: int
 
     @property
-    def text(self) -> str:
+    def no_failure_text(self) -> str:
         """A text for a flag that causes no failures, such as `nothing in 1 test of 18 (8 combinations)`."""
         failed, absent = self.run_test_count - self.passed_test_count, self.test_count - self.run_test_count
         others = [f"{absent:,} did not run with and without it"] if absent else []

@@ -20,11 +20,11 @@ from flag_harness.report.run_report import SIMULATED_NOTE, RunReport
 from flag_harness.report.sweep_table import TROUBLE_OUTCOMES
 from flag_harness.wording import count_with_noun
 
-MAX_COLUMNS = 16
-MAX_REASONS = 2
-MAX_CACHED_TESTS = 5
+MAX_COMBINATION_COLUMNS = 16
+MAX_REASONS_PER_CAUSE = 2
+MAX_TESTS_IN_CACHE_MAP = 5
 """The most tests for which the report shows request by request what the prompt cache did."""
-_OUTCOME_MARKS = {"failed": "❌ failed", "passed": "✅ passed"}
+_MARK_BY_OUTCOME = {"failed": "❌ failed", "passed": "✅ passed"}
 
 
 def markdown_lines(report: RunReport) -> Iterator[str]:
@@ -70,11 +70,11 @@ def _cause_lines(cause: FailureCause, report: RunReport) -> Iterator[str]:
         command = inline_code(locate_command(report.record.header, cause.shown_node_id, report.location.root_folder))
         count = f"{cause.run_combination_count} of {cause.allowed_combination_count:,}"
         yield f"  - {count} combinations ran. To find out which flags: {command}"
-    for reason, tests in cause.reasons_with_tests[:MAX_REASONS]:
+    for reason, tests in cause.reasons_with_tests[:MAX_REASONS_PER_CAUSE]:
         if reason:
             whose = f" ({join_first_names(tests)})" if len(cause.reasons_with_tests) > 1 else ""
             yield f"  - Why{whose}: {inline_code(reason)}"
-    if (more := len(cause.reasons_with_tests) - MAX_REASONS) > 0:
+    if (more := len(cause.reasons_with_tests) - MAX_REASONS_PER_CAUSE) > 0:
         yield f"  - and {count_with_noun(more, 'other reason')}"
     yield f"  - To see it fail: {inline_code(cause.rerun_command)}"
 
@@ -92,7 +92,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
 
 def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[str]:
     """Yield lines with short notes about caches and logs, and what to type next besides running failures again."""
-    found = [one.text for one in overview.notices if one.section in ("cache", "logs")]
+    found = [one.text for one in overview.notices if one.section_id in ("cache", "logs")]
     if found or overview.next_steps:
         yield ""
     if overview.next_steps and overview.folder_note and not has_causes:
@@ -105,17 +105,17 @@ def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[s
 
 
 def _sweep_lines(report: RunReport) -> Iterator[str]:
-    if not (report.sweep.outcome_counts_by_kind or report.sweep.cause_counts):
+    if not (report.sweep_table.outcome_counts_by_kind or report.sweep_table.cause_counts):
         return
     yield ""
     yield "### Sweep"
     yield ""
     rows = [
         [code_cell(one.kind), *(str(count or "") for count in one.counts_by_outcome)]
-        for one in report.sweep.outcome_counts_by_kind
+        for one in report.sweep_table.outcome_counts_by_kind
     ]
     yield from table_lines(["trouble", *TROUBLE_OUTCOMES], rows)
-    if report.sweep.cause_counts:
+    if report.sweep_table.cause_counts:
         yield ""
         causes = [
             [
@@ -125,7 +125,7 @@ def _sweep_lines(report: RunReport) -> Iterator[str]:
                 code_cell(one.location) if one.location else "",
                 code_cell(f"{one.test} {one.example_trouble}"),
             ]
-            for one in report.sweep.cause_counts
+            for one in report.sweep_table.cause_counts
         ]
         yield from table_lines(["troubles", "oracle", "reason", "place", "example"], causes)
 
@@ -137,7 +137,7 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     yield ""
     yield "### Flags: what each breaks, and what it costs or saves"
     yield ""
-    headings = [cell.name for cell in overview.flags[0].figures.cells[:FIGURE_COUNT]]
+    headings = [cell.figure_name for cell in overview.flags[0].figures.cells[:FIGURE_COUNT]]
     rows = [
         [
             code_cell(line.setting) + (" (simulated)" if line.is_simulated else ""),
@@ -151,7 +151,7 @@ def _flag_lines(overview: ReportOverview) -> Iterator[str]:
     yield ""
     if overview.further_flag_count:
         yield f"- and {count_with_noun(overview.further_flag_count, 'further flag')}"
-    notes = [f"{line.setting}: {line.note}" for line in overview.flags if line.note]
+    notes = [f"{line.setting}: {line.effect_note}" for line in overview.flags if line.effect_note]
     for text in (COMPARISON_NOTE, *notes, *overview.left_out_texts):
         yield f"- {escape_markdown(text)}"
 
@@ -165,14 +165,14 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         for index in range(len(report.combinations))
         if any((cell := line.cells[index]) is not None for line in lines)
     ]
-    shown = columns[:MAX_COLUMNS]
+    shown = columns[:MAX_COMBINATION_COLUMNS]
     yield ""
     yield "### Failing tests"
     yield ""
     rows = [
         [
-            code_cell(line.name),
-            *(_OUTCOME_MARKS.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
+            code_cell(line.test_name),
+            *(_MARK_BY_OUTCOME.get(cell.text, cell.text) if (cell := line.cells[index]) else "" for index in shown),
         ]
         for line in lines
     ]
@@ -184,7 +184,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         yield f"{len(columns) - len(shown)} further combinations are not shown."
     yield ""
     reasons = [
-        [str(len(group.rows)), code_cell(group.reason or "no reason"), names_cell(group.places)]
+        [str(len(group.rows)), code_cell(group.reason or "no reason"), names_cell(group.failing_lines)]
         for group in report.failures
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
@@ -222,7 +222,7 @@ def _metric_effect_lines(report: RunReport) -> Iterator[str]:
             "yes" if effect.is_simulated else "",
         ]
         for effect in report.effects
-        if len(effect.settings) == 1 and not effect.is_unchanged
+        if len(effect.changed_values) == 1 and not effect.is_unchanged
     ]
     if not rows:
         return
@@ -242,9 +242,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
     tests = [test for test in cache_use_by_test(report.rows) if test.cache_use.breaks or test.cache_use.costs_more]
     if not tests:
         return
-    yield ""
-    yield "### Prompt cache"
-    yield ""
+    yield from ("", "### Prompt cache", "")
     if places:
         rows = [
             [
@@ -260,11 +258,11 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
         yield from table_lines(["changed block", "byte", "change", "tokens not read", "price", "tests"], rows)
         yield ""
     wasteful = [test for test in tests if test.cache_use.costs_more]
-    for one in wasteful[:MAX_CACHED_TESTS]:
-        cost = escape_markdown(one.cost_text)
-        yield f"- {inline_code(one.row.case)}: its cache marks cost more than they save: {cost}"
-    if len(wasteful) > MAX_CACHED_TESTS:
-        yield f"- and {len(wasteful) - MAX_CACHED_TESTS:,} further tests"
+    for test in wasteful[:MAX_TESTS_IN_CACHE_MAP]:
+        case, cost = inline_code(test.row.case), escape_markdown(test.cost_text)
+        yield f"- {case}: its cache marks cost more than they save: {cost}"
+    if (more := len(wasteful) - MAX_TESTS_IN_CACHE_MAP) > 0:
+        yield f"- and {more:,} further tests"
     yield ""
     turns = [
         [
@@ -274,7 +272,7 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
             escape_markdown(describe_cache_reads_and_writes(turn)),
             escape_markdown(turn.why),
         ]
-        for test in tests[:MAX_CACHED_TESTS]
+        for test in tests[:MAX_TESTS_IN_CACHE_MAP]
         for turn in test.cache_use.turns
     ]
     yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)

@@ -28,8 +28,8 @@ _TRANSPARENT_DECORATORS = frozenset(
 )
 """Decorators that do not change how a function is called."""
 _Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-_MAIN_NAMES = ("main", "cli")
-_ARGV_NAMES = ("argv", "args", "arguments")
+_MAIN_FUNCTION_NAMES = ("main", "cli")
+_ARGV_PARAMETER_NAMES = ("argv", "args", "arguments")
 _EXIT_FUNCTION_NAMES = ("exit", "quit", "SystemExit")
 _EXTRA_RANK_OF_FLAG_OPTIONS = 12
 """How much more likely a program is tested if its options are flags, since these flags have an effect only through the
@@ -68,7 +68,7 @@ def find_agents(
         if name not in calling or sends_if_imported or name == main:
             continue
         method = name.rpartition(".")[2]
-        if (not method.startswith("_") or method == "__call__") and name not in _MAIN_NAMES:
+        if (not method.startswith("_") or method == "__call__") and name not in _MAIN_FUNCTION_NAMES:
             yield _make_agent_from_function(name, functions[name], tree, path, name not in called)
     if not sends_if_imported:
         yield from find_module_agents(tree, path, framework, classes)
@@ -93,7 +93,7 @@ def _find_programs(
         yield FoundAgent(path, "", arguments, "program", False, 1, rank, option_flags=options)
 
 
-def find_callers(tree: ast.Module, run_expressions: Collection[ast.AST] = ()) -> set[str]:
+def find_api_callers(tree: ast.Module, run_expressions: Collection[ast.AST] = ()) -> set[str]:
     """Return the names of the functions and classes of a module that call the API.
 
     `run_expressions` are expressions that call the API through an agent of a framework.
@@ -132,7 +132,7 @@ def _find_main_function(
     }
     for name, node in functions.items():
         is_caller = name in calling or any(getattr(one, "id", "") in imported for one in ast.walk(node))
-        if is_caller and "." not in name and (name in _MAIN_NAMES or _takes_only_argv(node)):
+        if is_caller and "." not in name and (name in _MAIN_FUNCTION_NAMES or _takes_only_argv(node)):
             return name
     return None
 
@@ -140,7 +140,7 @@ def _find_main_function(
 def _takes_only_argv(node: _Function) -> bool:
     """Return whether the only parameter of a function is a list of command-line arguments."""
     parameters = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
-    if len(parameters) != 1 or parameters[0].arg not in _ARGV_NAMES:
+    if len(parameters) != 1 or parameters[0].arg not in _ARGV_PARAMETER_NAMES:
         return False
     annotation = ast.unparse(parameters[0].annotation) if parameters[0].annotation else "str"
     return parameters[0].arg == "argv" or ("str" in annotation and "Namespace" not in annotation)
@@ -149,9 +149,10 @@ def _takes_only_argv(node: _Function) -> bool:
 def _make_main_agent(
     name: str, node: _Function, arguments: str | None, options: tuple[DetectedFlag, ...], path: str
 ) -> FoundAgent | UncallableFunction | None:
-    """Return a `main` as an agent that the test calls in its own process, or None if it must be started as a program.
+    """Return the function `main` of a module as an agent that a test calls in pytest's process.
 
-    It must be started if it exits the process, or reads `sys.argv` and has no options to test.
+    Return None if `main` must be started as a program instead, because it exits the process, or reads `sys.argv` and
+    has no options to test.
     """
     takes_argv = _takes_only_argv(node)
     exits = any(getattr(one, "attr", getattr(one, "id", "")) in _EXIT_FUNCTION_NAMES for one in ast.walk(node))

@@ -15,8 +15,8 @@ PROMPT_ARGUMENT = '"Hello."'
 _MESSAGES_ARGUMENT = '[{"role": "user", "content": "Hello."}]'
 _MAX_UNTYPED_PARAMETERS = 2
 """The most parameters of unknown type with which a function may still take a prompt."""
-_MESSAGE_LIST_NAMES = ("messages", "history", "conversation")
-_CLIENT_NAMES = ("client", "anthropic", "anthropic_client", "llm")
+_MESSAGES_PARAMETER_NAMES = ("messages", "history", "conversation")
+_CLIENT_PARAMETER_NAMES = ("client", "anthropic", "anthropic_client", "llm")
 _NON_PROMPT_NAME_PATTERN = re.compile(
     r"^(app|args|block|bot|callback|channel|config|conn(ection)?|ctx|context|data|db|event|file|func(tion)?|guild"
     r"|interaction|item|logger|member|node|options|params|payload|registry|repository|request|response|session|settings"
@@ -96,10 +96,10 @@ def _guess_argument(parameter: ast.arg) -> str | None:
     """Return an argument as code, or None if it cannot be guessed."""
     name = parameter.arg
     annotation = ast.unparse(parameter.annotation).strip("'\"") if parameter.annotation else ""
-    if "Anthropic" in annotation or (not annotation and name in _CLIENT_NAMES):
+    if "Anthropic" in annotation or (not annotation and name in _CLIENT_PARAMETER_NAMES):
         return "client"
     if annotation.lower().startswith(("list", "sequence", "iterable")) or (
-        not annotation and name in _MESSAGE_LIST_NAMES
+        not annotation and name in _MESSAGES_PARAMETER_NAMES
     ):
         if _is_list_of_project_values(annotation):
             return "[]"

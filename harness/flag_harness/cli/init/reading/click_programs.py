@@ -21,6 +21,7 @@ class _Parameter:
         option_names: the options as they are written, such as `--stream/--no-stream`; empty for an argument.
         parameter_name: the parameter of the function.
         is_switch: True if it takes no value.
+        is_on_by_default: True if a switch is on without the option.
         is_required: True if it has no default.
         accepts_any_text: True if any text is a value.
     """

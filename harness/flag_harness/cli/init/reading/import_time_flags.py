@@ -58,7 +58,7 @@ def _targets_of_import_time_read(path: str, line: int, trees: Mapping[str, ast.M
         if name := _assigned_name(node):
             if _is_flag_unchanged(getattr(node, "value", None)):
                 yield FlagTarget(path, "", name)
-                yield from _imported_copies(path, name, trees)
+                yield from _targets_in_importing_modules(path, name, trees)
         elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
             yield from _targets_in_class(node, path, line, trees)
         elif isinstance(node, ast.FunctionDef) and (attribute := _attribute_of_read(node, line)):
@@ -125,7 +125,7 @@ def _is_call_of_maker(node: ast.expr | None, maker: str) -> bool:
     return isinstance(node, ast.Call) and maker in ast.unparse(node.func).split(".")
 
 
-def _imported_copies(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+def _targets_in_importing_modules(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
     """Yield the copies of a constant in the modules that import it by name from the module `path`."""
     stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
     for other, tree in trees.items():

@@ -75,8 +75,8 @@ def find_import_location(path: str, root: Path, modules: Mapping[str, ModuleImpo
 
 
 def _usual_import_folder(file: PurePosixPath) -> str:
-    """Return the folder from which a file is usually imported: `src`, the root, or the deepest folder whose name is no
-    identifier.
+    """Return the folder from which a file is usually imported: `src` if the file is in it; else the deepest folder
+    above the file whose name cannot be part of an import, such as `my-agent`; else the root.
     """
     if file.parts[0] == "src":
         return "src"

@@ -42,14 +42,14 @@ def _is_client_function(node: ast.FunctionDef) -> bool:
     made = {
         ast.unparse(target)
         for one in parts
-        if isinstance(one, ast.Assign) and _is_client(one.value)
+        if isinstance(one, ast.Assign) and _is_launchdarkly_client(one.value)
         for target in one.targets
     }
     returned = [one.value for one in parts if isinstance(one, ast.Return) and one.value is not None]
-    return bool(returned) and all(_is_client(one) or ast.unparse(one) in made for one in returned)
+    return bool(returned) and all(_is_launchdarkly_client(one) or ast.unparse(one) in made for one in returned)
 
 
-def _is_client(node: ast.expr) -> bool:
+def _is_launchdarkly_client(node: ast.expr) -> bool:
     """Return whether an expression is `ldclient.get()` or `LDClient(...)`."""
     if not isinstance(node, ast.Call):
         return False
