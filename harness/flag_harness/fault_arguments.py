@@ -8,7 +8,7 @@ class FaultArgument(NamedTuple):
     """An argument of a fault, for `--help`: its name, an example or its values, and its meaning."""
 
     name: str
-    values: str
+    example_or_values: str
     meaning: str
 
 
@@ -52,6 +52,6 @@ ARGUMENTS_OF_SOME_FAULTS = (
 def fault_argument_help_lines() -> Iterator[str]:
     """Yield one line of `--help` for each argument."""
     yield "Arguments of every fault:"
-    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in ARGUMENTS_OF_EVERY_FAULT)
+    yield from (f"  {one.name} ({one.example_or_values}): {one.meaning}" for one in ARGUMENTS_OF_EVERY_FAULT)
     yield "Arguments of some faults (docs/faults.md lists them by fault):"
-    yield from (f"  {one.name} ({one.values}): {one.meaning}" for one in ARGUMENTS_OF_SOME_FAULTS)
+    yield from (f"  {one.name} ({one.example_or_values}): {one.meaning}" for one in ARGUMENTS_OF_SOME_FAULTS)

@@ -52,7 +52,7 @@ def find_line_of_error(text: str, message: str) -> int:
     The message names a table and its keys, as in `[tool.x] key = 5 must be a string`. The line is that of the most
     deeply nested key.
     """
-    lines = _line_numbers(text)
+    lines = _line_number_by_key_path(text)
     table, _, words = message.partition("]")
     path = _split_toml_key(table.removeprefix("["))
     for word in re.findall(r"[\w-]+", words):
@@ -62,7 +62,7 @@ def find_line_of_error(text: str, message: str) -> int:
     return lines.get(path, 1)
 
 
-def _line_numbers(text: str) -> dict[tuple[str, ...], int]:
+def _line_number_by_key_path(text: str) -> dict[tuple[str, ...], int]:
     """Return the line number, counted from 1, at which each table and each key begins, by the path of names that leads
     to it.
     """

@@ -24,7 +24,7 @@ def _own_arguments() -> dict[str, list[str]]:
 
 def _table() -> Iterator[str]:
     def row(one: FaultArgument, faults: str) -> str:
-        return f"| `{one.name}` | {one.values.replace('|', chr(92) + '|')} | {faults} | {one.meaning} |"
+        return f"| `{one.name}` | {one.example_or_values.replace('|', chr(92) + '|')} | {faults} | {one.meaning} |"
 
     yield from (row(one, "all") for one in ARGUMENTS_OF_EVERY_FAULT)
     takers = _own_arguments()

@@ -61,8 +61,12 @@ def test_the_first_screen_says_what_breaks_what_it_costs_and_what_to_type(
     tests = "test_agent_answers_question_0 and test_agent_answers_question_4"
     failure = f"{tests} fail when streaming is on and prompt_cache is off"
     [cause], [verdict] = overview.causes, overview.next_steps
-    assert (failure, "", "test_agent_answers_question_0") == (cause.sentence, cause.locate_command, cause.shown_test)
-    assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reasons[1]
+    assert (failure, "", "test_agent_answers_question_0") == (
+        cause.sentence,
+        cause.locate_command,
+        cause.shown_test_name,
+    )
+    assert "test_agent_answers_question_4: AssertionError: assert 'refund 4' in answer" == cause.reason_lines[1]
     assert "extended_output" in verdict.purpose, "no flag that breaks a test"
     assert verdict.is_optional
     assert "--harness-verdict=extended_output" in verdict.command
@@ -130,7 +134,10 @@ def test_what_depends_on_another_flag_is_not_called_chance() -> None:
     [line] = [one for one in make_overview(report).flags if one.setting == "fast"]
     assert "input 100 → 90 without tools, 100 → 1,000 with tools" == _cell(line, "tokens")
     [effect] = [one for one in report.effects if (one.setting_text, one.figure.name) == ("fast", "input tokens")]
-    assert (True, "-10 to +900, depending on the test and on other flags (4 pairs)") == (effect.is_mixed, str(effect))
+    assert (True, "-10 to +900, depending on the test and on other flags (4 pairs)") == (
+        effect.varies_between_pairs,
+        str(effect),
+    )
     assert "may be chance" not in render_html(report, NOW)
     assert "(4 pairs)" in render_html(report, NOW)
     line = make_overview(rows(lambda tools, other: 90 * (tools ^ other) - 30)).flags[0]
@@ -319,7 +326,7 @@ def test_different_reasons_of_one_cause_are_told(make_matrix_record: Callable[..
     assert [("KeyError: 'a'", ("test_a.py::test_a[*]",)), ("KeyError: 'b'", ("test_a.py::test_b[*]",))] == [
         *cause.reasons_with_tests[:2]
     ]
-    assert ("test_a: KeyError: 'a'", "test_b: KeyError: 'b'", "and 2 other reasons") == line.reasons
+    assert ("test_a: KeyError: 'a'", "test_b: KeyError: 'b'", "and 2 other reasons") == line.reason_lines
     lines = [*markdown_lines(report)]
     assert "  - and 2 other reasons" in lines
     assert "  - Why (`test_a.py::test_b[*]`): `KeyError: 'b'`" in lines

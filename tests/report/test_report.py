@@ -442,7 +442,7 @@ def _report_of_two_failures(reasons: Sequence[str], files: Sequence[str] = ("a.p
 def test_failures_that_differ_in_what_each_run_has_of_its_own_are_one_group(first: str, second: str) -> None:
     """Ids, times, addresses, lines and temporary files. The reason of the first run is shown, and both lines."""
     report = _report_of_two_failures((first, second))
-    (group,) = report.failures
+    (group,) = report.failure_groups
     assert (first, ("a.py:0", "a.py:1"), 2) == (group.reason, group.failing_lines, len(group.rows))
     page = Page(render_html(report, NOW))
     assert ["2", first, "a.py:0, a.py:1", "test_0"] in page.cells
@@ -460,7 +460,7 @@ def test_failures_that_differ_in_what_each_run_has_of_its_own_are_one_group(firs
 )
 def test_failures_that_differ_otherwise_are_listed_each(reasons: Sequence[str], files: Sequence[str]) -> None:
     """In names of models, numbers, or the file that they come from."""
-    assert list(reasons) == [group.reason for group in _report_of_two_failures(reasons, files).failures]
+    assert list(reasons) == [group.reason for group in _report_of_two_failures(reasons, files).failure_groups]
 
 
 def test_what_fails_comes_first_in_the_matrix(make_matrix_record: Callable[..., RunRecord]) -> None:

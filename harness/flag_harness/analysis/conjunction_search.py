@@ -228,15 +228,15 @@ class ConjunctionSearch:
             row |= max(values, key=lambda bit: ((gaps.get(bit, 0) & row).bit_count(), gaps.get(bit, 0).bit_count()))
         return row
 
-    def _change_failing_row_at_random(self, share: float) -> int:
+    def _change_failing_row_at_random(self, kept_share: float) -> int:
         """Return the failing row with some values changed at random.
 
-        Each value is kept with the probability `share`.
+        Each value is kept with the probability `kept_share`.
         """
         row = 0
         for mask in self._encoding.flag_masks:
             others = list(split_into_bits(mask & ~self.row))
-            row |= mask & self.row if self._random.random() < share or not others else self._random.choice(others)
+            row |= mask & self.row if self._random.random() < kept_share or not others else self._random.choice(others)
         return row
 
     def _row_that_splits_candidates(self) -> int | None:

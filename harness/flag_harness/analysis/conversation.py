@@ -110,22 +110,22 @@ def describe_answer_ending(last_piece: object) -> str:
 
 
 def _build_conversation_step(
-    number: int,
+    index: int,
     interaction: Interaction,
     answer: ParsedResponse,
-    new: tuple[int | None, Any, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
+    new_parts: tuple[int | None, Any, Mapping[str, Any], tuple[tuple[str, Mapping[str, Any]], ...]],
 ) -> ConversationStep:
     """Return an interaction, prepared for display.
 
-    `number` is its index. `new` has the index of the interaction that it continues (or None), the requested model, the
-    changed parameters, and the new content blocks with their roles.
+    `index` is its index. `new_parts` has the index of the interaction that it continues (or None), the requested model,
+    the changed parameters, and the new content blocks with their roles.
     """
     request, response = interaction.request, interaction.response
     usage = usage_of_answer(answer)
-    follows, asked_model, parameters, new_content = new
+    follows, asked_model, parameters, new_content = new_parts
     model = asked_model if isinstance(asked_model, str) else ""
     return ConversationStep(
-        index=number,
+        index=index,
         method=request.method,
         path=request.path,
         continued_index=follows,

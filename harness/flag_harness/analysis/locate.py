@@ -177,19 +177,19 @@ class CauseSearch:
                 return step
         return self._row_with_unseen_pairs()
 
-    def _next_search_row(self, row: int) -> int | None:
-        """Return the next row to run to find out why the row `row` fails, or None if that search is over."""
-        if self._search is None or self._search.row != row:
-            self._search = ConjunctionSearch(self._evidence, row, self._named, self._random)
+    def _next_search_row(self, failing_row: int) -> int | None:
+        """Return the next row to run to find out why the row `failing_row` fails, or None if that search is over."""
+        if self._search is None or self._search.row != failing_row:
+            self._search = ConjunctionSearch(self._evidence, failing_row, self._named, self._random)
         step = self._search.choose_next_row()
         if step is not None:
             return step
         if self._search.proven_conjunction is not None:
             self._named.append(self._search.proven_conjunction)
-        elif self._evidence.count_runs_of_row(row) < 2:
-            return row
+        elif self._evidence.count_runs_of_row(failing_row) < 2:
+            return failing_row
         else:
-            self._given_up[row] = self._search.likeliest_candidates(MAX_SUSPECTS)
+            self._given_up[failing_row] = self._search.likeliest_candidates(MAX_SUSPECTS)
         self._search = None
         return None
 

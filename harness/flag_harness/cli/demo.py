@@ -38,7 +38,7 @@ FIXED_LINE = "if message is messages[-1]:"
 
 _COMPLETE_PAIRS_PATTERN = re.compile(r" \((\d+) of \1 pairs\)$")
 _API_MESSAGE_PATTERN = re.compile(r"'message': '(.+?)'[,}]")
-_REMOVED_VARIABLE_PREFIXES = ("PYTEST_", "ANTHROPIC_")
+_REMOVED_ENVIRONMENT_PREFIXES = ("PYTEST_", "ANTHROPIC_")
 """The prefixes of variables that are not passed to the run, such as the options of a pytest around it, a key or an
 address.
 """
@@ -86,7 +86,9 @@ def _create_project(keep: Path | None) -> Path:
 
 def _run_tests(project: Path) -> str:
     """Run the tests of the project, without other plugins, and return what pytest printed."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(_REMOVED_VARIABLE_PREFIXES)}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(_REMOVED_ENVIRONMENT_PREFIXES)
+    }
     environ = {**inherited, "PYTHONIOENCODING": "utf-8"}
     others = sorted({entry.name for entry in entry_points(group="pytest11")} - {"flag_harness"})
     options = [*(f"-pno:{name}" for name in others), "--color=no", f"--harness-record={RECORD_FILE}"]

@@ -13,7 +13,7 @@ _ADVICE_BY_ERROR_NUMBER = {
     errno.EACCES: "give yourself access to it, then run the command again",
     errno.EPERM: "give yourself access to it, then run the command again",
 }
-"""The advice in the message about an error of the system, by the number of the error."""
+"""What to do about an error of the operating system, by its `errno`."""
 
 
 class OutputFiles:

@@ -115,14 +115,16 @@ def status_lines(status: GateStatus) -> list[str]:
     ]
     if status.interruption_text:
         lines.append(f"  {status.interruption_text}")
-    if status.modified_files:
+    if status.modified_prod_files:
         since = "then" if last else "it was staged"
-        lines.append(f"  changed since {since} by somebody else: {join_names(status.modified_files)}")
+        lines.append(f"  changed since {since} by somebody else: {join_names(status.modified_prod_files)}")
     if status.test_folder is None:
         return [*lines, "TEST: there is no such folder; `flag-harness gate stage` creates it"]
-    if not status.changed_files:
+    if not status.differing_files:
         return [*lines, f"{_folder_text('TEST', status.test_folder)}: same as PROD"]
-    lines.append(f"{_folder_text('TEST', status.test_folder)}: differs from PROD in {join_names(status.changed_files)}")
+    lines.append(
+        f"{_folder_text('TEST', status.test_folder)}: differs from PROD in {join_names(status.differing_files)}"
+    )
     approvals, void = join_names(status.valid_approvals), status.reason_by_void_approval
     lines.append(f"  approvals of these files: {approvals}" if approvals else "  nobody has approved these files")
     return [*lines, *(f"  does not count: {path}: {printable_text(reason)}" for path, reason in void.items())]

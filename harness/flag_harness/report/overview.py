@@ -38,16 +38,16 @@ class CauseLine:
 
     Attributes:
         sentence: a sentence such as `test_refund fails when streaming is on`.
-        reasons: one line for each different reason, with the tests if there are several reasons.
+        reason_lines: one line for each different reason, with the tests if there are several reasons.
         rerun_command: the command that runs the smallest failing combination of a test again.
-        shown_test: the name of that test.
+        shown_test_name: the name of that test.
         locate_command: the command that finds out which flags are the cause, if this is not certain; else empty.
     """
 
     sentence: str
-    reasons: tuple[str, ...]
+    reason_lines: tuple[str, ...]
     rerun_command: str
-    shown_test: str
+    shown_test_name: str
     locate_command: str
 
 

@@ -22,7 +22,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
     return {
         "flag_harness_report": FORMAT_VERSION,
         "headline": report.headline,
-        "outcomes": dict(report.outcomes),
+        "outcomes": dict(report.outcome_counts),
         "is_simulated": report.is_simulated,
         "header": msgspec.to_builtins(report.record.header),
         "problem": report.record.problem,
@@ -32,7 +32,7 @@ def report_to_json(report: RunReport) -> dict[str, Any]:
         "api_refusals": [to_json_object(one) for one in report.api_refusals],
         "failures": [
             {"reason": group.reason, "places": group.failing_lines, "cases": [row.case for row in group.rows]}
-            for group in report.failures
+            for group in report.failure_groups
         ],
         "flags": [_flag_as_json(summary, report) for summary in flag_summaries(report)],
         "request_effects": [to_json_object(one) for one in report.request_effects],

@@ -95,7 +95,7 @@ class RunReport:
 
     Attributes:
         record: the record that it was made from.
-        outcomes: how many runs had each outcome.
+        outcome_counts: how many runs had each outcome.
         combinations: the combinations of the matrix: all defaults and each flag alone first, then those with failures,
             then the others; of these, those with the fewest flags first.
         matrix_rows: the tests of the matrix, those with a failure first.
@@ -103,7 +103,7 @@ class RunReport:
         causes: which flags explain the failures.
         excluded_runs: the runs that say nothing about flags, and why.
         api_refusals: what the API would refuse of the requests that the cassettes do not hold.
-        failures: the failures by reason, the most frequent first.
+        failure_groups: the failures by reason, the most frequent first.
         effects: what each flag, and each pair of flags, changes in each figure.
         request_effects: what each flag changes in requests.
         log_entries: the log messages, errors first.
@@ -114,14 +114,14 @@ class RunReport:
     """
 
     record: RunRecord
-    outcomes: Counter[str]
+    outcome_counts: Counter[str]
     combinations: tuple[str, ...]
     matrix_rows: tuple[MatrixRow, ...]
     rows: tuple[RunRow, ...]
     causes: tuple[FailureCause, ...]
     excluded_runs: tuple[ExcludedRuns, ...]
     api_refusals: tuple[ApiRefusal, ...]
-    failures: tuple[FailureGroup, ...]
+    failure_groups: tuple[FailureGroup, ...]
     effects: tuple[MetricEffect, ...]
     request_effects: tuple[RequestEffect, ...]
     log_entries: tuple[LogEntry, ...]
@@ -133,18 +133,22 @@ class RunReport:
     @property
     def headline(self) -> str:
         """A sentence that says how many of the runs failed."""
-        total, failed = sum(self.outcomes.values()), self.outcomes["failed"]
+        total, failed = sum(self.outcome_counts.values()), self.outcome_counts["failed"]
         if not total:
             return "No test ran"
         if failed:
             return f"{failed:,} of {count_with_noun(total, 'run')} failed"
-        others = ", ".join(f"{count:,} {name}" for name, count in sorted(self.outcomes.items()) if name != "passed")
-        return f"No run failed: {self.outcomes['passed']:,} of {total:,} passed" + (f", {others}" if others else "")
+        others = ", ".join(
+            f"{count:,} {name}" for name, count in sorted(self.outcome_counts.items()) if name != "passed"
+        )
+        return f"No run failed: {self.outcome_counts['passed']:,} of {total:,} passed" + (
+            f", {others}" if others else ""
+        )
 
     @property
     def has_passed(self) -> bool:
         """Whether tests ran and none of them failed."""
-        return bool(self.rows) and not self.outcomes["failed"]
+        return bool(self.rows) and not self.outcome_counts["failed"]
 
     @property
     def is_simulated(self) -> bool:
@@ -168,14 +172,14 @@ def build_report(
     analysis = explain_failures_of_run(record, location.root_folder)
     return RunReport(
         record=record,
-        outcomes=Counter(row.outcome for row in rows),
+        outcome_counts=Counter(row.outcome for row in rows),
         combinations=combinations,
         matrix_rows=lines,
         rows=rows,
         causes=analysis.causes,
         excluded_runs=analysis.excluded_runs,
         api_refusals=analysis.api_refusals,
-        failures=_group_failures(rows),
+        failure_groups=_group_failures(rows),
         effects=effects_in_record(record),
         request_effects=request_effects(record),
         log_entries=_log_entries(rows),

@@ -19,7 +19,7 @@ TROUBLE_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "
 
 @dataclass(frozen=True, slots=True)
 class TroubleOutcomeCounts:
-    """The number of troubles of one kind with each outcome in `TROUBLE_OUTCOMES`, over all tests."""
+    """The number of troubles of one kind with each outcome, in the order of `TROUBLE_OUTCOMES`, over all tests."""
 
     kind: str
     counts_by_outcome: tuple[int, ...]

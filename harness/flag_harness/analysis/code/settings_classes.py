@@ -17,15 +17,15 @@ class SettingsField:
     """A field of a pydantic settings class, and one environment variable from which it is read.
 
     Attributes:
-        name: the name of the field.
-        variable: the environment variable.
+        field_name: the name of the field.
+        environment_variable: the environment variable.
         annotation: the type, as code.
         default: the expression of the default, or None.
         line: the line of the field.
     """
 
-    name: str
-    variable: str
+    field_name: str
+    environment_variable: str
     annotation: str
     default: ast.expr | None
     line: int
@@ -58,7 +58,7 @@ def flags_in_settings_class(node: ast.ClassDef, path: str) -> Iterator[DetectedF
         if field.annotation in _BOOLEAN_TYPES:
             is_on = getattr(field.default, "value", False) is True
             off, place = "false" if is_on else None, f"{path}:{field.line}"
-            yield DetectedFlag(field.name.lower(), "env", field.variable, "true", off, is_on, place)
+            yield DetectedFlag(field.field_name.lower(), "env", field.environment_variable, "true", off, is_on, place)
 
 
 def _base_class_name(base: ast.expr) -> str:

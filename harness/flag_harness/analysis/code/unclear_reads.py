@@ -75,7 +75,7 @@ def find_dynamic_flag_reads(
         source, name = found
         key = _name_template(name)
         is_parameter = isinstance(name, ast.Name) and _is_parameter_of_helper(name.id, node, parents, own_helpers)
-        if is_parameter or _reads_something_else(node, key):
+        if is_parameter or _reads_non_flag(node, key):
             continue
         code = ast.unparse(node)
         shown = code if len(code) <= _MAX_CODE_LENGTH else f"{code[:_MAX_CODE_LENGTH]}..."
@@ -135,7 +135,7 @@ def _enclosing_nodes(node: ast.AST, parents: Mapping[ast.AST, ast.AST]) -> Itera
         node = parent
 
 
-def _reads_something_else(node: ast.AST, key: str) -> bool:
+def _reads_non_flag(node: ast.AST, key: str) -> bool:
     """Return whether an expression reads something other than a flag: an API key, an address or the like, or a
     value whose default is neither on nor off.
     """

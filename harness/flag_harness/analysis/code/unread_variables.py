@@ -36,20 +36,20 @@ class UnreadVariable:
     """The environment variable of a declared flag that occurs nowhere in the code of the project.
 
     Attributes:
-        variable: the declared variable.
+        declared_variable: the declared variable.
         nearest_variable: the most similar variable that the code reads and no flag declares, or empty.
         location: the file and line that reads `nearest_variable`.
     """
 
-    variable: str
+    declared_variable: str
     nearest_variable: str = ""
     location: str = ""
 
     def __str__(self) -> str:
         if self.nearest_variable:
             suggestion = f"did you mean {self.nearest_variable} ({self.location})?"
-            return f"no code of this project reads {self.variable}; {suggestion}"
-        return f"no code of this project reads {self.variable}: it is gone, misspelt, or read by a library."
+            return f"no code of this project reads {self.declared_variable}; {suggestion}"
+        return f"no code of this project reads {self.declared_variable}: it is gone, misspelt, or read by a library."
 
 
 def find_unread_variables(
@@ -122,7 +122,7 @@ def _may_name_be_computed(variable: str, trees: Iterable[ast.Module]) -> bool:
         return True
     has_any_name = any(one.key == UNKNOWN_NAME_PART for one in unclear)
     for tree in trees:
-        if any(one.variable == variable for one in _settings_fields(tree)):
+        if any(one.environment_variable == variable for one in _settings_fields(tree)):
             return True
         opaque = {id(value) for name in _VARIABLE_PREFIX_SETTINGS for value in values_assigned_to_name(tree, name)}
         strings = list(string_constants(tree))
@@ -152,7 +152,7 @@ def _variables_read_by_code(texts: Mapping[str, str], trees: Mapping[str, ast.Mo
             for found in _NODE_VARIABLE_PATTERN.finditer(text):
                 yield found[1], f"{path}:{text.count(chr(10), 0, found.start()) + 1}"
     for path, tree in trees.items():
-        yield from ((one.variable, f"{path}:{one.line}") for one in _settings_fields(tree))
+        yield from ((one.environment_variable, f"{path}:{one.line}") for one in _settings_fields(tree))
         for node in ast.walk(tree):
             first = node.args[0] if isinstance(node, ast.Call) and node.args else getattr(node, "slice", None)
             name = string_literal(first) or ""

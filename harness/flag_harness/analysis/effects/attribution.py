@@ -150,16 +150,16 @@ def _describe_change(path: str, before: str, after: str) -> str:
 
 
 def add_effects_seen_in_failed_runs(
-    attribution: FlagEffectAttribution, every_run: FlagEffectAttribution
+    attribution: FlagEffectAttribution, attribution_of_all_runs: FlagEffectAttribution
 ) -> FlagEffectAttribution:
     """Return the attribution of passed runs, extended by what flags change only in failed runs.
 
-    Only flags that change nothing in passed runs are extended. `every_run` is the attribution of all runs. A different
-    number of requests is not taken over, because a failed run may have stopped early.
+    Only flags that change nothing in passed runs are extended. `attribution_of_all_runs` is the attribution of all
+    runs. A different number of requests is not taken over, because a failed run may have stopped early.
     """
     found = [
         effect
-        for effect in every_run.effects
+        for effect in attribution_of_all_runs.effects
         if effect.flag in attribution.pairs_by_inert_flag and effect.path != WHOLE_REQUESTS_PATH
     ]
     seen = {effect.flag for effect in found}

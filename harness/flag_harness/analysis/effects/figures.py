@@ -121,14 +121,14 @@ class MetricEffect:
         return not self.lower_bound <= (1.0 if self.figure.is_ratio else 0.0) <= self.upper_bound
 
     @property
-    def is_mixed(self) -> bool:
+    def varies_between_pairs(self) -> bool:
         """Whether pairs show effects of different sizes or directions that chance does not explain."""
         return not (self.varies_by_chance or self.lower_bound is None or self.is_significant or self.is_unchanged)
 
     def __str__(self) -> str:
         if self.is_unchanged:
             return f"unchanged ({_pair_count_text(self.pair_count)})"
-        if self.is_mixed:
+        if self.varies_between_pairs:
             changes = self._format_range(self.smallest_effect, self.largest_effect)
             return f"{changes}, depending on the test and on other flags ({_pair_count_text(self.pair_count)})"
         if self.lower_bound is None or self.upper_bound is None:
@@ -169,7 +169,7 @@ def metric_effects(
     """
     rows = [row for row in rows if row.is_comparable]
     groups_of_runs = group_runs_to_compare(rows, defaults, groups, max_flags)
-    compared = {settings: [*filter(are_comparable, members)] for settings, members in groups_of_runs.items()}
+    compared = {settings: [*filter(are_figures_comparable, members)] for settings, members in groups_of_runs.items()}
     noisy = {figure.name for figure in RUN_METRICS if _may_vary_by_chance(figure, rows)}
     effects = (
         _estimate_effect(settings, figure, members, labels, figure.name in noisy)
@@ -179,7 +179,7 @@ def metric_effects(
     return tuple(effect for effect in effects if effect is not None)
 
 
-def are_comparable(runs: Sequence[RunRow]) -> bool:
+def are_figures_comparable(runs: Sequence[RunRow]) -> bool:
     """Return whether the figures of these runs can be compared.
 
     All runs must have passed, and none may be excluded by its test. Either all or none must be answered by the

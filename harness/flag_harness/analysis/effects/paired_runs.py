@@ -69,13 +69,14 @@ class _RunPair:
     """Two runs of a test that differ only in one flag, or in which flag of a group is on.
 
     `flag_index` is its index. In `base_row`, the row (values of all flags) of one run, the flag or group has its
-    default; `changed_row` is that of the other run. `changes` has the differences between their requests, by JSON path.
+    default; `changed_row` is that of the other run. `changes_by_path` has the differences between their requests, by
+    JSON path.
     """
 
     flag_index: int
     base_row: Row
     changed_row: Row
-    changes: Mapping[str, tuple[RequestDifference, ...]]
+    changes_by_path: Mapping[str, tuple[RequestDifference, ...]]
 
     @property
     def flag_value_index(self) -> int:
@@ -121,7 +122,7 @@ class PairedRuns:
         self._recurrences = Counter(
             _key_of_equal_changes(pair, change)
             for pair in pairs
-            for changes in pair.changes.values()
+            for changes in pair.changes_by_path.values()
             for change in changes
         )
         self._all_pairs = [self._remove_volatile_changes(pair, pairs) for pair in pairs]
@@ -132,11 +133,11 @@ class PairedRuns:
         for pair in self._all_pairs:
             groups.setdefault((pair.flag_index, pair.flag_value_index), []).append(pair)
         for (flag, value), pairs in groups.items():
-            paths = sorted({path for pair in pairs for path in pair.changes})
+            paths = sorted({path for pair in pairs for path in pair.changes_by_path})
             for name, members in _group_paths_into_effects(paths, pairs):
-                changed = [pair for pair in pairs if not members.isdisjoint(pair.changes)]
+                changed = [pair for pair in pairs if not members.isdisjoint(pair.changes_by_path)]
                 before, after = summarize_values(
-                    [one for pair in changed for path in members for one in pair.changes.get(path, ())]
+                    [one for pair in changed for path in members for one in pair.changes_by_path.get(path, ())]
                 )
                 condition = self._format_required_flag_values(pairs, members)
                 yield EffectInOneTest(
@@ -157,7 +158,7 @@ class PairedRuns:
 
         `members` are the paths of the effect. The text is empty if all pairs show it.
         """
-        runs = [(pair.base_row, members.isdisjoint(pair.changes)) for pair in pairs]
+        runs = [(pair.base_row, members.isdisjoint(pair.changes_by_path)) for pair in pairs]
         if not any(unchanged for _, unchanged in runs):
             return ""
         explanation = explain_failures(self._space, runs)
@@ -231,7 +232,7 @@ class PairedRuns:
     def _remove_volatile_changes(self, pair: _RunPair, pairs: Sequence[_RunPair]) -> _RunPair:
         """Return a pair with only the changes due to the flag. Add paths without any to `volatile_paths`."""
         kept: dict[str, tuple[RequestDifference, ...]] = {}
-        for path, changes in pair.changes.items():
+        for path, changes in pair.changes_by_path.items():
             real = tuple(change for change in changes if not self._is_volatile(change, pair, pairs))
             if real:
                 kept[path] = real
@@ -256,7 +257,7 @@ class PairedRuns:
         values: dict[Row, str] = {}
         flags: set[int] = set()
         for pair in pairs:
-            for change in pair.changes.get(path, ()):
+            for change in pair.changes_by_path.get(path, ()):
                 if not differs_only_in_volatile_words(change):
                     values[pair.base_row], values[pair.changed_row] = (
                         repr(mask_volatile_words(change.old_value)),
@@ -276,7 +277,7 @@ def _group_paths_into_effects(paths: Sequence[str], pairs: Sequence[_RunPair]) -
     for path in paths:
         is_added = all(ABSENT in (one.old_value, one.new_value) for one in _changes_at_paths({path}, pairs))
         key = path.rpartition(".")[2] if is_added and "[*]." in path else path
-        seen_in = frozenset(index for index, pair in enumerate(pairs) if path in pair.changes)
+        seen_in = frozenset(index for index, pair in enumerate(pairs) if path in pair.changes_by_path)
         groups.setdefault((key, seen_in), []).append(path)
     for (key, _), members in groups.items():
         yield (f"*.{key}" if len(members) > 1 else members[0]), set(members)
@@ -289,4 +290,4 @@ def _key_of_equal_changes(pair: _RunPair, change: RequestDifference) -> tuple[in
 
 def _changes_at_paths(paths: Iterable[str], pairs: Sequence[_RunPair]) -> list[RequestDifference]:
     """Return the changes at any of these paths, from all pairs."""
-    return [change for pair in pairs for path in paths for change in pair.changes.get(path, ())]
+    return [change for pair in pairs for path in paths for change in pair.changes_by_path.get(path, ())]

@@ -229,12 +229,14 @@ def _setting_of_other_flags(values: Mapping[str, Any], change: FlagChange) -> _F
     return _to_sorted_setting({name: value for name, value in values.items() if name != change.flag})
 
 
-def _measure_expected_improvement(arms: "Iterable[_PairedResults]", figure: str, direction: str) -> ExpectedImprovement:
+def _measure_expected_improvement(
+    results: "Iterable[_PairedResults]", figure: str, direction: str
+) -> ExpectedImprovement:
     """Return an expected improvement: in each round, the share of tests that improved minus the share that fell."""
     sign, read_figure = -1 if direction == "lower" else 1, _FIGURE_READER_BY_NAME[figure]
     rounds = [
         {number: _signum(sign * change) for number, change in one.differences_by_repetition(read_figure).items()}
-        for one in arms
+        for one in results
     ]
     return ExpectedImprovement(figure, direction, tuple(_mean_gain_of_each_round(rounds)))
 
@@ -255,46 +257,44 @@ def _score_of_row(name: str, row: "RunRow") -> float | None:
     return row.scores.get(name, 0.0 if pass_or_fail_score(row) == 0.0 else None)
 
 
-def _build_strata(arms: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[Stratum]:
+def _build_strata(results: Mapping[_TestAndSetting, _PairedResults]) -> Iterable[Stratum]:
     """Yield what is judged by itself (strata): each test with its scores, each group of tests, and all tests together.
 
     A test has one stratum for each setting of the other flags.
     """
-    rounds = {cell: one.differences_by_repetition(pass_or_fail_score) for cell, one in arms.items()}
+    rounds = {cell: one.differences_by_repetition(pass_or_fail_score) for cell, one in results.items()}
     settings = {others for _, others in rounds}
     for (test, others), gains in rounds.items():
         name = _name_of_stratum(test, others, settings)
         yield Stratum(name, tuple(gains.values()))
-        own = arms[test, others]
+        own = results[test, others]
         for score in own.score_names:
-            yield Stratum(
-                f"{name}, score {score}", tuple(own.differences_by_repetition(partial(_score_of_row, score)).values())
-            )
-    yield from _group_strata(arms, rounds)
+            score_gains = own.differences_by_repetition(partial(_score_of_row, score))
+            yield Stratum(f"{name}, score {score}", tuple(score_gains.values()))
+    yield from _group_strata(results, rounds)
     if len(rounds) > 1:
         yield Stratum(ALL_TESTS_STRATUM, tuple(_mean_gain_of_each_round([*rounds.values()])))
 
 
 def _group_strata(
-    arms: Mapping[_TestAndSetting, _PairedResults], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
+    results: Mapping[_TestAndSetting, _PairedResults], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
 ) -> Iterable[Stratum]:
     """Yield a stratum for each group of several tests, under each setting of other flags; `rounds` has their gains."""
-    settings = dict.fromkeys(others for _, others in arms)
-    for group in sorted({name for one in arms.values() for name in one.groups}):
+    settings = dict.fromkeys(others for _, others in results)
+    for group in sorted({name for one in results.values() for name in one.groups}):
         for others in settings:
-            members = [rounds[cell] for cell, one in arms.items() if cell[1] == others and group in one.groups]
+            members = [rounds[cell] for cell, one in results.items() if cell[1] == others and group in one.groups]
             if len(members) > 1:
-                yield Stratum(
-                    _name_of_stratum(f"group {group}", others, settings), tuple(_mean_gain_of_each_round(members))
-                )
+                name = _name_of_stratum(f"group {group}", others, settings)
+                yield Stratum(name, tuple(_mean_gain_of_each_round(members)))
 
 
-def _name_of_stratum(name: str, others: _FlagSetting, settings: Collection[_FlagSetting]) -> str:
-    """Return the name of a stratum: a test or group and, if there are several `settings`, the values of `others`."""
-    return name if len(settings) == 1 else f"{name} under {_setting_text(others, settings)}"
+def _name_of_stratum(name: str, other_values: _FlagSetting, settings: Collection[_FlagSetting]) -> str:
+    """Return the name of a test or group and, if it has several `settings`, the values of the other flags."""
+    return name if len(settings) == 1 else f"{name} under {_setting_text(other_values, settings)}"
 
 
-def _setting_text(others: _FlagSetting, settings: Iterable[_FlagSetting]) -> str:
-    """Return a text with the values in `others` of those flags whose values differ between `settings`."""
+def _setting_text(other_values: _FlagSetting, settings: Iterable[_FlagSetting]) -> str:
+    """Return a text with the values in `other_values` of those flags whose values differ between `settings`."""
     same = set.intersection(*(set(one) for one in settings))
-    return ", ".join(f"{name}={value}" for name, value in others if (name, value) not in same) or "the same flags"
+    return ", ".join(f"{name}={value}" for name, value in other_values if (name, value) not in same) or "the same flags"

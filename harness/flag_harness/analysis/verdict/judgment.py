@@ -108,12 +108,12 @@ class ExpectedImprovement:
     """A figure that a flag should improve, and what the rounds show about it.
 
     Attributes:
-        figure: the name of the figure, such as `cost`.
+        figure_name: the name of the figure, such as `cost`.
         direction: `lower` or `higher`.
         gains: for each round over all tests, the share of tests that improved minus the share that got worse.
     """
 
-    figure: str
+    figure_name: str
     direction: str
     gains: tuple[float, ...]
 
@@ -249,7 +249,7 @@ def _error_rate_per_expectation(flags: Sequence[FlagEvidence], alpha: float) -> 
 def _add_obstacles_for_missing_improvements(flag: FlagEvidence, level: float) -> FlagEvidence:
     """Return the evidence with an obstacle to a PASS added for each expected improvement that is not shown."""
     unmet = tuple(
-        f"{one.figure} was expected to be {one.direction}, and that is {state}"
+        f"{one.figure_name} was expected to be {one.direction}, and that is {state}"
         for one in flag.expected_improvements
         if (state := one.judge_improvement(level)) != "shown"
     )

@@ -114,7 +114,9 @@ def _harmful_combination_line(
     start = (
         f"{key.test}: with {name} together, {one.rate_with_changes:.1%} pass instead of {one.rate_in_production:.1%}"
     )
-    unknown = [part for part in _smaller_combinations(key) if part not in compared or not compared[part].is_safe]
+    unknown = [
+        part for part in _combinations_with_fewer_changes(key) if part not in compared or not compared[part].is_safe
+    ]
     if not unknown:
         return f"{start}; with fewer of these flags, a loss of {one.margin * 100:g} points is excluded"
     names = join_names([" and ".join(sorted(part.change_labels)) for part in unknown])
@@ -131,7 +133,7 @@ def _harmful_combination_line(
     )
 
 
-def _smaller_combinations(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:
+def _combinations_with_fewer_changes(key: _TestUnderChanges) -> Iterator[_TestUnderChanges]:
     """Yield the combinations of the same test that make some, but not all, of the changes of a combination."""
     labels = sorted(key.change_labels)
     for size in range(1, len(labels)):

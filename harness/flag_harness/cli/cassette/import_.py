@@ -78,8 +78,8 @@ class _ImportSettings:
 class _ImportOutcome:
     """The result of importing one file: the imported cassette, or an error message."""
 
-    source: _ImportSource
-    imported: ImportedCassette | None = None
+    import_source: _ImportSource
+    imported_cassette: ImportedCassette | None = None
     error: str = ""
 
 
@@ -218,18 +218,15 @@ def _print_report(outcomes: Sequence[_ImportOutcome], arguments: argparse.Namesp
     """Print the imported files and the requests left out, and print errors on stderr."""
     assessments: list[ImportAssessment] = []
     for outcome in outcomes:
-        if outcome.imported is None:
+        path = outcome.import_source.source_path
+        if outcome.imported_cassette is None:
             print(outcome.error, file=sys.stderr)
         elif arguments.check:
-            assessments.append(_assess_for_current_api(outcome.imported))
-            print(escape_to_one_line(_import_check_line(outcome.source.source_path, outcome.imported, assessments[-1])))
-        elif outcome.imported.skipped_requests:
-            print(
-                escape_to_one_line(
-                    f"{outcome.source.source_path}: left out {', '.join(outcome.imported.skipped_requests)}"
-                )
-            )
-    read = [outcome.imported for outcome in outcomes if outcome.imported]
+            assessments.append(_assess_for_current_api(outcome.imported_cassette))
+            print(escape_to_one_line(_import_check_line(path, outcome.imported_cassette, assessments[-1])))
+        elif skipped := outcome.imported_cassette.skipped_requests:
+            print(escape_to_one_line(f"{path}: left out {', '.join(skipped)}"))
+    read = [outcome.imported_cassette for outcome in outcomes if outcome.imported_cassette]
     if read:
         print(
             "\n".join(_total_lines(read, len(outcomes), "read" if arguments.check else f"imported to {arguments.to}"))
@@ -275,18 +272,18 @@ def _json_report(outcomes: Sequence[_ImportOutcome], check: bool) -> dict[str, A
 
 
 def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
-    row: dict[str, Any] = {"source": str(outcome.source.source_path)}
-    if outcome.imported is None:
+    row: dict[str, Any] = {"source": str(outcome.import_source.source_path)}
+    if outcome.imported_cassette is None:
         return {**row, "error": outcome.error}
     row |= {
-        "target": None if check else str(outcome.source.cassette_path),
-        "format": outcome.imported.format,
-        "interactions": len(outcome.imported.cassette.interactions),
-        "left_out": outcome.imported.skipped_requests,
-        "fidelity": outcome.imported.cassette.envelope.fidelity,
+        "target": None if check else str(outcome.import_source.cassette_path),
+        "format": outcome.imported_cassette.format,
+        "interactions": len(outcome.imported_cassette.cassette.interactions),
+        "left_out": outcome.imported_cassette.skipped_requests,
+        "fidelity": outcome.imported_cassette.cassette.envelope.fidelity,
     }
     if check:
-        assessment = _assess_for_current_api(outcome.imported)
+        assessment = _assess_for_current_api(outcome.imported_cassette)
         row |= {
             "strict": not assessment.loose_match_reasons,
             "loose_because": assessment.loose_match_reasons,

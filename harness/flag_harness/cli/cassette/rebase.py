@@ -59,7 +59,7 @@ class RebasePlan:
     """One cassette before and after a rebase, with descriptions of the changes."""
 
     cassette_path: Path
-    name: str
+    cassette_name: str
     old_cassette: Cassette
     new_cassette: Cassette
     change_lines: tuple[str, ...]
@@ -98,7 +98,7 @@ def _run_rebase(arguments: argparse.Namespace) -> int:
         does = not refusals and not arguments.dry_run and (arguments.yes or _read_reviewed_digest(reviewed) == digest)
         if does:
             _write_cassettes(plans)
-            _remove_misses_of_cassettes(source, root, rows, {plan.name for plan in plans})
+            _remove_misses_of_cassettes(source, root, rows, {plan.cassette_name for plan in plans})
     if arguments.dry_run and plans and not refusals:
         write_atomically(reviewed, digest.encode())
     if arguments.json:
@@ -194,9 +194,9 @@ def _write_cassettes(plans: Sequence[RebasePlan]) -> None:
         try:
             plan.new_cassette.save(plan.cassette_path)
         except OSError as error:
-            done = _shorten_list_of_lines([one.name for one in plans[:number]])
+            done = _shorten_list_of_lines([one.cassette_name for one in plans[:number]])
             lines = (
-                f"{plan.name}: cannot be written: {error.strerror}",
+                f"{plan.cassette_name}: cannot be written: {error.strerror}",
                 f"{count_with_noun(number, 'cassette')} of {len(plans)} had been rewritten by then:" if number else "",
                 *done,
                 "The others are unchanged: fix the cause, run the tests again, and rebase what they miss.",
@@ -232,7 +232,7 @@ def _report_lines(
         by_changes.setdefault(plan.change_lines, []).append(plan)
     for changes, members in by_changes.items():
         yield f"{count_with_noun(len(members), 'cassette')}: {'; '.join(changes)}"
-        yield from _shorten_list_of_lines([plan.name for plan in members])
+        yield from _shorten_list_of_lines([plan.cassette_name for plan in members])
     refused = [row for row in remaining_misses if row.get("api_refusal")]
     if refused:
         count = count_with_noun(len(refused), "miss", "misses")
@@ -282,7 +282,7 @@ def _json_report(
         "written": is_written,
         "cassettes": [
             {
-                "path": plan.name,
+                "path": plan.cassette_name,
                 "changes": plan.change_lines,
                 "interactions": indices_of_rewritten_requests(plan.old_cassette, plan.new_cassette),
             }

@@ -70,7 +70,7 @@ def _run_first_test(
     """Run the first test. Return two values: why it fails (None if it passes), and the output of pytest."""
     print_at_once([f"{title}: pytest {' '.join([*options, plan.test_path])}"])
     run = _run_pytest(root, [*options, plan.test_path])
-    if _fails_on_expectations_only(run.stdout):
+    if _fails_only_on_own_assertions(run.stdout):
         (root / plan.test_path).write_text(plan.weaker_test_text, encoding="utf-8")
         print_at_once(
             [f"  The agent does not return what the model says, so {plan.test_path} expects less; expect more in it."]
@@ -94,7 +94,7 @@ def _run_pytest(root: Path, arguments: Sequence[str]) -> "subprocess.CompletedPr
         return subprocess.run(command, cwd=root, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
 
 
-def _fails_on_expectations_only(output: str) -> bool:
+def _fails_only_on_own_assertions(output: str) -> bool:
     """Return whether the first test fails under every combination, and only because of its own assertions."""
     return any(text in output for text in _FAILED_ASSERTION_TEXTS) and not re.search(r"\d passed", output)
 

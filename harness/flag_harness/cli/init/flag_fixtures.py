@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag
-from flag_harness.cli.init.reading.import_time_flags import FlagTarget
+from flag_harness.cli.init.reading.import_time_flags import FlagAttribute
 
 _LAUNCHDARKLY_IMPORTS = (
     "import ldclient",
@@ -63,7 +63,7 @@ NO_FIXTURES = FlagFixtures((), (), ())
 def make_flag_fixtures(
     flags: Sequence[DetectedFlag],
     client_functions: Sequence[str],
-    targets: Mapping[str, Sequence[FlagTarget]],
+    targets: Mapping[str, Sequence[FlagAttribute]],
     folder: str,
 ) -> FlagFixtures:
     """Return the fixtures that set those of `flags` that are not read from the environment when the code runs.
@@ -102,7 +102,7 @@ def _option_table(options: Sequence[DetectedFlag]) -> list[str]:
 def _setter_lines(
     has_services: bool,
     client_functions: Sequence[str],
-    attributes: Sequence[tuple[DetectedFlag, FlagTarget]],
+    attributes: Sequence[tuple[DetectedFlag, FlagAttribute]],
     folder: str,
 ) -> list[str]:
     """Return the lines of the fixture `harness_set_flags`.
@@ -136,7 +136,7 @@ def _module_name(path: str, folder: str) -> str:
     return ".".join((file if folder == "." else file.relative_to(folder)).parts)
 
 
-def can_set_targets(targets: Sequence[FlagTarget], folder: str) -> bool:
+def can_set_flag_attributes(targets: Sequence[FlagAttribute], folder: str) -> bool:
     """Return whether the modules of `targets` can be imported with `folder` on `sys.path`."""
     inside = folder == "." or all(target.module_path.startswith(f"{folder}/") for target in targets)
     return inside and all(

@@ -64,7 +64,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
         files.append(PlannedFile(PYPROJECT, configuration))
     test = _test_path(repository, subject) if subject is not None else ""
     folder = subject.import_folder if subject is not None else "."
-    fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_targets, folder)
+    fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_attributes, folder)
     conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE))
     has_conftest = (repository.root / conftest).exists()
     if fixtures and not has_conftest:

@@ -15,12 +15,12 @@ from flag_harness.analysis.code.python_flags import find_flag_reading_functions,
 from flag_harness.analysis.code.settings_classes import flags_in_settings_class
 from flag_harness.analysis.code.unclear_reads import DynamicFlagRead, find_dynamic_flag_reads
 from flag_harness.cli.init.first_test_text import FIRST_TEST_ANSWER
-from flag_harness.cli.init.flag_fixtures import can_set_targets
+from flag_harness.cli.init.flag_fixtures import can_set_flag_attributes
 from flag_harness.cli.init.flag_names import name_flags, sort_key_of_location
 from flag_harness.cli.init.reading.agents import find_agents, find_api_callers
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, read_frameworks
-from flag_harness.cli.init.reading.import_time_flags import FlagTarget, find_flag_targets
+from flag_harness.cli.init.reading.import_time_flags import FlagAttribute, find_flag_attributes
 from flag_harness.cli.init.reading.imports import ModuleImports, find_import_location, read_imports
 from flag_harness.cli.init.reading.launchdarkly import find_client_functions
 from flag_harness.cli.init.reading.structured_answers import find_structured_answers
@@ -53,7 +53,7 @@ class Repository:
         reason_by_unreadable_file: why files were left out, by their paths.
         outer_root: the folder above from which pytest takes the settings of this package; None if it takes its own.
         client_functions: the functions, as `module.function`, that make a LaunchDarkly client of their own.
-        flag_targets: the attributes that hold the flags which are read at import, by variable.
+        flag_attributes: the attributes that hold the flags which are read at import, by variable.
         has_matrix_tests: True if a test has the mark `flag_matrix`.
     """
 
@@ -68,7 +68,7 @@ class Repository:
     dynamic_reads: tuple[DynamicFlagRead, ...] = ()
     outer_root: Path | None = None
     client_functions: tuple[str, ...] = ()
-    flag_targets: Mapping[str, tuple[FlagTarget, ...]] = field(default_factory=dict)
+    flag_attributes: Mapping[str, tuple[FlagAttribute, ...]] = field(default_factory=dict)
     has_matrix_tests: bool = False
 
     @property
@@ -82,7 +82,11 @@ class Repository:
         names = {flag.name for flag in self.flags}
         options = subjects[0].option_flags if subjects else ()
         at_import = (
-            {key for key, targets in self.flag_targets.items() if can_set_targets(targets, subjects[0].import_folder)}
+            {
+                key
+                for key, targets in self.flag_attributes.items()
+                if can_set_flag_attributes(targets, subjects[0].import_folder)
+            }
             if subjects and subjects[0].kind not in ("program", "node")
             else set()
         )
@@ -162,7 +166,7 @@ def read_repository(root: Path) -> Repository:
         unreadable,
         tuple(sorted(unclear, key=lambda one: sort_key_of_location(one.location, paths))),
         client_functions=tuple(_name_client_functions(trees, root, modules)),
-        flag_targets=find_flag_targets(read, trees),
+        flag_attributes=find_flag_attributes(read, trees),
         has_matrix_tests=any("flag_matrix" in text for text in tests),
     )
 
@@ -209,7 +213,7 @@ def _find_agents_of_modules(trees: Mapping[str, ast.Module]) -> Iterator[FoundAg
     callers = {path: find_api_callers(tree, modules[path].run_expressions) for path, tree in trees.items()}
     for path, tree in trees.items():
         others = {name for other, names in callers.items() if other != path for name in names}
-        tools = find_structured_answers(modules[path].maker_calls, tree, classes, FIRST_TEST_ANSWER)
+        tools = find_structured_answers(modules[path].agent_maker_calls, tree, classes, FIRST_TEST_ANSWER)
         for one in find_agents(tree, path, others, modules[path], classes):
             yield _add_answer_tools(one, tools)
 

@@ -12,7 +12,7 @@ import msgspec
 
 from flag_harness.errors import GateError
 from flag_harness.files import read_regular_file, reason_unreadable
-from flag_harness.gate.declared.patterns import has_dot_name, matches_file
+from flag_harness.gate.declared.patterns import has_dot_name, matches_any_file_pattern
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 28
@@ -48,7 +48,7 @@ def paths_of_declared_files(folder: Path, patterns: Sequence[str]) -> list[str]:
     """Return the sorted paths of the files in `folder` that match one of the patterns, except caches and installed
     packages.
     """
-    return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_file(path, patterns))
+    return sorted(path for path in _file_paths_under(folder, "", patterns) if matches_any_file_pattern(path, patterns))
 
 
 def _refuse_ambiguous_names(folder: Path, paths: Sequence[str]) -> None:
@@ -142,5 +142,5 @@ def _refuse_linked_folder(folder: Path, path: str, patterns: Sequence[str]) -> N
     for top, _, names in os.walk(folder):
         inside = os.path.relpath(top, folder).replace(os.sep, "/")
         prefix = path if inside == "." else f"{path}/{inside}"
-        if any(matches_file(f"{prefix}/{name}", patterns) for name in names):
+        if any(matches_any_file_pattern(f"{prefix}/{name}", patterns) for name in names):
             raise GateError(f"{folder}: is a link to a folder with declared files; put the folder itself there")

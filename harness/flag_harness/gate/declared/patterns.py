@@ -18,7 +18,7 @@ def pattern_problem(pattern: str) -> str:
     return ""
 
 
-def matches_file(path: str, patterns: Iterable[str]) -> bool:
+def matches_any_file_pattern(path: str, patterns: Iterable[str]) -> bool:
     """Return whether one of the patterns matches a path.
 
     `*` and `?` match within one part of a path, and `**/` matches any number of folders. All other characters match

@@ -6,7 +6,7 @@ from pathlib import Path
 from flag_harness.errors import GateRefusalError, RecordError
 from flag_harness.gate.approval import ApprovalFile, approvals_of_files, evidence_paths
 from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_manifest
-from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.declared.patterns import matches_any_file_pattern
 from flag_harness.gate.prod.folder import (
     ProductionChange,
     ProductionFolder,
@@ -83,7 +83,7 @@ def find_approval(
     judged = []
     for file in approvals_of_files(prod.gate, files, evidence):
         paths = list(evidence) or evidence_paths(prod.gate, file)
-        candidate = _read_candidate_or_name_option(prod, source, paths, files, is_named=bool(evidence))
+        candidate = _read_candidate_or_suggest_option(prod, source, paths, files, is_named=bool(evidence))
         results = (*judge_approval_rules(file, candidate, prod, entries), *judge_candidate(candidate))
         judged.append((file, candidate, results))
         if all_rules_pass(results):
@@ -91,7 +91,7 @@ def find_approval(
     return judged[-1] if all_rules_pass(judged[-1][2]) else judged[0]
 
 
-def _read_candidate_or_name_option(
+def _read_candidate_or_suggest_option(
     prod: ProductionFolder, source: Path, paths: Sequence[Path], files: Manifest, *, is_named: bool
 ) -> ReleaseCandidate:
     """Read the run records at `paths`, and return them with the files as a candidate.
@@ -117,7 +117,7 @@ def _promote_declared_files(
     lost = {
         path
         for path in modified
-        if not matches_file(path, prod.gate.file_patterns) or before.get(path) != files.get(path)
+        if not matches_any_file_pattern(path, prod.gate.file_patterns) or before.get(path) != files.get(path)
     }
     refuse_modified_files(prod, sorted(lost), entries)
     file, candidate, results = find_approval(prod, source, files, evidence, entries)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 from flag_harness.errors import GateRefusalError
 from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_manifest
-from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.declared.patterns import matches_any_file_pattern
 from flag_harness.gate.prod.folder import (
     ProductionChange,
     ProductionFolder,
@@ -64,14 +64,14 @@ def _is_rollback_done(recovery: RecoveredChange, number: int | None) -> bool:
     return recovery.is_finished and number in (None, recovery.entry.restored_number)
 
 
-def _refuse_rollback_after_kill(prod: ProductionFolder, killed: str) -> None:
+def _refuse_rollback_after_kill(prod: ProductionFolder, killed_command: str) -> None:
     """Raise `GateRefusalError` because it is unclear what to take back.
 
-    The command `killed` was killed before it began to change PROD, or after it had changed it.
+    The command `killed_command` was killed before it began to change PROD, or after it had changed it.
     """
     if entries := prod.history.read_entries():
         raise GateRefusalError(
-            f"{killed} was killed before its first change of PROD or after its last one, so PROD is as "
+            f"{killed_command} was killed before its first change of PROD or after its last one, so PROD is as "
             f"{describe_change(entries[-1])} left it. To roll that back: flag-harness gate rollback"
         )
 
@@ -117,10 +117,12 @@ def _files_of_entry(entries: Sequence[HistoryEntry], number: int) -> Manifest:
     for entry in entries[number + 1 :]:
         if entry.kind == "found":
             later = {
-                path: one for path, one in entry.file_states.items() if not matches_file(path, target.file_patterns)
+                path: one
+                for path, one in entry.file_states.items()
+                if not matches_any_file_pattern(path, target.file_patterns)
             }
             files = {**later, **files}
-    return {path: state for path, state in files.items() if matches_file(path, entries[-1].file_patterns)}
+    return {path: state for path, state in files.items() if matches_any_file_pattern(path, entries[-1].file_patterns)}
 
 
 def _previous_number(entries: Sequence[HistoryEntry], files: Manifest) -> int:

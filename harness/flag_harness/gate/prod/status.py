@@ -23,9 +23,9 @@ class GateStatus:
         files_digest: the digest of all declared files in PROD.
         last_entry: the last entry of PROD's history, or None.
         interruption_text: what an interrupted change left in PROD, or empty.
-        modified_files: the files of PROD that somebody changed since the last entry.
+        modified_prod_files: the files of PROD that somebody changed since the last entry.
         test_folder: the folder TEST, or None if it is not known or does not exist.
-        changed_files: the files that differ between TEST and PROD.
+        differing_files: the files that differ between TEST and PROD.
         valid_approvals: the approvals of the files in TEST that are valid for a promotion.
         reason_by_void_approval: the approvals of these files that are not valid, each with the reason.
     """
@@ -34,16 +34,16 @@ class GateStatus:
     files_digest: str
     last_entry: HistoryEntry | None
     interruption_text: str
-    modified_files: list[str]
+    modified_prod_files: list[str]
     test_folder: Path | None
-    changed_files: list[str]
+    differing_files: list[str]
     valid_approvals: list[str]
     reason_by_void_approval: dict[str, str]
 
     @property
     def is_prod_unmodified(self) -> bool:
         """Whether PROD has exactly the files that its last change left, and no change was interrupted."""
-        return not self.interruption_text and not self.modified_files
+        return not self.interruption_text and not self.modified_prod_files
 
     def to_json(self) -> dict[str, object]:
         """Return the status as plain values, for JSON."""
@@ -52,9 +52,9 @@ class GateStatus:
             "files": self.files_digest,
             "entry": self.last_entry.number if self.last_entry else None,
             "interruption": self.interruption_text,
-            "modified": self.modified_files,
+            "modified": self.modified_prod_files,
             "test": str(self.test_folder) if self.test_folder else None,
-            "changed": self.changed_files,
+            "changed": self.differing_files,
             "approvals": self.valid_approvals,
             "void_approvals": self.reason_by_void_approval,
         }
@@ -74,9 +74,9 @@ def read_status(prod: ProductionFolder, test: Path | None) -> GateStatus:
         files_digest=manifest_digest(files),
         last_entry=entries[-1] if entries else None,
         interruption_text=interruption,
-        modified_files=modified,
+        modified_prod_files=modified,
         test_folder=test,
-        changed_files=changed_paths(files, staged) if staged is not None else [],
+        differing_files=changed_paths(files, staged) if staged is not None else [],
         valid_approvals=[path for path, reason in judged.items() if not reason],
         reason_by_void_approval={path: reason for path, reason in judged.items() if reason},
     )

@@ -7,7 +7,7 @@ from flag_harness.errors import GateError
 from flag_harness.gate import git
 from flag_harness.gate.declared.imports import find_undeclared_imports
 from flag_harness.gate.declared.manifest import changed_paths, file_digests
-from flag_harness.gate.declared.patterns import matches_file
+from flag_harness.gate.declared.patterns import matches_any_file_pattern
 from flag_harness.gate.evidence import EvidenceRecord
 from flag_harness.gate.rules.candidate import ReleaseCandidate, RuleResult
 from flag_harness.gate.settings import GATE_FILE
@@ -35,7 +35,7 @@ def judge_patterns(candidate: ReleaseCandidate) -> RuleResult:
     unused = [
         pattern
         for pattern in candidate.gate.file_patterns
-        if not any(matches_file(path, [pattern]) for path in candidate.file_states)
+        if not any(matches_any_file_pattern(path, [pattern]) for path in candidate.file_states)
     ]
     if unused:
         return RuleResult(
@@ -150,7 +150,7 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     Return None if the policy names none.
     """
     patterns = candidate.gate.policy.imported_patterns
-    wanted = {path for path in candidate.file_states if matches_file(path, patterns)}
+    wanted = {path for path in candidate.file_states if matches_any_file_pattern(path, patterns)}
     if not wanted:
         return None
     tested = [one.record.header.tested for one in candidate.evidence]

@@ -11,7 +11,7 @@ ChangeAtPath = tuple[str, str, str]
 """A path in a request or answer, the value at this path in the passing run, and that in the compared run."""
 ANOTHER_TEXT = "another text"
 """Shown for a text that differs from the passing run's, if the record has only hashes of both."""
-_PLACEHOLDERS_OF_TEXTS = {HIDDEN_VALUE, ANOTHER_TEXT, ABSENT}
+_TEXT_PLACEHOLDERS = {HIDDEN_VALUE, ANOTHER_TEXT, ABSENT}
 """Placeholders for texts. A change between two of them is not shown if the texts themselves are."""
 
 
@@ -37,7 +37,7 @@ def comparison_details(
         [
             changes.setdefault(change, len(changes))
             for change in _find_changes_in_pair(neighbour, row, *pair)
-            if not (are_texts_kept and {*change[1:]} <= _PLACEHOLDERS_OF_TEXTS)
+            if not (are_texts_kept and {*change[1:]} <= _TEXT_PLACEHOLDERS)
         ]
         for pair in pairs
     ]

@@ -31,7 +31,7 @@ def locate_project(record: RunRecord, start_folders: Iterable[Path] = ()) -> str
     The root is the first folder that has all test files of the record. The current folder is tried first, then the
     folders above each path in `start_folders`.
     """
-    files = set(test_files(record))
+    files = set(paths_of_test_files(record))
     above = (folder for path in start_folders for folder in path.absolute().parents)
     for folder in (Path.cwd(), *above):
         if files and all((folder / file).is_file() for file in files):
@@ -58,7 +58,7 @@ def relative_folder_path(start: Path, folder: Path) -> str:
     return "" if path == os.curdir else path
 
 
-def test_files(record: RunRecord) -> Iterator[str]:
+def paths_of_test_files(record: RunRecord) -> Iterator[str]:
     """Yield the paths of the test files in a record, relative to pytest's root directory."""
     for row in record.rows:
         yield (row.sweep.test if row.sweep else row.case).partition("::")[0]

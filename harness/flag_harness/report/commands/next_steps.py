@@ -4,7 +4,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import replace
 
-from flag_harness.report.commands.location import test_files
+from flag_harness.report.commands.location import paths_of_test_files
 from flag_harness.report.commands.rerun import rerun_command
 from flag_harness.report.commands.step import NextStep
 from flag_harness.report.commands.verdict import verdict_step
@@ -33,7 +33,7 @@ def folder_note(report: RunReport) -> str:
 
     It is empty if the commands change to this folder themselves, or if the record has no tests.
     """
-    files, folder = sorted(set(test_files(report.record))), report.record.header.folder
+    files, folder = sorted(set(paths_of_test_files(report.record))), report.record.header.folder
     if report.location.root_folder or not files:
         return ""
     if folder:

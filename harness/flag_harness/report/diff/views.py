@@ -128,7 +128,8 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     yield from _section_of_names("Newly passing", found.newly_passing)
     yield from _section_of_names("Not run any more", found.no_longer_run)
     paths = [
-        (one.path, *_cells_of_change(one), count_with_noun(len(one.node_ids), "test")) for one in diff.path_changes
+        (one.path, *_old_and_new_value_cells(one), count_with_noun(len(one.node_ids), "test"))
+        for one in diff.path_changes
     ]
     yield from _section_if_not_empty(
         "Request bodies", ("path", "base", "head", "in"), paths, (True, False, False, False)
@@ -152,7 +153,7 @@ def diff_sections(diff: RunDiff) -> Iterator[DiffSection]:
     )
 
 
-def _cells_of_change(change: PathChange) -> tuple[str, str]:
+def _old_and_new_value_cells(change: PathChange) -> tuple[str, str]:
     """Return the old and the new value of a change as the texts of two table cells."""
     return (
         (HIDDEN_VALUE, "another text")

@@ -188,12 +188,15 @@ def _cause_other_than_flags(row: RunRow) -> str:
 
 
 def _find_causes(
-    tests: Mapping[str, FailingTest], flags: tuple[Flag, ...], rerun: Callable[[str], str], reasons: Mapping[str, str]
+    tests: Mapping[str, FailingTest],
+    flags: tuple[Flag, ...],
+    make_rerun_command: Callable[[str], str],
+    reasons: Mapping[str, str],
 ) -> Iterator[FailureCause]:
     """Yield the flag conditions that explain the failures of the tests.
 
-    `rerun` returns the shell command that repeats the run with a given node id. `reasons` has the reason of each
-    failure, by the node id of the run.
+    `make_rerun_command` returns the shell command that repeats the run with a given node id. `reasons` has the reason
+    of each failure, by the node id of the run.
     """
     for has_run_every_combination in (True, False):
         chosen = {
@@ -202,14 +205,14 @@ def _find_causes(
         findings = explain_failures_by_test(flag_space(flags), outcomes_by_test(chosen, flags))
         explanations = {name: finding.explanation for finding in findings for name in finding.tests}
         for one in split_into_conjunctions(findings):
-            yield _make_failure_cause(one, chosen, explanations, rerun, reasons)
+            yield _make_failure_cause(one, chosen, explanations, make_rerun_command, reasons)
 
 
 def _make_failure_cause(
     shared: SharedConjunction,
     tests: Mapping[str, FailingTest],
     explanations: Mapping[str, FailureExplanation],
-    rerun: Callable[[str], str],
+    make_rerun_command: Callable[[str], str],
     reasons: Mapping[str, str],
 ) -> FailureCause:
     first, conjunction = tests[shared.tests[0]], shared.conjunction
@@ -220,10 +223,10 @@ def _make_failure_cause(
     return FailureCause(
         f"fails when {condition_text(conjunction.literals)}" if conjunction.literals else "always fails",
         shared.tests,
-        rerun(case),
+        make_rerun_command(case),
         ran,
         ran if has_run_all else first.space.row_count,
-        () if has_run_all else tuple(_other_suspects(first, conjunction, explanations[first.name])),
+        () if has_run_all else tuple(_other_possible_conditions(first, conjunction, explanations[first.name])),
         any(explanations[name].flaky_rows for name in shared.tests),
         case,
         shorten_failure_reason(reasons.get(case, "")),
@@ -264,7 +267,9 @@ def _smallest_failing_runs(
     return found
 
 
-def _other_suspects(test: FailingTest, conjunction: Conjunction, explanation: FailureExplanation) -> Iterator[str]:
+def _other_possible_conditions(
+    test: FailingTest, conjunction: Conjunction, explanation: FailureExplanation
+) -> Iterator[str]:
     """Yield other flag conditions that explain the same failing runs of a test as `conjunction`, and hold in no passing
     run.
     """

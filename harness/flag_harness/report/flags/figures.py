@@ -6,7 +6,12 @@ from math import isclose
 from statistics import fmean
 from typing import Any
 
-from flag_harness.analysis.effects.figures import MetricEffect, are_comparable, group_runs_to_compare, setting_name
+from flag_harness.analysis.effects.figures import (
+    MetricEffect,
+    are_figures_comparable,
+    group_runs_to_compare,
+    setting_name,
+)
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.report.cache_map import RUNS_PER_PRICE_FIGURE
@@ -120,7 +125,7 @@ class ShownFigure:
 class ComparedPair:
     """A pair of runs that differ in one flag, and the value of one figure in both."""
 
-    pair: RunPair
+    run_pair: RunPair
     value_without_flag: float
     value_with_flag: float
 
@@ -153,7 +158,7 @@ def flag_figures(pairs: Sequence[RunPair], effects: Mapping[str, MetricEffect]) 
     `effects` has the effect of the flag on each figure, by the figure's name; it tells whether a difference may be
     chance.
     """
-    compared = [pair for pair in pairs if are_comparable(pair)]
+    compared = [pair for pair in pairs if are_figures_comparable(pair)]
 
     def cell(name: str, figures: Sequence[ShownFigure]) -> FigureCell:
         return _figure_cell(name, figures, compared, effects)
@@ -205,7 +210,7 @@ def _change_text(figure: ShownFigure, pairs: Sequence[ComparedPair], effect: Met
         return f"{text} in the only pair"
     if effect is None or effect.pair_count != len(pairs) or effect.is_significant:
         return text
-    if effect.is_mixed:
+    if effect.varies_between_pairs:
         return (
             _text_by_other_flag(figure, pairs) or f"{text}, {_range_text(pairs)}, depending on the test and other flags"
         )
@@ -223,7 +228,7 @@ def _means_without_and_with(pairs: Sequence[ComparedPair]) -> tuple[float, float
     """
     tests: dict[str, list[ComparedPair]] = {}
     for one in pairs:
-        tests.setdefault(test_of_row(one.pair[0]), []).append(one)
+        tests.setdefault(test_of_row(one.run_pair[0]), []).append(one)
     without = fmean(fmean(one.value_without_flag for one in own) for own in tests.values())
     return without, fmean(fmean(one.value_with_flag for one in own) for own in tests.values())
 
@@ -236,10 +241,10 @@ def _range_text(pairs: Sequence[ComparedPair]) -> str:
 def _text_by_other_flag(figure: ShownFigure, pairs: Sequence[ComparedPair]) -> str:
     """Return the means for each value of another flag that explains most of the differences; empty if no flag does."""
     total = _sum_of_squared_deviations(pairs)
-    for flag in pairs[0].pair[0].values:
+    for flag in pairs[0].run_pair[0].values:
         groups: dict[Any, list[ComparedPair]] = {}
         for one in pairs:
-            row, other = one.pair
+            row, other = one.run_pair
             if row.values.get(flag) == other.values.get(flag):
                 groups.setdefault(value_text(row.values.get(flag)), []).append(one)
         if len(groups) > 1 and sum(map(_sum_of_squared_deviations, groups.values())) <= _MAX_UNEXPLAINED_SHARE * total:

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from flag_harness.analysis.effects.figures import are_comparable
+from flag_harness.analysis.effects.figures import are_figures_comparable
 from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunRow
 from flag_harness.wording import join_names
@@ -69,7 +69,7 @@ def find_left_out_pairs(pairs: Sequence[RunPair]) -> Iterator[LeftOutPairs]:
     """Yield the pairs of runs that are not compared, grouped by the reason."""
     groups: dict[str, Counter[str]] = {}
     for pair in pairs:
-        if not are_comparable(pair):
+        if not are_figures_comparable(pair):
             groups.setdefault(_reason_to_leave_out(pair), Counter())[test_of_row(pair[0])] += 1
     for reason, counts in groups.items():
         yield LeftOutPairs(reason, tuple(counts.most_common()), len(pairs))

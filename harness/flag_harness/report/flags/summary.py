@@ -107,5 +107,5 @@ def _has_findings(summary: FlagSummary) -> bool:
         or summary.request_changes
         or summary.is_inert
         or summary.figures.pair_count
-        or summary.support.run_test_count
+        or summary.support.ran_both_ways_count
     )

@@ -20,32 +20,29 @@ class FlagSupport:
     """The tests that show whether a flag breaks anything: those that passed both with the flag and without it.
 
     Attributes:
-        passed_test_count: the number of such tests.
-        run_test_count: the number of tests that ran both with the flag and without it.
+        passed_both_ways_count: the number of such tests.
+        ran_both_ways_count: the number of tests that ran both with the flag and without it.
         test_count: the number of tests in the report.
         combination_count: the number of combinations under which the tests that passed ran.
     """
 
-    passed_test_count: int
-    run_test_count: int
+    passed_both_ways_count: int
+    ran_both_ways_count: int
     test_count: int
     combination_count: int
 
     @property
     def no_failure_text(self) -> str:
         """A text for a flag that causes no failures, such as `nothing in 1 test of 18 (8 combinations)`."""
-        failed, absent = self.run_test_count - self.passed_test_count, self.test_count - self.run_test_count
+        failed = self.ran_both_ways_count - self.passed_both_ways_count
+        absent = self.test_count - self.ran_both_ways_count
         others = [f"{absent:,} did not run with and without it"] if absent else []
         others += [f"{failed:,} did not pass with and without it"] if failed else []
-        if not self.passed_test_count:
-            return f"unknown: no test {'passed' if self.run_test_count else 'ran'} with and without it"
+        if not self.passed_both_ways_count:
+            return f"unknown: no test {'passed' if self.ran_both_ways_count else 'ran'} with and without it"
         combinations = count_with_noun(self.combination_count, "combination")
-        return "; ".join(
-            [
-                f"nothing in {count_with_noun(self.passed_test_count, 'test')} of {self.test_count:,} ({combinations})",
-                *others,
-            ]
-        )
+        passed = count_with_noun(self.passed_both_ways_count, "test")
+        return "; ".join([f"nothing in {passed} of {self.test_count:,} ({combinations})", *others])
 
 
 def flag_support(tests: RowsByTest, flag: Flag, value: object) -> FlagSupport:
@@ -65,7 +62,9 @@ def flags_varied_by_no_test(rows: Sequence[RunRow], flags: Sequence[Flag]) -> tu
     return tuple(
         flag.name
         for flag in flags
-        if not any(flag_support(tests, flag, value).run_test_count for value in flag.values if value != flag.default)
+        if not any(
+            flag_support(tests, flag, value).ran_both_ways_count for value in flag.values if value != flag.default
+        )
     )
 
 

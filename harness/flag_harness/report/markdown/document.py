@@ -185,7 +185,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
     yield ""
     reasons = [
         [str(len(group.rows)), code_cell(group.reason or "no reason"), names_cell(group.failing_lines)]
-        for group in report.failures
+        for group in report.failure_groups
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
     if report.record.header.content != "none":

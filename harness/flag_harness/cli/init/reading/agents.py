@@ -21,7 +21,7 @@ from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunc
 from flag_harness.cli.init.reading.framework_agents import find_module_agents
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, FrameworkModule
 from flag_harness.cli.init.reading.programs import find_option_flags, program_arguments
-from flag_harness.cli.init.reading.side_folders import side_folder_penalty
+from flag_harness.cli.init.reading.side_folders import rank_penalty_for_side_folder
 
 _TRANSPARENT_DECORATORS = frozenset(
     {"staticmethod", "classmethod", "cache", "lru_cache", "retry", "wraps", "override", "traceable"}
@@ -89,7 +89,7 @@ def _find_programs(
     if main is not None and (agent := _make_main_agent(main.name, main, arguments, options, path)) is not None:
         yield agent
     if is_started and arguments is not None:
-        rank = 1 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
+        rank = 1 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - rank_penalty_for_side_folder(path)
         yield FoundAgent(path, "", arguments, "program", False, 1, rank, option_flags=options)
 
 
@@ -159,7 +159,7 @@ def _make_main_agent(
     if exits or not (takes_argv or (options and not node.args.args)):
         return None
     kind = "async main" if isinstance(node, ast.AsyncFunctionDef) else "main"
-    rank = 2 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - side_folder_penalty(path)
+    rank = 2 + _EXTRA_RANK_OF_FLAG_OPTIONS * bool(options) - rank_penalty_for_side_folder(path)
     call = UNKNOWN_ARGUMENT if arguments is None else arguments
     agent = FoundAgent(path, name, call, kind, False, node.lineno, rank, option_flags=options, takes_argv=takes_argv)
     if arguments is None:
@@ -198,7 +198,7 @@ def _make_agent_from_function(
         + 4 * is_entry_point
         + 2 * arguments.prompt_rank
         - 3 * bool(decorators - _TRANSPARENT_DECORATORS)
-        - side_folder_penalty(path)
+        - rank_penalty_for_side_folder(path)
     )
     has_answer = is_generator or any(isinstance(one, ast.Return) and one.value is not None for one in own_nodes)
     needs_client = arguments.needs_client or created.needs_client

@@ -64,7 +64,7 @@ def guess_call_arguments(
     guesses.update(
         dict.fromkeys(prompts)
         if len(prompts) > _MAX_UNTYPED_PARAMETERS
-        else _distinct_arguments(guesses, prompts, is_prompted_later)
+        else _distinct_prompt_arguments(guesses, prompts, is_prompted_later)
     )
     texts: list[str] = []
     needs_keyword = False
@@ -77,7 +77,7 @@ def guess_call_arguments(
     return CallArguments(", ".join(texts), "client" in guesses.values(), rank, unknown)
 
 
-def _distinct_arguments(
+def _distinct_prompt_arguments(
     guesses: Mapping[str, str | None], prompts: Sequence[str], is_prompted_later: bool
 ) -> dict[str, str]:
     """Return a text for each parameter in `prompts` but the likeliest, which gets the prompt. All texts are different,

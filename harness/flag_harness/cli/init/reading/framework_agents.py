@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from flag_harness.cli.init.reading.arguments import PROMPT_ARGUMENT, UNKNOWN_ARGUMENT
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.frameworks import FrameworkModule, maker_name
-from flag_harness.cli.init.reading.side_folders import side_folder_penalty
+from flag_harness.cli.init.reading.side_folders import rank_penalty_for_side_folder
 
 _MESSAGES_ARGUMENT = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
 _THREAD_ARGUMENT = ', {"configurable": {"thread_id": "1"}}'
@@ -28,21 +28,21 @@ def find_module_agents(
     for node in tree.body:
         targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
         name = str(getattr(targets[0], "id", "")) if isinstance(node, (ast.Assign, ast.AnnAssign)) else ""
-        maker = module.maker_calls.get(name)
+        maker = module.agent_maker_calls.get(name)
         if maker is None or not isinstance(node, (ast.Assign, ast.AnnAssign)) or node.value is None:
             continue
-        if (found := _run_arguments(maker, node.value, classes)) is None:
+        if (found := _method_and_arguments_to_run(maker, node.value, classes)) is None:
             continue
         method, arguments, unknown = found
         call = f"{name}.{method}({arguments})"
         kind = "async" if method == "ainvoke" else "plain"
         agent = FoundAgent(
-            path, name, call, kind, False, node.lineno, _RANK_OF_MODULE_AGENT - side_folder_penalty(path)
+            path, name, call, kind, False, node.lineno, _RANK_OF_MODULE_AGENT - rank_penalty_for_side_folder(path)
         )
         yield UncallableFunction(agent, name, unknown) if unknown else agent
 
 
-def _run_arguments(
+def _method_and_arguments_to_run(
     maker: ast.Call, value: ast.expr, classes: Mapping[str, ast.ClassDef]
 ) -> tuple[str, str, str] | None:
     """Return the name of the method that runs an agent, its arguments as code, and which of them are unknown.

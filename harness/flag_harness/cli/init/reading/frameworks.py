@@ -37,12 +37,12 @@ class FrameworkModule:
 
     Attributes:
         run_expressions: the expressions that run an agent, such as `agent.run_sync`.
-        maker_calls: the calls that make an agent, by the names of the variables, attributes and functions through which
-            the module gets the agent.
+        agent_maker_calls: the calls that make an agent, by the names of the variables, attributes and functions through
+            which the module gets the agent.
     """
 
     run_expressions: frozenset[ast.AST] = frozenset()
-    maker_calls: Mapping[str, ast.Call] = field(default_factory=dict)
+    agent_maker_calls: Mapping[str, ast.Call] = field(default_factory=dict)
 
 
 NO_FRAMEWORK = FrameworkModule()
@@ -64,12 +64,12 @@ def read_frameworks(trees: Mapping[str, ast.Module]) -> dict[str, FrameworkModul
             inherited = {
                 name: shared[last] for name, full in imports[path].items() if (last := _last_name_part(full)) in shared
             }
-            makers[path] = _maker_calls_by_name(tree, imports[path], {**inherited, **makers.get(path, {})})
+            makers[path] = _agent_maker_calls_by_name(tree, imports[path], {**inherited, **makers.get(path, {})})
     modules = {
         path: FrameworkModule(frozenset(_find_run_expressions(tree, imports[path], makers[path])), makers[path])
         for path, tree in trees.items()
     }
-    used = {path: module for path, module in modules.items() if module.run_expressions or module.maker_calls}
+    used = {path: module for path, module in modules.items() if module.run_expressions or module.agent_maker_calls}
     return used if used and any(map(_names_anthropic, trees.values())) else {}
 
 
@@ -92,7 +92,7 @@ def _last_name_part(name: str) -> str:
     return name.rpartition(".")[2]
 
 
-def _maker_calls_by_name(
+def _agent_maker_calls_by_name(
     tree: ast.Module, imports: Mapping[str, str], known: Mapping[str, ast.Call]
 ) -> dict[str, ast.Call]:
     """Return the calls that make agents, by the names of the variables and functions in which the module has these
@@ -111,20 +111,20 @@ def _maker_calls_by_name(
             values = [one.value for one in ast.walk(node) if isinstance(one, ast.Return) and one.value is not None]
         else:
             continue
-        calls = (_maker_call_of_expression(value, imports, makers) for value in values)
+        calls = (_agent_maker_call_behind(value, imports, makers) for value in values)
         if (call := next(filter(None, calls), None)) is not None:
             makers.update(dict.fromkeys(filter(None, names), call))
     return makers
 
 
-def _maker_call_of_expression(
+def _agent_maker_call_behind(
     node: ast.AST, imports: Mapping[str, str], makers: Mapping[str, ast.Call]
 ) -> ast.Call | None:
     """Return the call that made the agent to which an expression refers, or that it wraps or contains; None without an
     agent.
     """
     if isinstance(node, ast.Call):
-        if _is_maker_call(node, imports):
+        if _is_agent_maker_call(node, imports):
             return node
         if isinstance(node.func, ast.Attribute) and node.func.attr in _RUN_METHOD_NAMES:
             return None  # the answer of an agent
@@ -132,11 +132,11 @@ def _maker_call_of_expression(
         name = node.id if isinstance(node, ast.Name) else node.attr
         if name in makers:
             return makers[name]
-    parts = (_maker_call_of_expression(child, imports, makers) for child in ast.iter_child_nodes(node))
+    parts = (_agent_maker_call_behind(child, imports, makers) for child in ast.iter_child_nodes(node))
     return next(filter(None, parts), None)
 
 
-def _is_maker_call(call: ast.Call, imports: Mapping[str, str]) -> bool:
+def _is_agent_maker_call(call: ast.Call, imports: Mapping[str, str]) -> bool:
     """Return whether a call makes an agent or a model of a framework, with a model that may be Anthropic's."""
     first = next((one.id for one in ast.walk(call.func) if isinstance(one, ast.Name)), "")
     full = imports.get(first, "")
@@ -150,7 +150,7 @@ def _find_run_expressions(
     """Yield the expressions that run an agent, or call a model through LiteLLM."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in _RUN_METHOD_NAMES:
-            if _maker_call_of_expression(node.value, imports, makers) is not None:
+            if _agent_maker_call_behind(node.value, imports, makers) is not None:
                 yield node
         elif isinstance(node, ast.Call):
             first = getattr(getattr(node.func, "value", node.func), "id", "")

@@ -14,7 +14,7 @@ _DEFERRED_CODE_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast
 
 
 @dataclass(frozen=True, slots=True)
-class FlagTarget:
+class FlagAttribute:
     """An attribute that holds the value of a flag once its module is imported.
 
     Attributes:
@@ -28,19 +28,19 @@ class FlagTarget:
     attribute_name: str
 
 
-def find_flag_targets(
+def find_flag_attributes(
     flags: Sequence[DetectedFlag], trees: Mapping[str, ast.Module]
-) -> dict[str, tuple[FlagTarget, ...]]:
+) -> dict[str, tuple[FlagAttribute, ...]]:
     """Return the attributes that hold the values of flags which are read at import, by the flags' variables.
 
     A variable is left out if some code reads it later, or if one of its reads is stored in an unknown place. `flags`
     has each read of a flag, and `trees` the parsed modules, by path.
     """
-    found: dict[str, list[tuple[FlagTarget, ...]]] = {}
+    found: dict[str, list[tuple[FlagAttribute, ...]]] = {}
     for flag in flags:
         if flag.source_kind == "env" and flag.location.rpartition(":")[0] in trees:
             path, _, line = flag.location.rpartition(":")
-            found.setdefault(flag.key, []).append(tuple(_targets_of_import_time_read(path, int(line), trees)))
+            found.setdefault(flag.key, []).append(tuple(_attributes_set_by_read(path, int(line), trees)))
     return {
         key: tuple(dict.fromkeys(target for targets in reads for target in targets))
         for key, reads in found.items()
@@ -48,7 +48,7 @@ def find_flag_targets(
     }
 
 
-def _targets_of_import_time_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+def _attributes_set_by_read(path: str, line: int, trees: Mapping[str, ast.Module]) -> Iterator[FlagAttribute]:
     """Yield the attributes in which the value is stored that line `line` of a module reads while the module is
     imported.
     """
@@ -56,13 +56,13 @@ def _targets_of_import_time_read(path: str, line: int, trees: Mapping[str, ast.M
         if not _contains_line(node, line):
             continue
         if name := _assigned_name(node):
-            if _is_flag_unchanged(getattr(node, "value", None)):
-                yield FlagTarget(path, "", name)
-                yield from _targets_in_importing_modules(path, name, trees)
+            if _is_flag_itself(getattr(node, "value", None)):
+                yield FlagAttribute(path, "", name)
+                yield from _copies_in_importing_modules(path, name, trees)
         elif isinstance(node, ast.ClassDef) and not _is_frozen(node):
-            yield from _targets_in_class(node, path, line, trees)
+            yield from _flag_attributes_in_class(node, path, line, trees)
         elif isinstance(node, ast.FunctionDef) and (attribute := _attribute_of_read(node, line)):
-            yield from (FlagTarget(*one, attribute) for one in _objects_made_once_by(node.name, trees))
+            yield from (FlagAttribute(*one, attribute) for one in _objects_made_once_by(node.name, trees))
 
 
 def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
@@ -74,21 +74,21 @@ def _module_statements(tree: ast.AST) -> Iterator[ast.stmt]:
             yield from _module_statements(node)
 
 
-def _targets_in_class(
+def _flag_attributes_in_class(
     node: ast.ClassDef, path: str, line: int, trees: Mapping[str, ast.Module]
-) -> Iterator[FlagTarget]:
+) -> Iterator[FlagAttribute]:
     """Yield the attributes that store what a line in a class reads: on the class, or on objects of the class that
     modules make.
     """
-    field = next((one.name for one in settings_fields(node) if one.line == line), "")
+    field = next((one.field_name for one in settings_fields(node) if one.line == line), "")
     if not field and "dataclass" in {decorator_name(one) for one in node.decorator_list}:
         return
     for statement in node.body if not field else ():
         if _contains_line(statement, line) and (name := _assigned_name(statement)):
-            yield FlagTarget(path, node.name, name)
+            yield FlagAttribute(path, node.name, name)
             return
     if attribute := field or _attribute_of_read(node, line):
-        yield from (FlagTarget(*one, attribute) for one in _objects_made_once_by(node.name, trees))
+        yield from (FlagAttribute(*one, attribute) for one in _objects_made_once_by(node.name, trees))
 
 
 def _attribute_of_read(node: ast.AST, line: int) -> str:
@@ -125,13 +125,13 @@ def _is_call_of_maker(node: ast.expr | None, maker: str) -> bool:
     return isinstance(node, ast.Call) and maker in ast.unparse(node.func).split(".")
 
 
-def _targets_in_importing_modules(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagTarget]:
+def _copies_in_importing_modules(path: str, name: str, trees: Mapping[str, ast.Module]) -> Iterator[FlagAttribute]:
     """Yield the copies of a constant in the modules that import it by name from the module `path`."""
     stem = path.removesuffix(".py").removesuffix("/__init__").rpartition("/")[2]
     for other, tree in trees.items():
         for node in _module_statements(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").rpartition(".")[2] == stem:
-                yield from (FlagTarget(other, "", one.asname or one.name) for one in node.names if one.name == name)
+                yield from (FlagAttribute(other, "", one.asname or one.name) for one in node.names if one.name == name)
 
 
 def _assigned_name(node: ast.stmt) -> str:
@@ -140,7 +140,7 @@ def _assigned_name(node: ast.stmt) -> str:
     return str(getattr(targets[0], "id", "")) if len(targets) == 1 else ""
 
 
-def _is_flag_unchanged(value: ast.expr | None) -> bool:
+def _is_flag_itself(value: ast.expr | None) -> bool:
     """Return whether an expression that reads a flag has the flag itself as value, and not an object or a text made
     from it.
     """

@@ -11,8 +11,6 @@ _SIDE_FOLDER_PATTERN = re.compile(
 _SIDE_FOLDER_PENALTY = 10
 
 
-def side_folder_penalty(path: str) -> int:
-    """Return by how much to lower the rank of an agent in this file, because the file is probably not part of the
-    product.
-    """
+def rank_penalty_for_side_folder(path: str) -> int:
+    """Return by how much to lower the rank of an agent in a file: 0, or more if the file is an example or the like."""
     return _SIDE_FOLDER_PENALTY if _SIDE_FOLDER_PATTERN.search(path.rpartition(".")[0].lower()) else 0
