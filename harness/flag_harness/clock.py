@@ -21,10 +21,9 @@ class Clock(Protocol):
     async def async_sleep(self, seconds: float) -> None: ...
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Move the clock to `moment` if nobody has to wait for that. Return True if the clock is then at `moment` or
-        later.
+        """Return True if the clock is at `moment` or later, after moving it there if nobody has to wait for this.
 
-        A virtual clock does not move if a task waits for an earlier moment; a real clock never moves.
+        A virtual clock moves unless a task waits for an earlier moment. A real clock never moves.
         """
         ...
 

@@ -1,4 +1,4 @@
-"""Feature flags: named switches and choices. The agent reads each from its source when it needs it."""
+"""Feature flags: named switches and choices, which the agent under test reads from the environment or elsewhere."""
 
 import json
 import re

@@ -230,8 +230,8 @@ def _index_of_last_block_read(
 ) -> int | None:
     """Return the index of the last block that a request read from the cache, or None if it read nothing.
 
-    The API reports only the number of tokens. So the block is chosen at whose end the prompt has nearly this many
-    tokens; blocks that an earlier request marked for the cache are preferred.
+    The API reports only the number of tokens. So the result is the block up to whose end the prompt has about this
+    many tokens. Blocks that an earlier request marked for the cache are preferred.
     """
     if not turn.token_counts.cache_read_tokens:
         return None

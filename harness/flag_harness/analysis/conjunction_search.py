@@ -255,7 +255,7 @@ class ConjunctionSearch:
         return best
 
     def _nearest_row(self, target: int, excluded_values: int, required_values: int = 0) -> int | None:
-        """Return the allowed row that is most similar to `target`, or None. All arguments are bit masks of values.
+        """Return the most similar row to `target` that is allowed, or None if no row is. All arguments are bit masks.
 
         The row has all required values and no excluded value, and no known conjunction holds in it.
         """

@@ -1,4 +1,4 @@
-"""`flag-harness demo`: tests a small agent under every combination of its flags, and says which flags broke it."""
+"""The command `flag-harness demo`, which tests a small agent under every combination of its flags."""
 
 import argparse
 import os

@@ -179,7 +179,7 @@ def _run_approve(arguments: argparse.Namespace) -> int:
 
 
 def _refuse_own_approval(gate: GateSettings, candidate: ReleaseCandidate) -> None:
-    """Raise `GateRefusalError` if the policy demands another person than git's user, who wrote the change."""
+    """Raise `GateRefusalError` if git's user wrote the change, and the policy demands approval by somebody else."""
     if not gate.policy.requires_other_person or gate.prod_folder is None or not gate.prod_folder.is_dir():
         return
     prod, email = _require_prod(gate), git.email_in_git_config(gate.root_folder)

@@ -44,12 +44,13 @@ Each sets `run`, a function that takes the parsed arguments and returns the exit
 
 
 class CommandParser(argparse.ArgumentParser):
-    """A parser that names the most similar command if a command is misspelt, and reports unknown options itself."""
+    """A parser that names the most similar command if a command is misspelt.
+
+    The subcommand that gets an unknown argument prints its own usage.
+    """
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse the arguments. An unknown argument is an error of the subcommand that got it, which prints its own
-        usage.
-        """
+        """Return the parsed arguments and an empty list. If an argument is unknown, print the usage and exit."""
         parsed, unknown = super().parse_known_args(args, namespace)
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")

@@ -1,4 +1,4 @@
-"""The command `flag-harness report diff`, which compares two runs."""
+"""The command `flag-harness report diff`, which compares the records of two runs."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes a report to a file. The suffix of the file decides the format."""
+"""Write a report to a file, in the format for which the suffix of the file stands."""
 
 import json
 from collections.abc import Mapping

@@ -200,7 +200,7 @@ def _answer_source_note(rows: Sequence[RunRow]) -> str:
 
 
 def _note_on_flag_without_effect(summary: FlagSummary, report: RunReport) -> str:
-    """Return why a flag has not the effect that it should have, or an empty string.
+    """Return why a flag does not have the effect that it should have, or an empty string.
 
     The flag changes no request, or it marks prompts for the cache that are too short to be cached.
     """

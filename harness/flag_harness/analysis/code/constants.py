@@ -109,7 +109,7 @@ def _list_imported_names(tree: ast.Module, path: str) -> list[_ImportedName]:
 
 
 def _paths_by_module_name(paths: Iterable[str]) -> dict[str, list[str]]:
-    """Return the paths of the modules that each dotted name may mean: `src.bot.flags` and `bot.flags` for one file."""
+    """Return the paths of the modules by dotted name. One file has several names: `src.bot.flags` and `bot.flags`."""
     found: dict[str, list[str]] = {}
     for path in paths:
         words = path.removesuffix(".py").removesuffix("/__init__").split("/")

@@ -189,7 +189,7 @@ def _flag_from_variable_read(
     parents: dict[ast.AST, ast.AST],
     place: str,
 ) -> DetectedFlag | None:
-    """Return the flag that an environment variable is, or None if the code does not use the variable as a switch.
+    """Return the flag for an environment variable, or None if the code does not use the variable as a switch.
 
     `node` reads the variable `name`, directly or by the function `helper`. `parents` has the parent of each syntax
     node.

@@ -25,7 +25,7 @@ _CONFIGURATION_SUFFIXES = (".yaml", ".yml", ".json", ".toml", ".ini", ".cfg")
 _VARIABLE_PATTERN = re.compile(r"[A-Z][A-Z0-9]*(_[A-Z0-9]+)+|[A-Z]{4,}")
 _NODE_VARIABLE_PATTERN = re.compile(r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)")
 _MIN_PREFIX_LENGTH = 3
-"""The shortest text that may be the beginning of a variable's name to which the code adds the rest while it runs."""
+"""The length of the shortest text that may be the beginning of a name to which the code adds the rest while it runs."""
 _VARIABLE_PREFIX_SETTINGS = ("auto_envvar_prefix", "envvar_prefix")
 """The settings of click and dynaconf that hold the beginning of the names of all variables that they read."""
 _MIN_SIMILARITY = 0.7

@@ -37,7 +37,7 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
 
 
 def _decode_exchange(exchange: tuple[Request, Response]) -> tuple[SentRequest, Sequence[Any]]:
-    """Return a request to compare, and the content blocks of its answer."""
+    """Return `(request, content blocks of the answer)`, the request in the form in which requests are compared."""
     request, response = exchange
     headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))
     sent = SentRequest(request.method, request.path, headers, decode_comparable_body(request.body))

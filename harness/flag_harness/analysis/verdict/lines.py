@@ -89,9 +89,7 @@ def summary_text(verdict: Verdict) -> str:
 
 
 def _reason_text(verdict: Verdict) -> str:
-    """Return the reason of the decision as the end of a sentence: the harmed tests, or the test with the
-    largest loss.
-    """
+    """Return the end of the sentence about a decision: the harmed tests, or the test with the largest loss."""
     if verdict.harmed_strata:
         named, worst = join_names(verdict.harmed_strata, _MAX_NAMED_TESTS), verdict.worst_stratum
         is_only_one = worst is not None and verdict.harmed_strata == (worst.name,)

@@ -94,7 +94,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
 
 
 def _agent_to_test(repository: Repository) -> FoundAgent | None:
-    """Return the likeliest agent or, if none can be called, the likeliest one that a person must complete a test of."""
+    """Return the likeliest agent that a test can call or, without any, the likeliest one that needs more arguments."""
     found = [*repository.agents, *(function.agent for function in repository.uncallable_functions)]
     if not found:
         return None

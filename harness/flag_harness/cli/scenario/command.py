@@ -1,4 +1,4 @@
-"""`flag-harness scenario`: works with scenarios, which say what the simulator answers."""
+"""The command `flag-harness scenario`, which writes scenarios: files that say what the simulator answers."""
 
 import argparse
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Writes the scenario with which the simulator gives the answers of a cassette."""
+"""Write the scenario with which the simulator gives the answers of a cassette."""
 
 import argparse
 import sys

@@ -1,4 +1,4 @@
-"""Writes scenarios as TOML."""
+"""Format scenarios as TOML."""
 
 import json
 import re

@@ -12,7 +12,8 @@ from flag_harness.gate.declared.manifest import read_file
 def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
     """Return the files in `folder` that are missing from `declared` although a declared Python file imports them.
 
-    Each has one file that imports it, which may itself be missing. Raise `GateError` if a file is not valid Python.
+    The values are the files that import them, one for each, and may themselves be missing from `declared`. Raise
+    `GateError` if a file is not valid Python.
     """
     known = set(declared)
     waiting, found = sorted(path for path in known if path.endswith(".py")), dict[str, str]()

@@ -10,9 +10,9 @@ from flag_harness.report.metrics import effects_in_record
 
 
 def flag_cost_lines(rows: Iterable[RunRow], flags: Iterable[Flag]) -> Iterator[str]:
-    """Yield a line for each flag that a test ran both with and without.
+    """Yield lines about what flags cost or save: one for each flag that a test ran both with and without.
 
-    The first line says what the figures mean. The last lines say which pairs of runs are not compared.
+    A first line says what the figures mean, and last lines say which pairs of runs are not compared.
     """
     record = RunRecord(RunHeader(flags={flag.name: flag_declaration(flag) for flag in flags}), tuple(rows))
     effects = effects_in_record(record, max_flags=1)

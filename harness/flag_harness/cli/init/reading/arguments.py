@@ -153,7 +153,7 @@ def find_client_parameters(node: ast.AST, owner: ast.ClassDef | None) -> frozens
 
 def client_of_api_call(node: ast.AST) -> ast.expr | None:
     """Return the client in an expression such as `client.messages.create`, which may be called or passed on; None for
-    others.
+    any other expression.
     """
     if not isinstance(node, ast.Attribute) or node.attr not in _API_METHODS:
         return None

@@ -120,9 +120,7 @@ def _agent_maker_calls_by_name(
 def _agent_maker_call_behind(
     node: ast.AST, imports: Mapping[str, str], makers: Mapping[str, ast.Call]
 ) -> ast.Call | None:
-    """Return the call that made the agent to which an expression refers, or that it wraps or contains; None without an
-    agent.
-    """
+    """Return the call that made the agent which an expression names, wraps or contains, or None without an agent."""
     if isinstance(node, ast.Call):
         if _is_agent_maker_call(node, imports):
             return node
