@@ -138,7 +138,7 @@ def test_what_a_file_holds_need_not_be_read_again(tmp_path: Path) -> None:
     """Where it is known already."""
     path = tmp_path / "x.json"
     path.write_text("not read")
-    assert not CASSETTE.save(path, replaces=CASSETTE)
+    assert not CASSETTE.save(path, stored=CASSETTE)
     assert "not read" == path.read_text()
 
 

@@ -31,7 +31,7 @@ def test_a_spoiled_answer_is_played_again_once_all_others_are() -> None:
     """A cassette recorded under the same fault holds the retry. Once, however often it is told."""
     upstream = replay(_cassette({"n": 1}, {"n": 1}, {"n": 2}))
     spoiled = _request({"n": 1})
-    upstream.track_answer_of_request(spoiled)
+    upstream.remember_answer_of_request(spoiled)
     assert _answer(0) == upstream(spoiled)
     upstream.requeue_answer(spoiled)
     upstream.requeue_answer(spoiled)
@@ -44,7 +44,7 @@ def test_a_request_that_was_never_answered_cannot_be_played_again() -> None:
     """A layer above the replay answered it."""
     upstream = replay(_cassette({"n": 1}))
     spoiled = _request({"n": 1})
-    upstream.track_answer_of_request(spoiled)
+    upstream.remember_answer_of_request(spoiled)
     upstream.requeue_answer(spoiled)
     assert _answer(0) == upstream(spoiled)
     assert upstream.find_answer(_request({"n": 1})) is None

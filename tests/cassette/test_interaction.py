@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from flag_harness.cassette.interaction import Interaction, is_same_recording, request_to_store
+from flag_harness.cassette.interaction import Interaction, is_same_recording, make_storable_request
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"b":1,"a":2}')
@@ -15,15 +15,15 @@ RESPONSE: Response = (HEAD, Chunk(0.6, b"one"), Chunk(0.7, b"two"), End(0.8))
 def test_a_request_is_kept_without_host_and_secrets() -> None:
     """Path for URL, and the headers of the allow-list."""
     asked = Request("POST", "https://api.anthropic.com/v1/messages?beta=true", (("X-Api-Key", "k"),), b"{}")
-    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == request_to_store(asked)
+    assert Request("POST", "/v1/messages?beta=true", (), b"{}") == make_storable_request(asked)
 
 
 @pytest.mark.parametrize("path", ["/v1/messages", "//v1/unheard_of", "/v1/models?after_id=http://x/y", "/a:b@c"])
 def test_keeping_a_kept_request_changes_nothing(path: str) -> None:
     """So that its key is the same at recording, after loading, and when it is asked again."""
-    kept = request_to_store(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
+    kept = make_storable_request(Request("GET", f"http://127.0.0.1:80{path}", (), b""))
     assert path == kept.url == kept.path
-    assert kept == request_to_store(kept)
+    assert kept == make_storable_request(kept)
 
 
 def test_an_interaction_knows_its_json_value_and_its_key() -> None:

@@ -76,14 +76,14 @@ def test_the_file_is_the_same_whoever_writes_last(tmp_path: Path) -> None:
 def test_what_is_added_stands_after_the_tests_own() -> None:
     """With the older date: the cassette is as old as the oldest that it holds."""
     old = _recorded("a", "1")
-    both = merge_recordings(replace(old, envelope=replace(old.envelope, recorded_at=LATER)), old, keep_own=True)
+    both = merge_recordings(replace(old, envelope=replace(old.envelope, recorded_at=LATER)), old, keep_earlier=True)
     assert ([("a", "1"), ("a", "1")], WHEN) == (_asked(both), both.envelope.recorded_at)
 
 
 def test_what_nobody_is_known_to_have_recorded_counts_as_the_tests_own() -> None:
     """An imported cassette: kept where it is added to, with what makes it match; replaced otherwise."""
     imported = replace(_recorded("", "1"), envelope=Envelope("imported", "", match_on=("method",)))
-    added = merge_recordings(imported, _recorded("a", "2"), keep_own=True)
+    added = merge_recordings(imported, _recorded("a", "2"), keep_earlier=True)
     assert ([("a", "1"), ("a", "2")], ("method",), WHEN) == (
         _asked(added),
         added.envelope.match_on,
@@ -107,16 +107,16 @@ def test_nothing_is_added_to_what_another_upstream_answered() -> None:
     old = _recorded("a", "1")
     simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"), path=Path("x.json"))
     with pytest.raises(CassetteError) as caught:
-        merge_recordings(simulated, _recorded("a", "2"), keep_own=True)
+        merge_recordings(simulated, _recorded("a", "2"), keep_earlier=True)
     assert (
         "x.json was recorded from: simulator; answers of another upstream (live) cannot be added. Record it again: "
         "--record-mode=rewrite"
     ) == str(caught.value)
     imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
-    assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_own=True).envelope.upstream
+    assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_earlier=True).envelope.upstream
     empty = replace(simulated, interactions=())
     assert [can_add_answers_from(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
-    assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_own=True).envelope.upstream
+    assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_earlier=True).envelope.upstream
 
 
 def test_a_cassette_is_as_old_as_its_oldest_part() -> None:

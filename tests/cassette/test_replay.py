@@ -84,7 +84,7 @@ def test_a_miss_is_made_of_its_message_as_asked_for() -> None:
     class Mine(CassetteMiss):
         """A miss of the caller's own."""
 
-    upstream = Replay(_cassette(), refusal=Mine)
+    upstream = Replay(_cassette(), make_miss=Mine)
     with pytest.raises(Mine, match="is not in the cassette") as caught:
         upstream(_request({}))
     assert [caught.value] == upstream.misses

@@ -7,13 +7,13 @@ import pytest
 
 from flag_harness.cassette import Normalisers
 from flag_harness.cassette.match.difference import find_differences
-from flag_harness.cassette.match.variable_parts import find_variable_part, normalise_settings_lines
+from flag_harness.cassette.match.variable_parts import find_variable_part, normaliser_setting_lines
 
 
 def _advice(recorded: Any, sent: Any) -> tuple[list[str], str]:
     """The kinds of parts, and the lines to add to the configuration."""
     parts = [part for part in map(find_variable_part, find_differences(recorded, sent)) if part]
-    return [part.kind for part in parts], "\n".join(normalise_settings_lines(parts))
+    return [part.kind for part in parts], "\n".join(normaliser_setting_lines(parts))
 
 
 def _text(text: str) -> dict[str, Any]:

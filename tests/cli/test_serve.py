@@ -19,7 +19,7 @@ import httpx2
 import pytest
 
 from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.interaction import request_to_store
+from flag_harness.cassette.interaction import make_storable_request
 from flag_harness.cli import main
 from flag_harness.cli.serve import CassettesUpstream
 from flag_harness.errors import CassetteMiss
@@ -80,7 +80,7 @@ def _call_id(response: Response) -> str:
 @pytest.fixture
 def cassette(loop: list[Exchange], tmp_path: Path) -> Path:
     """The loop as a cassette."""
-    interactions = tuple(Interaction(request_to_store(request(value)), response) for value, response in loop)
+    interactions = tuple(Interaction(make_storable_request(request(value)), response) for value, response in loop)
     path = tmp_path / "loop.json"
     Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), interactions).save(path)
     return path
@@ -219,7 +219,7 @@ def test_a_stall_is_waited_for_at_any_pace(loop: list[Exchange], tmp_path: Path)
     asked, response = loop[0]
     slow = tuple(replace(piece, at=piece.at + 60) for piece in response)
     cassette = tmp_path / "slow.json"
-    Cassette(Envelope("simulator", ""), (Interaction(request_to_store(request(asked)), slow),)).save(cassette)
+    Cassette(Envelope("simulator", ""), (Interaction(make_storable_request(request(asked)), slow),)).save(cassette)
     with served("replay", cassette, "--repeat", "--fault", "slow_start:seconds=0.5") as (url, _):
         start = time.perf_counter()
         assert body(response) == post(url, asked).content
@@ -369,7 +369,7 @@ def test_a_signal_ends_it_at_once_whatever_its_clients_do(cassette: Path, number
 def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     """The first that holds the request answers; what none holds is a miss of all."""
     parts = [
-        Cassette(Envelope("simulator", ""), (Interaction(request_to_store(request(value)), response),))
+        Cassette(Envelope("simulator", ""), (Interaction(make_storable_request(request(value)), response),))
         for value, response in loop
     ]
     upstream = CassettesUpstream(parts)
@@ -381,7 +381,9 @@ def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
 def test_repeated_answers_begin_again(loop: list[Exchange]) -> None:
     """Equal requests get their recorded answers in order, then the first; what none holds is a miss each time."""
     asked, first = loop[0]
-    interactions = tuple(Interaction(request_to_store(request(asked)), response) for response in (first, loop[1][1]))
+    interactions = tuple(
+        Interaction(make_storable_request(request(asked)), response) for response in (first, loop[1][1])
+    )
     upstream = CassettesUpstream([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
     answers = [first, loop[1][1]]
     assert [*answers, *answers] == [upstream(request(asked)) for _ in range(4)]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from flag_harness.cassette.match.miss import REFUSAL_ADVICE
+from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE
 from flag_harness.record import RunRecord, RunRow
 from flag_harness.report.output import write_report
 from flag_harness.report.run_report import build_report
@@ -54,6 +54,6 @@ def test_each_format_has_the_message_and_what_to_do(make_record: Callable[[int],
     assert "<strong>The API would refuse a request when extended_output is on</strong>" in texts[".html"]
     assert "and 1 more</p>" in texts[".html"]
     assert "- **The API would refuse a request when extended\\_output is on** (as the simulator does)" in texts[".md"]
-    assert all(REFUSAL_ADVICE in texts[suffix] for suffix in (".html", ".md"))
+    assert all(API_REFUSAL_ADVICE in texts[suffix] for suffix in (".html", ".md"))
     [refusal] = json.loads(texts[".json"])["api_refusals"]
     assert (MESSAGE, 4) == (refusal["message"], len(refusal["cases"]))

@@ -51,28 +51,28 @@ class Cassette:
     def save(
         self,
         path: str | Path,
-        blobs: Path | None = None,
+        blob_folder: Path | None = None,
         *,
-        replaces: "Cassette | None" = None,
+        stored: "Cassette | None" = None,
         max_age: timedelta | None = None,
     ) -> bool:
         """Write the cassette atomically unless the file is up to date; return whether it was written.
 
         A file that differs only in times counts as up to date; if it is older than `max_age`, only its recording date
-        is updated. `replaces` is the file's present content, if the caller has loaded it.
+        is updated. `stored` is the cassette that the file has now, if the caller has loaded it.
 
         Large base64 strings are written to files of their own and, if the cassette `has_parts`, so are values that
-        several cassettes may share. These files are written before the cassette: to the folder `blobs`, else to the
-        folder from which they were loaded, else to `blobs` beside the cassette.
+        several cassettes may share. These files are written before the cassette: to the folder `blob_folder`, else to
+        the folder from which they were loaded, else to `blob_folder` beside the cassette.
 
         Raise `CassetteError` if the cassette contains what looks like an API key, or is too large to be read again.
         Raise `OSError` if writing fails. In both cases the old file stays.
         """
         path = Path(path)
         refuse_api_keys(path, self.envelope, self.interactions)
-        old = replaces or _load_if_readable(path)
+        old = stored or _load_if_readable(path)
         if old is None or not self._differs_only_in_times(old):
-            self._write_files(path, blobs or self.blob_folder or path.parent / BLOB_FOLDER)
+            self._write_files(path, blob_folder or self.blob_folder or path.parent / BLOB_FOLDER)
             return True
         if max_age is None or not _is_older_than(max_age, old.envelope.recorded_at, self.envelope.recorded_at):
             return False

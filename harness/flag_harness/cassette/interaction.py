@@ -74,7 +74,7 @@ class Interaction:
         return content_to_match(self.request.method, self.request.path, self.request.headers, value)
 
 
-def request_to_store(request: Request) -> Request:
+def make_storable_request(request: Request) -> Request:
     """Return the request as a cassette keeps it: without host, and with allow-listed headers only."""
     return Request(request.method, request.path, select_request_headers(request.headers), request.body)
 

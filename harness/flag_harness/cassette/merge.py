@@ -46,16 +46,16 @@ def merge_recordings(
     old: Cassette | None,
     new: Cassette,
     *,
-    keep_own: bool = False,
+    keep_earlier: bool = False,
     is_gone: Callable[[str], bool] = lambda case: False,
     is_recorded_now: Callable[[str], bool] = lambda case: False,
 ) -> Cassette:
     """Merge `new`, which one test recorded, into the cassette `old`.
 
-    The test's earlier interactions are replaced or, with `keep_own`, kept before the new ones. Interactions of an
-    unknown test count as the test's own. Interactions of other tests are kept, unless `is_gone` returns True for their
-    test or, without `keep_own`, they come from another upstream. With `keep_own`, raise `CassetteError` if the
-    upstreams differ.
+    The test's earlier interactions are replaced or, with `keep_earlier`, kept before the new ones. Interactions of an
+    unknown test count as the test's own. Interactions of other tests are kept, with two exceptions: those for whose
+    test `is_gone` returns True and, without `keep_earlier`, those from another upstream. With `keep_earlier`, raise
+    `CassetteError` if the upstreams differ.
 
     The recording date of the result is the oldest date of its parts. Kept interactions count as recorded now if
     `is_recorded_now` returns True for their test.
@@ -65,9 +65,9 @@ def merge_recordings(
     case = new.envelope.case
     named = [replace(one, case=name_of_recording_test(old, one) or case) for one in old.interactions]
     same_upstream = old.envelope.upstream == new.envelope.upstream
-    if keep_own and not can_add_answers_from(old, new.envelope.upstream):
+    if keep_earlier and not can_add_answers_from(old, new.envelope.upstream):
         raise CassetteError(_mixed_upstreams_message(old, new))
-    kept = [one for one in named if keep_own or (same_upstream and one.case != case and not is_gone(one.case))]
+    kept = [one for one in named if keep_earlier or (same_upstream and one.case != case and not is_gone(one.case))]
     recorded = [replace(one, case=case) for one in new.interactions]
     interactions = sorted([*kept, *recorded], key=lambda one: one.case)
     keeps_old_part = any(one.case == case or not is_recorded_now(one.case) for one in kept)

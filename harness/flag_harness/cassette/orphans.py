@@ -13,8 +13,8 @@ import msgspec
 from msgspec import Struct
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
-from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME_PATTERN, MAX_BLOB_BYTES, blob_references
-from flag_harness.cassette.file.parts import part_references
+from flag_harness.cassette.file.blobs import BLOB_FOLDER, BLOB_NAME_PATTERN, MAX_BLOB_BYTES, blob_sha256s
+from flag_harness.cassette.file.parts import part_sha256s
 from flag_harness.files import read_regular_file
 
 CASSETTE_SUFFIX = ".json"
@@ -27,8 +27,8 @@ class CassettesUsedByRun:
     Paths are relative to the project's root, with `/` as separator.
     """
 
-    cassettes: frozenset[str]
-    test_files: frozenset[str]
+    cassette_paths: frozenset[str]
+    test_file_paths: frozenset[str]
 
 
 class EnvelopeFields(Struct):
@@ -55,10 +55,10 @@ def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun)
     are not cassettes are skipped, too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if relative_path_with_slashes(root, path) in use.cassettes or (envelope := read_envelope(path)) is None:
+        if relative_path_with_slashes(root, path) in use.cassette_paths or (envelope := read_envelope(path)) is None:
             continue
         file = envelope.case.partition("::")[0]
-        if not file or file in use.test_files or not (root / file).is_file():
+        if not file or file in use.test_file_paths or not (root / file).is_file():
             yield path
 
 
@@ -89,8 +89,8 @@ def _add_references(value: Any, files: Mapping[str, Sequence[Path]], used: set[s
 
     `files` has the paths of all such files by name.
     """
-    used.update(blob_references(value))
-    for name in {*part_references(value)} - used:
+    used.update(blob_sha256s(value))
+    for name in {*part_sha256s(value)} - used:
         used.add(name)
         for path in files.get(name, ()):
             _add_references(msgspec.json.decode(read_regular_file(path, MAX_BLOB_BYTES)), files, used)

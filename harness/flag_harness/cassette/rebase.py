@@ -18,7 +18,7 @@ from flag_harness.cassette.match.miss import Miss
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Request
 
-API_REFUSAL = "the API would refuse"
+API_REFUSAL_TEXT = "the API would refuse"
 UNCHANGEABLE_MEMBERS = (
     *("model", "max_tokens", "stop_sequences", "stream", "tools", "tool_choice", "thinking", "output_config"),
     *("output_format", "context_management", "container", "mcp_servers"),
@@ -64,9 +64,9 @@ class RequestChange:
 
 @dataclass(frozen=True, slots=True)
 class RequestRewrite:
-    """The changes to the request of the interaction at `index` in the cassette."""
+    """The changes to the request of the interaction at `interaction_index` in the cassette."""
 
-    index: int
+    interaction_index: int
     changes: tuple[RequestChange, ...]
 
 
@@ -90,8 +90,10 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     interactions = list(cassette.interactions)
     by_index: dict[int, RequestRewrite] = {}
     for rewrite in rewrites:
-        if by_index.setdefault(rewrite.index, rewrite) != rewrite:
-            raise CassetteError(f"{cassette.path}: different requests came nearest to interaction {rewrite.index}")
+        if by_index.setdefault(rewrite.interaction_index, rewrite) != rewrite:
+            raise CassetteError(
+                f"{cassette.path}: different requests came nearest to interaction {rewrite.interaction_index}"
+            )
     for index, rewrite in sorted(by_index.items()):
         _require_possible_rewrite(cassette, rewrite)
         value = interactions[index].decoded_body
@@ -110,7 +112,7 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     new = replace(cassette, envelope=replace(cassette.envelope, is_rebased=True), interactions=tuple(interactions))
     for index in by_index:
         _require_order(cassette, index, kept)
-        _require_continuations(cassette, new, index)
+        _require_unbroken_conversations(cassette, new, index)
     return new
 
 
@@ -140,7 +142,8 @@ def require_legal_requests(old: Cassette, new: Cassette, find_refusal: Callable[
         message = find_refusal(new.interactions[index].request)
         if message is not None and find_refusal(old.interactions[index].request) is None:
             raise CassetteError(
-                f"{old.path}: interaction {index}: {API_REFUSAL} the new request: {message}; change what the code sends"
+                f"{old.path}: interaction {index}: {API_REFUSAL_TEXT} the new request: {message}; "
+                "change what the code sends"
             )
 
 
@@ -158,10 +161,11 @@ def _require_order(cassette: Cassette, index: int, sent: Iterable[int]) -> None:
         )
 
 
-def _require_continuations(old: Cassette, new: Cassette, index: int) -> None:
-    """Raise `CassetteError` if a conversation breaks off at the request at `index`.
+def _require_unbroken_conversations(old: Cassette, new: Cassette, index: int) -> None:
+    """Raise `CassetteError` if later turns of a conversation no longer fit the rewritten request at `index`.
 
-    That is, a later request of `old` begins with the messages of that request, and the same request of `new` does not.
+    They do not fit if a later request of `old` begins with the messages of that request, and the same later request of
+    `new` does not.
     """
     before, after = _messages(old.interactions[index]), _messages(new.interactions[index])
     for later in range(index + 1, len(old.interactions)):
@@ -204,29 +208,31 @@ def _change_from_difference(difference: Difference, recorded: Interaction, sent:
 def _require_possible_rewrite(cassette: Cassette, rewrite: RequestRewrite) -> None:
     """Raise `CassetteError` if a change invalidates the recorded answer, or the cassette has no such interaction."""
     if reasons := [change.invalidation_reason for change in rewrite.changes if change.invalidation_reason]:
-        raise CassetteError(f"{cassette.path}: interaction {rewrite.index}: {'; '.join(reasons)}: record it again")
-    if rewrite.index >= len(cassette.interactions):
-        raise CassetteError(f"{cassette.path}: has no interaction {rewrite.index}; run the tests again")
-    count = len(_messages(cassette.interactions[rewrite.index]))
+        raise CassetteError(
+            f"{cassette.path}: interaction {rewrite.interaction_index}: {'; '.join(reasons)}: record it again"
+        )
+    if rewrite.interaction_index >= len(cassette.interactions):
+        raise CassetteError(f"{cassette.path}: has no interaction {rewrite.interaction_index}; run the tests again")
+    count = len(_messages(cassette.interactions[rewrite.interaction_index]))
     if any(
         one.recorded_steps[0] == "messages" and one.old_value is ABSENT and one.recorded_steps[1:] >= (count,)
         for one in rewrite.changes
     ):
         raise CassetteError(
-            f"{cassette.path}: interaction {rewrite.index}: the test sends more messages than the one that was "
-            "answered: record it again"
+            f"{cassette.path}: interaction {rewrite.interaction_index}: the test sends more messages than the "
+            "one that was answered: record it again"
         )
 
 
 def _rewrite_repeated_request(
     interaction: Interaction, cassette: Cassette, rewrites: Iterable[RequestRewrite]
 ) -> Interaction:
-    """Apply to an interaction the first of `rewrites` whose old values the interaction all has, and return the result.
+    """Return an interaction rewritten by the first of `rewrites` whose old values are all in its request.
 
     Return the interaction unchanged if there is no such rewrite.
     """
     for rewrite in rewrites:
-        value, model = interaction.decoded_body, cassette.interactions[rewrite.index].decoded_body
+        value, model = interaction.decoded_body, cassette.interactions[rewrite.interaction_index].decoded_body
         for change in reversed(rewrite.changes):
             if not _has_old_value(value, change, model):
                 break
@@ -240,15 +246,15 @@ def _replace_body(interaction: Interaction, value: Any) -> Interaction:
     return replace(interaction, request=replace(interaction.request, body=msgspec.json.encode(value)))
 
 
-def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
+def _has_old_value(value: Any, change: RequestChange, original_body: Any) -> bool:
     """Return whether a JSON value has the old value of a change at the path of the change.
 
-    If the change inserts or removes a list element, all elements before it must equal those in `model`, the request for
-    which the change was found.
+    If the change inserts or removes a list element, all elements before it must equal those in `original_body`: the
+    body of the request for which the change was found.
     """
     *parents, last = change.recorded_steps
     try:
-        parent, beside = _value_at_path(value, parents), _value_at_path(model, parents)
+        parent, beside = _value_at_path(value, parents), _value_at_path(original_body, parents)
     except (KeyError, IndexError, TypeError):
         return False
     if isinstance(parent, list) and isinstance(last, int) and isinstance(beside, list):
@@ -266,12 +272,12 @@ def _has_old_value(value: Any, change: RequestChange, model: Any) -> bool:
     )
 
 
-def _apply_change(value: Any, at: Sequence[str | int], change: RequestChange) -> Any:
-    """Return a copy of a JSON value with the change made at the path `at`.
+def _apply_change(value: Any, steps: Sequence[str | int], change: RequestChange) -> Any:
+    """Return a copy of a JSON value with the change made at the path `steps`.
 
     Unchanged parts are shared with the original.
     """
-    step, rest = at[0], at[1:]
+    step, rest = steps[0], steps[1:]
     copy: Any = list(value) if isinstance(value, list) else dict(value)
     if rest:
         copy[step] = _apply_change(value[step], rest, change)

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from dataclasses import replace
 
-from flag_harness.cassette.interaction import Interaction, request_to_store
+from flag_harness.cassette.interaction import Interaction, make_storable_request
 from flag_harness.cassette.redact.filters import NO_FILTERS, Filters
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.timeline import Head, Piece
@@ -17,13 +17,13 @@ class Recorder(TrafficLog):
     """Records requests, in the order in which they are sent, and their responses. It must be the layer next to the
     upstream.
 
-    The filters remove secrets from everything that is recorded. `keep` names response headers that are kept in addition
-    to the usual ones.
+    The filters remove secrets from everything that is recorded. `kept_headers` names response headers to record in
+    addition to the usual ones.
     """
 
-    def __init__(self, filters: Filters = NO_FILTERS, keep: Collection[str] = ()) -> None:
+    def __init__(self, filters: Filters = NO_FILTERS, kept_headers: Collection[str] = ()) -> None:
         super().__init__()
-        self._filters, self._kept_headers = filters, keep
+        self._filters, self._kept_headers = filters, kept_headers
 
     @property
     def interactions(self) -> tuple[Interaction, ...]:
@@ -31,7 +31,7 @@ class Recorder(TrafficLog):
         return tuple(
             self._filters.filter_interaction(
                 Interaction(
-                    request_to_store(request),
+                    make_storable_request(request),
                     tuple(_storable_piece(piece, request.url, self._kept_headers) for piece in response),
                 )
             )

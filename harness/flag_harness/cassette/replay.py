@@ -20,14 +20,14 @@ from flag_harness.wire.timeline import End, Request, Response
 class Replay:
     """Answers each request with the recorded response to the matching request. Each response is played once.
 
-    Equal requests are answered in recorded order. With `repeat`, they start anew with the first answer after the last.
+    Equal requests are answered in recorded order. With `repeat`, the last of these answers is followed by the first.
     Filters and normalisers are applied to sent and recorded requests before they are compared, and no message shows
     filtered values or API keys. Ids from earlier answers may differ: see `match/returned_ids.py`.
 
-    A request without a match raises `CassetteMiss`. So does a client that reads further than the recorded client did.
-    Each exception is kept in `misses`, and its details in `miss_reports`. `refusal` makes the exception from an
+    A request without a match raises `CassetteMiss`, and so does reading further in a response than the recorded client
+    did. Each exception is kept in `misses`, and its details in `miss_reports`. `make_miss` makes the exception from an
     error message. For `find_refusal`, `depends_on_flag` and `find_sender` see `MissReporter`. `own_indices` are the
-    interactions that the running test recorded itself, which are played first.
+    indices of the interactions that the test `case` recorded itself, which are played first.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Replay:
         filters: Filters = NO_FILTERS,
         normalisers: Normalisers = NO_NORMALISERS,
         case: str = "",
-        refusal: Callable[[str], CassetteMiss] = CassetteMiss,
+        make_miss: Callable[[str], CassetteMiss] = CassetteMiss,
         repeat: bool = False,
         find_refusal: Callable[[Request], str | None] = lambda request: None,
         depends_on_flag: Callable[[str], bool] = lambda path: False,
@@ -53,7 +53,7 @@ class Replay:
         self._reporter = MissReporter(
             self.cassette, self._index, explain, record, find_refusal, depends_on_flag, find_sender
         )
-        self._make_miss = refusal
+        self._make_miss = make_miss
         self.misses: list[CassetteMiss] = []
         self.miss_reports: list[Miss] = []
         self._unplayed = UnplayedInteractions(self._index, repeat=repeat)
@@ -82,9 +82,9 @@ class Replay:
                 self._tracked_answers[id(request)] = request, index
         return None if index is None else self._response_to_play(index, sent)
 
-    def track_answer_of_request(self, request: Request) -> None:
-        """Remember which interaction answers this request, so that `requeue_answer` can make it available
-        again later.
+    def remember_answer_of_request(self, request: Request) -> None:
+        """Start to remember which interaction answers this request, so that `requeue_answer` can make that answer
+        available again.
         """
         with self._lock:
             self._tracked_answers[id(request)] = request, -1
@@ -120,13 +120,13 @@ class Replay:
         if not (isinstance(last, End) and last.is_abandoned):
             return response
         report = self._reporter.report_read_past_end_of_recording
-        refuse = replace(last, make_refusal=lambda: self._remember_miss(report(sent, index)))
+        refuse = replace(last, make_refusal=lambda: self._store_miss(report(sent, index)))
         return (*response[:-1], refuse)
 
     def _report_miss(self, sent: Interaction) -> CassetteMiss:
         """Build, store and return the exception for a request without a recorded answer.
 
-        If several requests have no answer, each is compared with other interactions, as long as there are enough.
+        If several requests have no answer, each is compared to an interaction of its own, as long as there are enough.
         """
         key, own = self._index.matching_key(sent), frozenset(self.own_indices)
         unplayed = tuple(sorted(self.indices_not_played, key=lambda index: index not in own))
@@ -135,9 +135,9 @@ class Replay:
         miss = self._reporter.report_miss(sent, tuple(index for index in unplayed if index not in others) or unplayed)
         with self._lock:
             self._nearest_by_key[key] = miss.nearest_index
-        return self._remember_miss(miss)
+        return self._store_miss(miss)
 
-    def _remember_miss(self, found: Miss) -> CassetteMiss:
+    def _store_miss(self, found: Miss) -> CassetteMiss:
         """Store the report of a miss and the exception for it, and return the exception."""
         report = replace(found, message=redact_api_keys(found.message))
         miss = self._make_miss(report.message)

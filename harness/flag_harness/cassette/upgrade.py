@@ -12,7 +12,7 @@ from flag_harness.cassette.orphans import read_envelope
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.flag import OFF_COMBINATION
 
-COMBINATIONS_THAT_SHARE_NO_PARTS = ("", OFF_COMBINATION)
+COMBINATIONS_WITHOUT_PARTS = ("", OFF_COMBINATION)
 """The ids of combinations whose cassettes share no values with others: none, and that of all defaults."""
 
 
@@ -58,9 +58,9 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
 def _is_recorded_by_matrix_item(cassette: Cassette) -> bool:
     """Return whether a single item of a matrix test, under a combination of its own, recorded the whole cassette.
 
-    The node id of such an item contains the combination. `COMBINATIONS_THAT_SHARE_NO_PARTS` do not count.
+    The node id of such an item contains the combination. `COMBINATIONS_WITHOUT_PARTS` do not count.
     """
     combination = cassette.envelope.combination
-    if combination in COMBINATIONS_THAT_SHARE_NO_PARTS or any(one.case for one in cassette.interactions):
+    if combination in COMBINATIONS_WITHOUT_PARTS or any(one.case for one in cassette.interactions):
         return False
     return re.search(rf"[\[-]{re.escape(combination)}[\]-]", cassette.envelope.case) is not None

@@ -9,7 +9,7 @@ from functools import cache, partial
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from flag_harness.cassette.match.miss import REFUSAL_ADVICE
+from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE
 from flag_harness.errors import require_extra
 from flag_harness.report.cache_page import MAX_MAPPED_TESTS, cache_section
 from flag_harness.report.cells.details import cell_details
@@ -58,7 +58,7 @@ def render_html(report: RunReport, now: datetime) -> str:
         most=MAX_MAPPED_TESTS,
         few=MAX_EXPANDED_REASONS,
         most_causes=MAX_CAUSES,
-        refusal_advice=REFUSAL_ADVICE,
+        refusal_advice=API_REFUSAL_ADVICE,
         locate=partial(locate_command, report.record.header, root=report.location.root_folder),
     )
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from flag_harness.callers import find_calling_line
-from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, BUG_ADVICE, REFUSAL_ADVICE
+from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE, API_REFUSAL_NOTE, BUG_ADVICE
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.vcr import filters, responses
 from flag_harness.vcr.interaction_hooks import apply_hooks
@@ -16,7 +16,7 @@ from flag_harness.vcr.matchers import MATCHERS, failing_matchers
 from flag_harness.vcr.report import miss_message
 from flag_harness.vcr.request import VcrRequest
 from flag_harness.vcr.responses import VcrResponse
-from flag_harness.vcr.secrets import credential_headers, drop_credential_headers
+from flag_harness.vcr.secrets import drop_credential_headers, unfiltered_credential_headers
 from flag_harness.vcr.settings import VcrSettings
 from flag_harness.vcr.storage import StoredCassette, VcrInteraction
 from flag_harness.wire.compression import missing_decompression_package
@@ -30,33 +30,33 @@ class VcrCassette:
     matches, the record mode decides, as in vcrpy: the request is sent and its answer recorded, or `CassetteMiss` is
     raised and also added to `misses`. A request that a filter drops is sent, and not recorded.
 
-    `path` is the cassette's file, and `extra` are files from which more responses are loaded. `advice` ends the message
-    of a `CassetteMiss`, and `refusal` builds the exception from the message. `find_refusal` returns the message with
-    which the API would refuse a request; if there is one, it replaces the advice. Raise `CassetteError` naming a
-    cassette that cannot be read.
+    `path` is the cassette's file, and `extra_paths` are files from which more responses are loaded. `advice` ends the
+    message of a `CassetteMiss`, and `make_miss` makes the exception from the message. `find_refusal` returns the
+    message with which the API would refuse a request, or None; such a message replaces the advice. Raise
+    `CassetteError` naming a cassette that cannot be read.
     """
 
     def __init__(
         self,
         path: Path,
         settings: VcrSettings,
-        extra: Iterable[Path] = (),
+        extra_paths: Iterable[Path] = (),
         advice: str = "",
-        refusal: Callable[[str], CassetteMiss] = CassetteMiss,
+        make_miss: Callable[[str], CassetteMiss] = CassetteMiss,
         find_refusal: Callable[[Request], str | None] = lambda request: None,
     ) -> None:
         self.settings = settings
         self.misses: list[CassetteMiss] = []
         self.passed_on_requests = False
         self.play_counts: Counter[int] = Counter()
-        self._file, self._advice, self._refusal, self._find_refusal = path, advice, refusal, find_refusal
+        self._file, self._advice, self._refusal, self._find_refusal = path, advice, make_miss, find_refusal
         self._lock = threading.RLock()
         self._recorded_by_number: dict[int, VcrInteraction] = {}
         self._started_count = 0
         self.is_saved = False
         self._compared_credentials: set[str] = set()
         self.data: list[VcrInteraction] = []
-        self.rewound = self._load_files(extra)
+        self.rewound = self._load_files(extra_paths)
 
     def __call__(self, request: Request) -> Response | Edit | None:
         """Answer a request: return the recorded answer, or an edit that records the answer that the upstream will give.
@@ -95,10 +95,10 @@ class VcrCassette:
                 raise self.misses[-1]
         return None
 
-    def start_recording(self) -> int:
-        """Return a new number for a request that is about to be sent.
+    def reserve_record_number(self) -> int:
+        """Return the number under which the next request that is sent is recorded.
 
-        `record` needs it to store requests in the order of sending.
+        `record` takes this number, so that requests are stored in the order in which they were sent.
         """
         with self._lock:
             self._started_count += 1
@@ -108,13 +108,13 @@ class VcrCassette:
         """Filter a request and its response, and record them unless a filter drops them. Credential headers are left
         out.
 
-        `number` is the result of `start_recording`, and `sent` the request before filtering.
+        `number` is the result of `reserve_record_number`, and `sent` the request before filtering.
         """
         request = self.filter_request(sent)
         filtered = responses.apply_response_filters(response, self.settings.response_filters)
         if request is None or filtered is None:
             return
-        credentials = credential_headers(request, sent)
+        credentials = unfiltered_credential_headers(request, sent)
         if "headers" in self.settings.matchers:
             self._compared_credentials.update(credentials)
         else:
@@ -147,8 +147,8 @@ class VcrCassette:
         return not self.write_protected
 
     @property
-    def ignores_bodies(self) -> bool:
-        """Whether some request with a body was answered although no matcher compared the bodies."""
+    def has_ignored_body(self) -> bool:
+        """Whether a request with a body was answered by a response that was chosen without comparing bodies."""
         names = MATCHERS.keys() - {"body", "raw_body"}
         is_loose = all(name in names and MATCHERS[name] is one for name, one in self.settings.matchers.items())
         return is_loose and any(self.data[index][0].body for index in self.play_counts)
@@ -163,7 +163,7 @@ class VcrCassette:
 
     @property
     def new_interaction_count(self) -> int:
-        """The number of answers that have been recorded since the cassette was loaded."""
+        """The number of interactions that have been recorded since the cassette was loaded."""
         return len(self._recorded_by_number)
 
     @property
@@ -227,12 +227,12 @@ class VcrCassette:
     def _may_play_again(self) -> bool:
         return self.settings.record_mode != "all" and (self.rewound or self.settings.allows_repeats)
 
-    def _load_files(self, extra: Iterable[Path]) -> bool:
+    def _load_files(self, extra_paths: Iterable[Path]) -> bool:
         """Load this cassette (unless the record mode is `rewrite`) and the extra ones.
 
         Return whether any of the files exists.
         """
-        paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra]
+        paths = [*([] if self.settings.record_mode == "rewrite" else [self._file]), *extra_paths]
         stored = [found for path in dict.fromkeys(paths) if (found := self.settings.storage.load(path)) is not None]
         self.data = [pair for one in stored for pair in self._filter_loaded_interactions(one)]
         return bool(stored)
@@ -253,7 +253,7 @@ class VcrCassette:
 
         The edit holds the pieces of the answer back until then.
         """
-        number, pieces = self.start_recording(), list[Piece]()
+        number, pieces = self.reserve_record_number(), list[Piece]()
 
         def pass_on_and_record(piece: Piece) -> Iterable[Piece]:
             pieces.append(piece)
@@ -288,7 +288,7 @@ class VcrCassette:
     def _miss_message(self, sent: VcrRequest, original: Request) -> str:
         played: list[Any] = [index for index in range(len(self)) if self.play_counts[index]]
         refusal = self._find_refusal(original)
-        advice = f"{API_REFUSAL_NOTE}: {refusal}\n{REFUSAL_ADVICE}" if refusal else self._advice
+        advice = f"{API_REFUSAL_NOTE}: {refusal}\n{API_REFUSAL_ADVICE}" if refusal else self._advice
         if self.requests and not refusal:
             advice = f"{BUG_ADVICE}: {find_calling_line() or 'the code'} sends the request\n{advice}"
         return miss_message(sent, self._file, self.requests, played, self.settings.matchers, advice)

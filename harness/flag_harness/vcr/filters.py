@@ -55,7 +55,7 @@ def make_header_filter(replacements: Replacements) -> RequestFilter:
 def make_query_filter(replacements: Replacements) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_query_parameters`.
 
-    Like vcrpy's own, it sorts the remaining parameters.
+    Like vcrpy's own filter, it sorts the remaining parameters.
     """
 
     def filter_query(request: VcrRequest) -> VcrRequest:
@@ -70,16 +70,16 @@ def make_query_filter(replacements: Replacements) -> RequestFilter:
     return filter_query
 
 
-def make_post_data_filter(replacements: Replacements, nested: bool) -> RequestFilter:
+def make_post_data_filter(replacements: Replacements, include_nested: bool) -> RequestFilter:
     """Build the request filter for vcrpy's setting `filter_post_data_parameters`, for JSON bodies and forms.
 
-    With `nested`, parameters are also replaced in JSON objects that are inside others.
+    With `include_nested`, parameters are also replaced in JSON objects that are inside other values.
     """
 
     def filter_post_data(request: VcrRequest) -> VcrRequest:
         kind = request.headers.get("content-type", "").lower()
         if request.body and "application/json" in kind:
-            request.body = _filter_json(request, replacements, nested)
+            request.body = _filter_json(request, replacements, include_nested)
         elif request.body and not kind.startswith("multipart/"):
             request.body = _filter_form(request, replacements)
         return request
@@ -113,32 +113,32 @@ def apply_filters(request: VcrRequest, filters: Iterable[RequestFilter]) -> VcrR
     return filtered
 
 
-def _compute_replacement(new: Any, key: str, value: Any, request: VcrRequest) -> Any:
-    """Return the new value of the parameter `key`: `new` itself or, if `new` is a function, its result."""
-    return new(key=key, value=value, request=request) if callable(new) else new
+def _compute_replacement(replacement: Any, key: str, value: Any, request: VcrRequest) -> Any:
+    """Return the new value of the parameter `key`: `replacement` itself or, if that is a function, its result."""
+    return replacement(key=key, value=value, request=request) if callable(replacement) else replacement
 
 
-def _filter_json(request: VcrRequest, replacements: Replacements, nested: bool) -> bytes:
+def _filter_json(request: VcrRequest, replacements: Replacements, include_nested: bool) -> bytes:
     try:
         value = msgspec.json.decode(request.body)
     except (ValueError, RecursionError):
         return request.body
-    return msgspec.json.encode(_replace_members(value, replacements, request, nested))
+    return msgspec.json.encode(_replace_members(value, replacements, request, include_nested))
 
 
-def _replace_members(value: Any, replacements: Replacements, request: VcrRequest, nested: bool) -> Any:
+def _replace_members(value: Any, replacements: Replacements, request: VcrRequest, include_nested: bool) -> Any:
     """Return a JSON value whose members named in `replacements` are replaced, or removed if their replacement is None.
 
-    With `nested`, objects inside other values are changed, too.
+    With `include_nested`, objects inside other values are changed, too.
     """
-    if isinstance(value, list) and nested:
-        return [_replace_members(member, replacements, request, nested) for member in value]
+    if isinstance(value, list) and include_nested:
+        return [_replace_members(member, replacements, request, include_nested) for member in value]
     if not isinstance(value, dict):
         return value
     filtered: dict[str, Any] = {}
     for key, old in value.items():
         if key not in replacements:
-            filtered[key] = _replace_members(old, replacements, request, nested) if nested else old
+            filtered[key] = _replace_members(old, replacements, request, include_nested) if include_nested else old
         elif (new := _compute_replacement(replacements[key], key, old, request)) is not None:
             filtered[key] = new
     return filtered

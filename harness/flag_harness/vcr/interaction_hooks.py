@@ -33,14 +33,14 @@ def apply_hooks(
     return pair
 
 
-def make_sensitive_data_hooks(sensitive: Any) -> tuple[InteractionHook, InteractionHook]:
+def make_sensitive_data_hooks(placeholders: Any) -> tuple[InteractionHook, InteractionHook]:
     """Return a hook that replaces sensitive values by placeholders before saving, and one that restores them after
     loading.
 
-    `sensitive` maps each placeholder to the value that it replaces, or to a function of the request and the response
-    that returns this value. A list of pairs is accepted, too.
+    `placeholders` maps each placeholder to the value that it replaces, or to a function that takes the request and the
+    response and returns this value. A list of pairs is accepted, too.
     """
-    entries = list(sensitive.items() if isinstance(sensitive, Mapping) else sensitive)
+    entries = list(placeholders.items() if isinstance(placeholders, Mapping) else placeholders)
 
     def hide_sensitive_values(request: VcrRequest, response: VcrResponse) -> tuple[VcrRequest, VcrResponse]:
         return _replace_in_request_and_response(request, response, [(value, name) for name, value in entries])
@@ -65,15 +65,17 @@ def _replace_in_request_and_response(
     return request, response
 
 
-def _replace_text(value: Any, text: str, new: str) -> Any:
-    """Return `value` with `text` replaced by `new` in all its strings and bytes, also in nested lists and dicts."""
+def _replace_text(value: Any, old_text: str, new_text: str) -> Any:
+    """Return `value` with `old_text` replaced by `new_text` in all its strings and bytes, also in nested lists and
+    dicts.
+    """
     if isinstance(value, str):
-        return value.replace(text, new)
+        return value.replace(old_text, new_text)
     if isinstance(value, bytes):
-        return value.replace(text.encode(), new.encode())
+        return value.replace(old_text.encode(), new_text.encode())
     if isinstance(value, dict):
-        return {key: _replace_text(one, text, new) for key, one in value.items()}
-    return [_replace_text(one, text, new) for one in value] if isinstance(value, list) else value
+        return {key: _replace_text(one, old_text, new_text) for key, one in value.items()}
+    return [_replace_text(one, old_text, new_text) for one in value] if isinstance(value, list) else value
 
 
 def _takes_cassette(hook: InteractionHook) -> bool:

@@ -41,7 +41,7 @@ def _decoder_for_body(request: VcrRequest) -> Callable[[bytes], Any]:
     return next((decoder for name, decoder in _DECODERS.items() if name in kind), bytes)
 
 
-def _has_same_body(sent: VcrRequest, recorded: VcrRequest) -> bool:
+def _have_equal_bodies(sent: VcrRequest, recorded: VcrRequest) -> bool:
     """Return whether the bodies of two requests are equal after decoding, or as bytes if decoding fails or types
     differ.
     """
@@ -71,7 +71,7 @@ MATCHERS: Mapping[str, Matcher] = {
     "query": lambda sent, recorded: sent.query == recorded.query,
     "headers": lambda sent, recorded: sent.headers == recorded.headers,
     "raw_body": lambda sent, recorded: sent.body == recorded.body,
-    "body": _has_same_body,
+    "body": _have_equal_bodies,
 }
 """vcrpy's matchers, by the names that `match_on` uses for them."""
 

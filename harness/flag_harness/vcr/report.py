@@ -14,31 +14,31 @@ from flag_harness.vcr.request import VcrRequest
 
 MAX_SHOWN_BODY_DIFFERENCES = 8
 """The most differences between two bodies that a message lists; the rest are counted."""
-_REQUEST_PART_MATCHERS = ("method", "uri", "url", "scheme", "host", "port", "path")
+_MATCHERS_OF_ATTRIBUTES = ("method", "uri", "url", "scheme", "host", "port", "path")
 
 
 def miss_message(
     sent: VcrRequest,
     path: Path,
     recorded: Sequence[VcrRequest],
-    played: Collection[int],
+    played_indices: Collection[int],
     matchers: Mapping[str, Matcher],
     advice: str,
 ) -> str:
     """Return the message for a request without an answer: the request, the nearest recorded one, how they differ, and
     advice.
 
-    `recorded` are the recorded requests, and `played` the indices of those whose answers have been played. API keys in
-    the message are masked.
+    `recorded` are the recorded requests, and `played_indices` the indices of those whose answers have been played. API
+    keys in the message are masked.
     """
     count = len(recorded)
     lines = [f"{sent.method} {sent.uri} is not in {path} ({count} interaction{'s' if count != 1 else ''})."]
-    lines += _reason_lines(sent, recorded, played, matchers)
+    lines += _reason_lines(sent, recorded, played_indices, matchers)
     return redact_api_keys("\n".join([*lines, *([advice] if advice else [])]))
 
 
 def _reason_lines(
-    sent: VcrRequest, recorded: Sequence[VcrRequest], played: Collection[int], matchers: Mapping[str, Matcher]
+    sent: VcrRequest, recorded: Sequence[VcrRequest], played_indices: Collection[int], matchers: Mapping[str, Matcher]
 ) -> Iterator[str]:
     """Yield lines that say why no recorded answer was played: all matching ones were played before, or no request
     matches.
@@ -52,35 +52,35 @@ def _reason_lines(
         times = f"{len(equal)} time{'s' if len(equal) != 1 else ''}"
         yield f"It was recorded {times}, and each answer has been played."
         return
-    candidates = [index for index in found if index not in played] or list(found)
+    candidates = [index for index in found if index not in played_indices] or list(found)
     nearest = min(candidates, key=lambda index: len(found[index]))
     yield f"The nearest is interaction {nearest}; it differs in:"
     for name in found[nearest]:
         yield from (f"  {line}" for line in _difference_lines(name, sent, recorded[nearest]))
 
 
-def _difference_lines(name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
-    """Yield lines that say how two requests differ according to the matcher `name`.
+def _difference_lines(matcher_name: str, sent: VcrRequest, recorded: VcrRequest) -> Iterator[str]:
+    """Yield lines that say how two requests differ according to the matcher `matcher_name`.
 
     Of headers, only names are shown.
     """
-    if name in ("body", "raw_body"):
+    if matcher_name in ("body", "raw_body"):
         found = list(find_differences(decode_comparable_body(recorded.body), decode_comparable_body(sent.body)))
         if not found:
-            yield f"{name}: the bytes differ, the decoded values do not"
+            yield f"{matcher_name}: the bytes differ, the decoded values do not"
         yield from map(str, islice(found, MAX_SHOWN_BODY_DIFFERENCES))
         if (omitted := len(found) - MAX_SHOWN_BODY_DIFFERENCES) > 0:
             yield f"... and {omitted} more"
-    elif name == "headers":
+    elif matcher_name == "headers":
         names = sorted({*map(str.lower, sent.headers), *map(str.lower, recorded.headers)})
         differing = [one for one in names if sent.headers.get(one) != recorded.headers.get(one)]
         yield f"headers: {', '.join(differing)}"
-    elif name == "query":
-        yield str(Difference(name, _query_without_secrets(recorded), _query_without_secrets(sent)))
-    elif name in _REQUEST_PART_MATCHERS:
-        yield str(Difference(name, getattr(recorded, name), getattr(sent, name)))
+    elif matcher_name == "query":
+        yield str(Difference(matcher_name, _query_without_secrets(recorded), _query_without_secrets(sent)))
+    elif matcher_name in _MATCHERS_OF_ATTRIBUTES:
+        yield str(Difference(matcher_name, getattr(recorded, matcher_name), getattr(sent, matcher_name)))
     else:
-        yield f"what the matcher {name!r} compares"
+        yield f"what the matcher {matcher_name!r} compares"
 
 
 def _query_without_secrets(request: VcrRequest) -> list[tuple[str, str]]:

@@ -51,10 +51,11 @@ def apply_response_filters(response: VcrResponse, filters: Iterable[ResponseFilt
 
 
 def decompress_vcr_response(response: VcrResponse) -> VcrResponse:
-    """Return the response with its body decompressed and its headers adjusted, for the setting
-    `decode_compressed_response`.
+    """Return the response with its body decompressed and its headers adjusted.
+
+    This is what vcrpy's setting `decode_compressed_response` demands.
     """
-    data, headers, plain = BodyDecoder(ImportLimits().decoded_bytes).decode(
+    data, headers, plain = BodyDecoder(ImportLimits().max_decoded_bytes).decode(
         _header_pairs(response), response["body"]["string"]
     )
     if not plain or (data, headers) == (response["body"]["string"], _header_pairs(response)):

@@ -31,12 +31,10 @@ def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrRespo
         raise CassetteError("\n".join(_secret_error_lines(path, found)))
 
 
-def credential_headers(request: VcrRequest, sent: VcrRequest) -> list[str]:
-    """Return the names of the credential headers that a filtered request has with the same value as the
-    `sent` request.
-    """
-    names = [name for name in request.headers if name.lower() in CREDENTIAL_HEADERS]
-    return [name for name in names if request.headers[name] == sent.headers.get(name)]
+def unfiltered_credential_headers(filtered: VcrRequest, sent: VcrRequest) -> list[str]:
+    """Return the names of the credential headers that a `filtered` request still has with the value that was sent."""
+    names = [name for name in filtered.headers if name.lower() in CREDENTIAL_HEADERS]
+    return [name for name in names if filtered.headers[name] == sent.headers.get(name)]
 
 
 def drop_credential_headers(response: VcrResponse) -> VcrResponse:
@@ -85,10 +83,10 @@ def _to_plain_request(request: VcrRequest) -> Request:
     return Request(request.method, request.uri, tuple(request.headers.items()), request.body)
 
 
-def _secret_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
+def _secret_error_lines(path: Path, findings: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key, or cannot be searched for one:"
-    yield from (f"  {one}" for one in found[:MAX_LISTED_FINDINGS])
-    if (omitted := len(found) - MAX_LISTED_FINDINGS) > 0:
+    yield from (f"  {one}" for one in findings[:MAX_LISTED_FINDINGS])
+    if (omitted := len(findings) - MAX_LISTED_FINDINGS) > 0:
         yield f"  ... and {omitted} more"
     yield "Take it out in vcr_config, with filter_headers, filter_query_parameters, filter_post_data_parameters,"
     yield "before_record_request or before_record_response, or for all tests in [tool.flag-harness.filters];"

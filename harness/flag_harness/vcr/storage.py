@@ -63,7 +63,7 @@ class FileStorage:
         if not path.exists():
             return None
         try:
-            data = read_regular_file(path, ImportLimits().file_bytes)
+            data = read_regular_file(path, ImportLimits().max_file_bytes)
             return self._parse_file(data) if data.strip() else None
         except (OSError, ValueError, RecursionError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette of vcrpy: {error}") from None
@@ -103,7 +103,10 @@ class FileStorage:
         return _call_serializer(self.serializer.deserialize, decode_if_utf8(data))
 
     def _serialize(self, path: Path, cassette: StoredCassette) -> bytes:
-        document: VcrDocument = {"version": 1, "interactions": list(map(_to_document_entry, cassette.interactions))}
+        document: VcrDocument = {
+            "version": 1,
+            "interactions": list(map(_interaction_to_document, cassette.interactions)),
+        }
         if cassette.metadata:
             document["metadata"] = cassette.metadata
         try:
@@ -153,9 +156,9 @@ class PersisterStorage:
             raise CassetteError(f"{path}: the persister cannot save it: {_describe_error(error)}") from error
 
 
-def _to_vcr_interaction(row: Any) -> VcrInteraction:
-    headers = dict(reversed(row.request_headers))  # if a header occurs twice, vcrpy takes the first
-    return VcrRequest(row.method, row.url, row.request_body, headers), vcr_response_from_import(row)
+def _to_vcr_interaction(entry: Any) -> VcrInteraction:
+    headers = dict(reversed(entry.request_headers))  # if a header occurs twice, vcrpy takes the first
+    return VcrRequest(entry.method, entry.url, entry.request_body, headers), vcr_response_from_import(entry)
 
 
 def _to_vcr_request(request: Any) -> VcrRequest:
@@ -164,7 +167,7 @@ def _to_vcr_request(request: Any) -> VcrRequest:
     return VcrRequest(request.method, request.uri, body, dict(request.headers))
 
 
-def _to_document_entry(interaction: VcrInteraction) -> dict[str, Any]:
+def _interaction_to_document(interaction: VcrInteraction) -> dict[str, Any]:
     request, response = interaction[0]._to_dict(), dict(interaction[1])
     body = response.get("body")
     if isinstance(body, dict) and "string" in body:

@@ -157,7 +157,7 @@ def test_requests_to_other_services_are_left_out_by_name() -> None:
     found = import_cassette(data)
     assert ("POST https://telemetry.example/batch",) == found.skipped_requests
     assert ("timing-invented", "interactions-left-out") == found.cassette.envelope.fidelity
-    assert 2 == len(import_cassette(data, every_path=True).cassette.interactions)
+    assert 2 == len(import_cassette(data, keep_other_services=True).cassette.interactions)
 
 
 def test_the_oldest_vcrpy_files_are_read() -> None:
@@ -398,11 +398,11 @@ def test_what_cannot_be_read_is_named(data: bytes, message: str) -> None:
 def test_too_much_is_refused() -> None:
     """Files and decompressed bodies beyond the limits, the latter counted over the whole file."""
     with pytest.raises(ValueError, match=r"\Alarger than 10 bytes\Z"):
-        import_cassette(_file(_row()), limits=ImportLimits(file_bytes=10))
+        import_cassette(_file(_row()), limits=ImportLimits(max_file_bytes=10))
     bomb = base64.b64encode(gzip.compress(bytes(5000))).decode()
     row = _row(response_headers={**HEADERS, "content-encoding": "gzip"}, response_body={"base64_string": bomb})
     with pytest.raises(ValueError, match=r"\Ainteraction 1: its bodies have more than 9,000 bytes once decompressed\Z"):
-        import_cassette(_file(row, row), limits=ImportLimits(decoded_bytes=9000))
+        import_cassette(_file(row, row), limits=ImportLimits(max_decoded_bytes=9000))
 
 
 def test_a_deep_body_of_lists_is_refused_and_not_followed() -> None:

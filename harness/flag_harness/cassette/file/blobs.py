@@ -54,44 +54,44 @@ def has_blob(value: Any) -> bool:
     return any(map(has_blob, child_values(value)))
 
 
-def extract_blobs(value: Any, blocks: dict[str, bytes]) -> Any:
+def extract_blobs(value: Any, blob_by_sha256: dict[str, bytes]) -> Any:
     """Replace each large base64 string (blob) in a JSON value by a reference, and return the new value.
 
-    The decoded bytes are added to `blocks` under their SHA-256.
+    The decoded bytes are added to `blob_by_sha256` under their SHA-256.
     """
     if isinstance(value, str):
         block = decode_exact_base64(value) if len(value) >= MIN_BLOB_CHARACTERS else None
         if block is None:
             return value
         name = hashlib.sha256(block).hexdigest()
-        blocks[name] = block
+        blob_by_sha256[name] = block
         return {BLOB_KEY: name}
     if isinstance(value, dict):
         mark = "$" if _has_blob_key(value) else ""
-        return {mark + key: extract_blobs(member, blocks) for key, member in value.items()}
-    return [extract_blobs(member, blocks) for member in value] if isinstance(value, list) else value
+        return {mark + key: extract_blobs(member, blob_by_sha256) for key, member in value.items()}
+    return [extract_blobs(member, blob_by_sha256) for member in value] if isinstance(value, list) else value
 
 
-def insert_blobs(value: Any, read: Callable[[str], bytes]) -> Any:
-    """Replace each reference to a blob in a JSON value by base64. `read` returns the bytes with a given SHA-256."""
+def insert_blobs(value: Any, read_blob: Callable[[str], bytes]) -> Any:
+    """Replace each reference to a blob in a JSON value by base64. `read_blob` returns the blob with a given SHA-256."""
     if isinstance(value, dict):
         if not _has_blob_key(value):
-            return {key: insert_blobs(member, read) for key, member in value.items()}
+            return {key: insert_blobs(member, read_blob) for key, member in value.items()}
         ((key, member),) = value.items()
         if key != BLOB_KEY:
-            return {key[1:]: insert_blobs(member, read)}
+            return {key[1:]: insert_blobs(member, read_blob)}
         if not isinstance(member, str) or not BLOB_NAME_PATTERN.fullmatch(member):
             raise ValueError(f"{BLOB_KEY} must be a SHA-256 of 64 lower-case hexadecimal digits, not {member!r:.80}")
-        return base64.b64encode(read(member)).decode("ascii")
-    return [insert_blobs(member, read) for member in value] if isinstance(value, list) else value
+        return base64.b64encode(read_blob(member)).decode("ascii")
+    return [insert_blobs(member, read_blob) for member in value] if isinstance(value, list) else value
 
 
-def blob_references(value: Any) -> Iterator[str]:
+def blob_sha256s(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each blob that a JSON value from a cassette file refers to."""
     if isinstance(value, dict) and list(value) == [BLOB_KEY] and isinstance(value[BLOB_KEY], str):
         yield value[BLOB_KEY]
     for member in child_values(value):
-        yield from blob_references(member)
+        yield from blob_sha256s(member)
 
 
 def relative_folder(folder: Path, start: Path) -> str:
@@ -102,13 +102,12 @@ def relative_folder(folder: Path, start: Path) -> str:
         return folder.resolve().as_posix()
 
 
-def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
-    """Write the blobs that are not in the folder yet, each completely or not at all. `blocks` has their bytes by
-    SHA-256.
+def write_blobs(folder: Path, blob_by_sha256: dict[str, bytes]) -> None:
+    """Write those of the blobs that are not in the folder yet, each completely or not at all.
 
     Raise `OSError` if writing fails, or `ValueError` if a blob is too large to be read again.
     """
-    for name, block in blocks.items():
+    for name, block in blob_by_sha256.items():
         if len(block) > MAX_BLOB_BYTES:
             raise ValueError(f"a string of base64 has {len(block):,} bytes, and at most {MAX_BLOB_BYTES:,} are stored")
         file = folder / name
@@ -116,10 +115,10 @@ def write_blobs(folder: Path, blocks: dict[str, bytes]) -> None:
             write_atomically(file, block)
 
 
-def file_has_content(file: Path, block: bytes) -> bool:
+def file_has_content(file: Path, content: bytes) -> bool:
     """Return whether the file exists and holds exactly these bytes."""
     try:
-        return read_regular_file(file, len(block)) == block
+        return read_regular_file(file, len(content)) == content
     except (OSError, ValueError):
         return False
 

@@ -22,8 +22,8 @@ OVERLOADED_STATUS = 529
 def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
     """Return the cassette as YAML that vcrpy can read. URLs begin with `base_url`. Chunks and times are lost.
 
-    Raise `CassetteError` if a connection broke, or if the client stopped reading a response, because vcrpy has no form
-    for that.
+    Raise `CassetteError` if a connection broke, or if the client stopped reading a response, because vcrpy's format
+    cannot express either.
     """
     with require_extra("vcr"):
         import yaml
@@ -64,12 +64,12 @@ def _to_vcrpy_interaction(cassette: Cassette, number: int, base_url: str) -> dic
     }
 
 
-def _head_of_complete_response(one: Interaction, name: str) -> Head:
+def _head_of_complete_response(interaction: Interaction, name: str) -> Head:
     """Return the head of a response.
 
     Raise `CassetteError`, which calls the interaction `name`, if the response is incomplete.
     """
-    head, end = one.response[0], one.response[-1]
+    head, end = interaction.response[0], interaction.response[-1]
     if not isinstance(head, Head) or not isinstance(end, End):
         raise CassetteError(f"{name}: its connection broke, which vcrpy cannot represent; export a cassette without it")
     if end.is_abandoned:

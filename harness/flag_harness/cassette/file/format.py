@@ -59,7 +59,7 @@ _KEYS_OMITTED_IF_EMPTY = frozenset({"fidelity", "match_on", "rebased", "excluded
 class EncodedCassette:
     """The bytes of a cassette file, and of the files to which it refers, by SHA-256.
 
-    With `has_parts`, some are shared.
+    `has_parts` is True if some of these files are parts, which other cassettes may refer to, too.
     """
 
     data: bytes
@@ -73,53 +73,53 @@ def encode_cassette_in_one_file(envelope: Envelope, interactions: Iterable[Inter
 
 
 def encode_cassette_with_files(
-    envelope: Envelope, interactions: Iterable[Interaction], blobs: str, *, in_parts: bool = False
+    envelope: Envelope, interactions: Iterable[Interaction], blob_folder: str, *, in_parts: bool = False
 ) -> EncodedCassette:
     """Encode a cassette as one file and, for its large values, further files that it refers to by their SHA-256.
 
     Large base64 strings (blobs) are always stored in files of their own. With `in_parts`, so are other large values
-    that several cassettes may share (parts). `blobs` is the folder of these files, relative to the cassette's folder;
-    the cassette names it only if it refers to a file in it.
+    that several cassettes may share (parts). `blob_folder` is the folder of these files, relative to the cassette's
+    folder; the cassette names it only if it refers to a file in it.
     """
     rows = _to_stored_interactions(interactions)
     files: dict[str, bytes] = {}
-    if not any(has_blob(side.json) for side in _rows_with_json_body(rows)) and not in_parts:
+    if not any(has_blob(side.json) for side in _messages_with_json_body(rows)) and not in_parts:
         return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(rows), ""), files, False)
-    for side in _rows_with_json_body(rows):
+    for side in _messages_with_json_body(rows):
         side.json = extract_blobs(side.json, files)
     documents = msgspec.to_builtins(rows)
     if not in_parts:
-        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, documents, blobs), files, False)
+        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, documents, blob_folder), files, False)
     parts: dict[str, bytes] = {}
     documents = [_extract_parts(one, envelope, parts) for one in documents]
     if not parts:
-        return encode_cassette_with_files(envelope, interactions, blobs)
+        return encode_cassette_with_files(envelope, interactions, blob_folder)
     return EncodedCassette(
-        _encode_document(FORMAT_VERSION_WITH_PARTS, envelope, documents, blobs), {**files, **parts}, True
+        _encode_document(FORMAT_VERSION_WITH_PARTS, envelope, documents, blob_folder), {**files, **parts}, True
     )
 
 
-def _rows_with_json_body(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
+def _messages_with_json_body(rows: list[StoredInteraction]) -> list[StoredRequest | StoredResponse]:
     """Return the requests and responses whose body is stored as a JSON object, list or string."""
     sides = (side for row in rows for side in (row.request, row.response))
     return [side for side in sides if isinstance(side.json, (dict, list, str))]
 
 
-def _extract_parts(document: dict[str, Any], envelope: Envelope, parts: dict[str, bytes]) -> dict[str, Any]:
-    """Move values that other cassettes may share to `parts`, and put references in their place.
+def _extract_parts(document: dict[str, Any], envelope: Envelope, part_by_sha256: dict[str, bytes]) -> dict[str, Any]:
+    """Move values that other cassettes may share to `part_by_sha256`, and put references in their place.
 
     An interaction with the simulator is moved as a whole, because equal requests have equal answers. Of an interaction
     with the live API, only the request body is searched, because no two answers are equal.
     """
     request = document["request"]
     if "json" in request:
-        request["json"] = extract_body_parts(request["json"], parts)
-    return extract_large_value(document, parts) if envelope.upstream == "simulator" else document
+        request["json"] = extract_body_parts(request["json"], part_by_sha256)
+    return extract_large_value(document, part_by_sha256) if envelope.upstream == "simulator" else document
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedCassette:
-    """The envelope and interactions in a cassette file, and whether it shares values with other cassettes (parts)."""
+    """The content of a cassette file. `has_parts` is True if it refers to parts: values shared with other cassettes."""
 
     envelope: Envelope
     interactions: list[Interaction]
@@ -150,7 +150,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
 
 @contextmanager
 def raise_value_error_if_nested_too_deep() -> Iterator[None]:
-    """Raise `ValueError` instead of `RecursionError` inside the context, which too deeply nested JSON causes."""
+    """A context in which JSON that is nested too deep raises `ValueError` instead of `RecursionError`."""
     try:
         yield
     except RecursionError:
@@ -196,9 +196,9 @@ def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredI
     ]
 
 
-def _encode_document(form: int, envelope: Envelope, interactions: Any, blobs: str) -> bytes:
+def _encode_document(format_version: int, envelope: Envelope, interactions: Any, blob_folder: str) -> bytes:
     fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
-    row = StoredEnvelope(form, blobs=blobs, **fields)
+    row = StoredEnvelope(format_version, blobs=blob_folder, **fields)
     known = {
         name: value for name, value in msgspec.to_builtins(row).items() if name not in _KEYS_OMITTED_IF_EMPTY or value
     }
@@ -240,23 +240,23 @@ def _encode_response_end(piece: Piece) -> tuple[float, Any]:
     return piece.at, "abandoned" if isinstance(piece, End) and piece.is_abandoned else "end"
 
 
-def decode_interaction(number: int, row_in_list: list[bytes], store: ReferencedFileReader) -> Interaction:
+def decode_interaction(number: int, row_in_list: list[bytes], file_reader: ReferencedFileReader) -> Interaction:
     """Decode the stored interaction with the index `number`, and remove it from `row_in_list` to free its memory.
 
-    `store` reads separate files. Raise `ValueError` if the interaction is invalid.
+    `file_reader` reads separate files. Raise `ValueError` if the interaction is invalid.
     """
     raw = row_in_list.pop()
     try:
-        if store.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
-            raw = store.read_file_content(name)
+        if file_reader.has_parts and (name := sha256_of_interaction_reference(raw)) is not None:
+            raw = file_reader.read_file_content(name)
         row = _INTERACTION_DECODER.decode(raw)
         del raw
-        if store.has_references:
-            insert_referenced_files(row, store)
+        if file_reader.has_references:
+            insert_referenced_files(row, file_reader)
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)
-        return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.late)
+        return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.is_late)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 

@@ -27,7 +27,7 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
     So its content is in memory only once, and not as text and as decoded values at the same time.
     """
     with raise_value_error_if_nested_too_deep():
-        envelope, spans = _find_interaction_spans(file.read())
+        envelope, spans = _find_interactions_in_file(file.read())
         return decode_interactions(envelope, ([_read_span(file, *span)] for span in spans), read_blob)
 
 
@@ -41,7 +41,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
     def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
         self._path = path
         with path.open("rb") as file, raise_value_error_if_nested_too_deep():
-            envelope, self._spans = _find_interaction_spans(file.read())
+            envelope, self._spans = _find_interactions_in_file(file.read())
         envelope_from_stored(envelope)
         self._reader = ReferencedFileReader(envelope, read_blob)
 
@@ -67,7 +67,7 @@ class InteractionsOnDisk(Sequence[Interaction]):
         return (self[number] for number in range(len(self)))
 
 
-def _find_interaction_spans(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
+def _find_interactions_in_file(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
     """Return the envelope of a cassette file, and a list of the offset and length of each interaction in the file."""
     content = CASSETTE_FILE_DECODER.decode(data)
     spans, position = [], 0

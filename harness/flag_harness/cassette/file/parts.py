@@ -30,8 +30,9 @@ _MEMBER_STORED_AS_SEVERAL_PARTS = "messages"
 """The member of a request body whose elements are parts of their own, because it grows with each turn."""
 
 
-def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
-    """Return a reference that stands for a large JSON value, and add the value's file to `parts`: its bytes by SHA-256.
+def extract_large_value(value: Any, part_by_sha256: dict[str, bytes]) -> Any:
+    """Return a reference that stands for a large JSON value, and add the value's file to `part_by_sha256`: its bytes by
+    SHA-256.
 
     Return the value itself if it is too small to be stored in a file of its own.
     """
@@ -41,24 +42,24 @@ def extract_large_value(value: Any, parts: dict[str, bytes]) -> Any:
     if len(data) < MIN_PART_BYTES:
         return value
     name = hashlib.sha256(data).hexdigest()
-    parts[name] = data
+    part_by_sha256[name] = data
     return {JSON_PART_KEY: name}
 
 
-def extract_body_parts(body: Any, parts: dict[str, bytes]) -> Any:
+def extract_body_parts(body: Any, part_by_sha256: dict[str, bytes]) -> Any:
     """Replace the large values (parts) of a request body by references, and return the new body.
 
-    The bytes of each part are added to `parts` under their SHA-256.
+    The bytes of each part are added to `part_by_sha256` under their SHA-256.
     """
-    return _change_body_values(body, lambda value: _extract_value(value, parts))
+    return _map_body_values(body, lambda value: _extract_value(value, part_by_sha256))
 
 
-def insert_body_parts(body: Any, read: Callable[[str], bytes]) -> Any:
+def insert_body_parts(body: Any, read_part: Callable[[str], bytes]) -> Any:
     """Replace each reference in a request body by the part to which it refers.
 
-    `read` returns the bytes with a given SHA-256.
+    `read_part` returns the bytes with a given SHA-256.
     """
-    return _change_body_values(body, lambda value: _insert_part(value, read))
+    return _map_body_values(body, lambda value: _insert_part(value, read_part))
 
 
 def sha256_of_interaction_reference(raw: bytes) -> str | None:
@@ -69,15 +70,15 @@ def sha256_of_interaction_reference(raw: bytes) -> str | None:
     return _require_sha256(value[JSON_PART_KEY]) if _has_part_key(value) and JSON_PART_KEY in value else None
 
 
-def part_references(value: Any) -> Iterator[str]:
+def part_sha256s(value: Any) -> Iterator[str]:
     """Yield the SHA-256 of each part that a JSON value from a cassette file or a part refers to."""
     if _has_part_key(value) and isinstance(name := value.get(JSON_PART_KEY), str):
         yield name
     for member in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from part_references(member)
+        yield from part_sha256s(member)
 
 
-def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
+def _map_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
     """Return a request body with `change` applied to each member, and to each message, since these may be stored as
     parts.
     """
@@ -91,22 +92,22 @@ def _change_body_values(body: Any, change: Callable[[Any], Any]) -> Any:
     }
 
 
-def _extract_value(value: Any, parts: dict[str, bytes]) -> Any:
+def _extract_value(value: Any, part_by_sha256: dict[str, bytes]) -> Any:
     """Return a reference in place of a large value.
 
     If a small value looks like a reference, a `$` is added to its key.
     """
     if _has_part_key(value):
         return {f"${key}": member for key, member in value.items()}
-    return extract_large_value(value, parts)
+    return extract_large_value(value, part_by_sha256)
 
 
-def _insert_part(value: Any, read: Callable[[str], bytes]) -> Any:
+def _insert_part(value: Any, read_part: Callable[[str], bytes]) -> Any:
     """Return the part to which a reference refers. For other values, remove the `$` that `_extract_value` added."""
     if not _has_part_key(value):
         return value
     ((key, member),) = value.items()
-    return msgspec.json.decode(read(_require_sha256(member))) if key == JSON_PART_KEY else {key[1:]: member}
+    return msgspec.json.decode(read_part(_require_sha256(member))) if key == JSON_PART_KEY else {key[1:]: member}
 
 
 def _require_sha256(name: Any) -> str:

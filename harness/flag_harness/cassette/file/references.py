@@ -42,9 +42,9 @@ class ReferencedFileReader:
         return self.read_blob(folder, name)
 
 
-def insert_referenced_files(row: StoredInteraction, store: ReferencedFileReader) -> None:
+def insert_referenced_files(row: StoredInteraction, file_reader: ReferencedFileReader) -> None:
     """Replace each reference in a stored interaction, in place, by the content of the file to which it refers."""
-    if store.has_parts and row.request.json is not UNSET:
-        row.request.json = insert_body_parts(row.request.json, store.read_file_content)
+    if file_reader.has_parts and row.request.json is not UNSET:
+        row.request.json = insert_body_parts(row.request.json, file_reader.read_file_content)
     for side in (row.request, row.response):
-        side.json = insert_blobs(side.json, store.read_file_content)
+        side.json = insert_blobs(side.json, file_reader.read_file_content)

@@ -62,7 +62,7 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
     request: StoredRequest
     response: StoredResponse
     case: str = ""
-    late: bool = False
+    is_late: bool = msgspec.field(default=False, name="late")
 
 
 class CassetteFile(Struct, forbid_unknown_fields=True):

@@ -34,15 +34,15 @@ class ImportAssessment:
     outdated_reasons: tuple[str, ...]
 
 
-def assess_import(imported: ImportedCassette, model_problem: FindModelProblem) -> ImportAssessment:
+def assess_import(imported: ImportedCassette, find_model_problem: FindModelProblem) -> ImportAssessment:
     """Return why an imported cassette's requests cannot be compared in full (strictly), and why it is out of date.
 
-    `model_problem` returns why a model id is out of date, or None.
+    `find_model_problem` returns why a model id is out of date, or None.
     """
     found = imported.cassette
     loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _find_reasons_for_loose_matching)
-    stale = _collect_reasons(found.interactions, lambda one: _find_reasons_for_being_outdated(one, model_problem))
+    stale = _collect_reasons(found.interactions, lambda one: _find_reasons_for_being_outdated(one, find_model_problem))
     return ImportAssessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))
 
 
@@ -69,23 +69,25 @@ def _collect_reasons(
     return [reason for one in interactions for reason in find_reasons(one)]
 
 
-def _find_reasons_for_loose_matching(one: Interaction) -> Iterator[str]:
+def _find_reasons_for_loose_matching(interaction: Interaction) -> Iterator[str]:
     """Yield why the request of an imported interaction cannot be compared in full."""
-    if header_value(one.request.headers, "content-type").startswith("multipart/"):
+    if header_value(interaction.request.headers, "content-type").startswith("multipart/"):
         yield "a multipart body has another boundary each time"
-    elif one.request.body and isinstance(one.decoded_body, bytes):
+    elif interaction.request.body and isinstance(interaction.decoded_body, bytes):
         yield "a request's body is not JSON"
 
 
-def _find_reasons_for_being_outdated(one: Interaction, model_problem: FindModelProblem) -> Iterator[str]:
+def _find_reasons_for_being_outdated(interaction: Interaction, find_model_problem: FindModelProblem) -> Iterator[str]:
     """Yield why an imported interaction is out of date."""
-    value: Any = one.decoded_body
+    value: Any = interaction.decoded_body
     model = value.get("model") if isinstance(value, dict) else None
-    if isinstance(model, str) and model.startswith("claude") and (why := model_problem(model)):
+    if isinstance(model, str) and model.startswith("claude") and (why := find_model_problem(model)):
         yield why
-    yield from (f"beta {beta} is legacy" for beta in beta_features(one.request.headers) if beta in _OUTDATED_BETAS)
-    whole = body(one.response)
-    head = one.response[0]
+    yield from (
+        f"beta {beta} is legacy" for beta in beta_features(interaction.request.headers) if beta in _OUTDATED_BETAS
+    )
+    whole = body(interaction.response)
+    head = interaction.response[0]
     streamed = whole.startswith(b"event: message_start") and isinstance(head, Head)
     if streamed and b"event: message_stop" not in whole:
         yield "a stream ends before message_stop"

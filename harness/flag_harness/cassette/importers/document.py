@@ -10,8 +10,8 @@ from flag_harness.cassette.importers.limits import ImportLimits
 
 def parse_document(data: bytes, limits: ImportLimits) -> Any:
     """Parse JSON or YAML. Raise `ValueError` with a one-line message if the data is neither, or exceeds `limits`."""
-    if len(data) > limits.file_bytes:
-        raise ValueError(f"larger than {limits.file_bytes:,} bytes")
+    if len(data) > limits.max_file_bytes:
+        raise ValueError(f"larger than {limits.max_file_bytes:,} bytes")
     data = _convert_to_utf8(data)
     if not data.lstrip().startswith((b"{", b"[")):
         return _parse_yaml(data, limits)

@@ -10,10 +10,10 @@ _GZIP_AS_TEXT = GZIP_MAGIC.decode("latin-1").encode("utf-8")
 
 
 class BodyDecoder:
-    """Decompresses the bodies in one imported file. All together may have at most `budget` bytes."""
+    """Decompresses the bodies in one imported file, which together may have at most `max_total_bytes` bytes then."""
 
-    def __init__(self, budget: int) -> None:
-        self._budget = self._bytes_left = budget
+    def __init__(self, max_total_bytes: int) -> None:
+        self._budget = self._bytes_left = max_total_bytes
 
     def decode(self, headers: Headers, data: bytes) -> tuple[bytes, Headers, bool]:
         """Return `(body, headers, True)` with the body decompressed, or `(data, headers, False)` if that is not

@@ -6,10 +6,10 @@ from urllib.parse import urlsplit
 
 from flag_harness.wire.timeline import Request
 
-_API_HOST = re.compile(r"(?:.*\.)?anthropic\.com")
+_API_HOST_PATTERN = re.compile(r"(?:.*\.)?anthropic\.com")
 _API_PATH_PATTERN = re.compile(r"(?:/.*)?/v1/(?:messages|complete)(?:/.*)?")
 """Matches paths of the Messages API that other services do not have, after any proxy's prefix."""
-_API_PREFIX = "/v1/"
+_API_PATH_PREFIX = "/v1/"
 """The beginning of every path of the API."""
 
 _FORMAT_BY_IDENTIFYING_KEY = {
@@ -58,6 +58,6 @@ def is_api_url(url: str) -> bool:
     path = Request("", url, (), b"").path.partition("?")[0]
     host = urlsplit(url).hostname or ""
     return (
-        bool(_API_HOST.fullmatch(host) and path.startswith(_API_PREFIX))
+        bool(_API_HOST_PATTERN.fullmatch(host) and path.startswith(_API_PATH_PREFIX))
         or _API_PATH_PATTERN.fullmatch(path) is not None
     )

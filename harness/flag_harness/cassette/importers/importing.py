@@ -14,7 +14,7 @@ from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import has_lost_event_padding, is_event_stream, split_events
-from flag_harness.cassette.interaction import Envelope, Interaction, request_to_store
+from flag_harness.cassette.interaction import Envelope, Interaction, make_storable_request
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_are_invalid
@@ -47,22 +47,22 @@ def import_cassette(
     data: bytes,
     *,
     match_on: tuple[MatchPart, ...] = VCRPY_DEFAULT_MATCH_PARTS,
-    every_path: bool = False,
-    keep: Collection[str] = (),
+    keep_other_services: bool = False,
+    kept_headers: Collection[str] = (),
     limits: ImportLimits = ImportLimits(),  # noqa: B008 - a frozen value
 ) -> ImportedCassette:
     """Import another tool's cassette from the bytes of its file. Nothing is executed or written.
 
-    `match_on` are the parts of a request to compare in replays. `every_path` keeps requests to other services than the
-    API. `keep` names response headers that are kept in addition to the usual ones. If the file is invalid or exceeds
-    `limits`, raise `ValueError` with a one-line message that names the part.
+    `match_on` are the parts of a request to compare in replays. With `keep_other_services`, requests to other services
+    than the API are imported, too. `kept_headers` names response headers to keep in addition to the usual ones. If the
+    file is invalid or exceeds `limits`, raise `ValueError` with a one-line message that names the invalid part.
     """
     try:
         name, rows = _read_source_interactions(parse_document(data, limits))
-        kept, left_out = _select_api_interactions(rows, every_path)
-        decoder = BodyDecoder(limits.decoded_bytes)
+        kept, left_out = _select_api_interactions(rows, keep_other_services)
+        decoder = BodyDecoder(limits.max_decoded_bytes)
         notes: set[str] = {fidelity.INTERACTIONS_LEFT_OUT} if left_out else set()
-        interactions = tuple(_convert_interaction(number, row, decoder, notes, keep) for number, row in kept)
+        interactions = tuple(_convert_interaction(number, row, decoder, notes, kept_headers) for number, row in kept)
     except RecursionError:
         raise ValueError("too many levels of nesting") from None
     if not interactions:
@@ -123,12 +123,12 @@ def _missing_part_message(document: Any) -> str:
 
 
 def _select_api_interactions(
-    rows: Sequence[SourceInteraction], every_path: bool
+    rows: Sequence[SourceInteraction], keep_other_services: bool
 ) -> tuple[list[tuple[int, SourceInteraction]], tuple[str, ...]]:
     """Return the interactions with the API, each with its index, and the other requests as texts such as `GET
     host/path`.
 
-    With `every_path`, all interactions count as interactions with the API.
+    With `keep_other_services`, all interactions count as interactions with the API.
     """
     kept, left_out = [], []
     for number, row in enumerate(rows):
@@ -136,7 +136,7 @@ def _select_api_interactions(
             ours = foreign.is_api_url(row.url)
         except ValueError as error:
             raise ValueError(f"interaction {number}: url: {error}") from None
-        if every_path or ours:
+        if keep_other_services or ours:
             kept.append((number, row))
         else:
             left_out.append(f"{row.method:.16} {_url_without_credentials(row.url):.120}")
@@ -151,45 +151,47 @@ def _url_without_credentials(url: str) -> str:
 
 
 def _convert_interaction(
-    number: int, row: SourceInteraction, decoder: BodyDecoder, notes: set[str], keep: Collection[str]
+    number: int, row: SourceInteraction, decoder: BodyDecoder, fidelity_words: set[str], kept_headers: Collection[str]
 ) -> Interaction:
     try:
         body, headers, plain = decoder.decode(row.response_headers, row.response_body)
         request_body, _, _ = decoder.decode(row.request_headers, row.request_body)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
-    request = request_to_store(Request(row.method, row.url, row.request_headers, request_body))
+    request = make_storable_request(Request(row.method, row.url, row.request_headers, request_body))
     stream = is_event_stream(headers, body)
-    kept = select_response_headers(headers, row.url, keep)
+    kept = select_response_headers(headers, row.url, kept_headers)
     if reason := reason_head_is_invalid(row.status, kept) or reason_headers_are_invalid(request.headers):
         raise ValueError(f"interaction {number}: {reason}")
     if invented := _invent_content_type(kept, body, stream):
         kept = (("content-type", invented), *kept)
     chunks = split_events(body) if stream else [body] if body else []
-    notes.update(row.fidelity_words, _fidelity_words(row, body, plain, len(chunks) > 1, bool(invented)))
+    fidelity_words.update(row.fidelity_words, _fidelity_words(row, body, plain, len(chunks) > 1, bool(invented)))
     return Interaction(request, (Head(0.0, row.status, kept), *(Chunk(0.0, chunk) for chunk in chunks), End(0.0)))
 
 
-def _invent_content_type(headers: Headers, body: bytes, stream: bool) -> str:
+def _invent_content_type(headers: Headers, body: bytes, is_stream: bool) -> str:
     """Return a content type for a response that has none, or an empty string if no type fits or none is needed.
 
-    Without a content type, the SDK would treat JSON as text. `stream` says that the body is an event stream.
+    Without a content type, the SDK would treat JSON as text. `is_stream` says that the body is an event stream.
     """
     if header_value(headers, "content-type") or not body:
         return ""
-    return "text/event-stream; charset=utf-8" if stream else "application/json" if body[:1] == b"{" else ""
+    return "text/event-stream; charset=utf-8" if is_stream else "application/json" if body[:1] == b"{" else ""
 
 
-def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: bool, invented: bool) -> Iterator[str]:
+def _fidelity_words(
+    row: SourceInteraction, body: bytes, is_uncompressed: bool, is_split: bool, has_invented_type: bool
+) -> Iterator[str]:
     """Yield the words for the envelope's list `fidelity`: what in an imported interaction is not as the API sent it.
 
-    `plain` says that the body is not compressed, `chunked` that a stream was split into events, and `invented` that the
-    content type was derived from the body.
+    `is_uncompressed` says that the body is not compressed, `is_split` that a stream was split into events, and
+    `has_invented_type` that the content type was derived from the body.
     """
     yield fidelity.TIMING_INVENTED
-    if chunked:
+    if is_split:
         yield fidelity.CHUNKS_INVENTED
-    if not plain:
+    if not is_uncompressed:
         yield fidelity.STILL_ENCODED
     elif header_value(row.response_headers, "content-encoding") not in ("", "identity") or body != row.response_body:
         yield fidelity.DECOMPRESSED
@@ -201,7 +203,7 @@ def _fidelity_words(row: SourceInteraction, body: bytes, plain: bool, chunked: b
         yield fidelity.REQUEST_HEADERS_DROPPED
     if not header_value(row.response_headers, "request-id"):
         yield fidelity.RESPONSE_HEADERS_DROPPED
-    if invented:
+    if has_invented_type:
         yield fidelity.CONTENT_TYPE_INVENTED
 
 

@@ -4,9 +4,9 @@ import re
 
 from flag_harness.wire.timeline import Headers, header_value
 
-_END_OF_EVENT = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
-_EVENT_PADDING = re.compile(rb" \}\s*\Z")
-_MIN_EVENTS_AS_PROOF = 4
+_END_OF_EVENT_PATTERN = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)|(?<=\r\r)")
+_EVENT_PADDING_PATTERN = re.compile(rb" \}\s*\Z")
+_MIN_EVENTS_WITHOUT_PADDING = 4
 """The number of events without padding that prove that a tool parsed and rewrote a stream.
 
 The API pads events with 0 to 15 spaces, equally often: four events in a row have none in one of 65,536 streams.
@@ -21,7 +21,7 @@ def is_event_stream(headers: Headers, body: bytes) -> bool:
 
 def split_events(body: bytes) -> list[bytes]:
     """Split the body of an event stream into its events."""
-    return [chunk for chunk in _END_OF_EVENT.split(body) if chunk]
+    return [chunk for chunk in _END_OF_EVENT_PATTERN.split(body) if chunk]
 
 
 def has_lost_event_padding(body: bytes) -> bool:
@@ -29,4 +29,6 @@ def has_lost_event_padding(body: bytes) -> bool:
     if not body.startswith(b"event: message_start"):
         return False
     events = [event for event in split_events(body) if not event.startswith(b"event: ping")]
-    return len(events) >= _MIN_EVENTS_AS_PROOF and not any(_EVENT_PADDING.search(event) for event in events)
+    return len(events) >= _MIN_EVENTS_WITHOUT_PADDING and not any(
+        _EVENT_PADDING_PATTERN.search(event) for event in events
+    )

@@ -75,9 +75,10 @@ def _read_reason_phrase(response: Mapping[str, Any]) -> str | None:
 
 
 def _read_body_and_fidelity(message: Mapping[str, Any], fidelity_word: str) -> tuple[bytes, frozenset[str]]:
-    """Return the body of a request or response, and a set that has `fidelity_word` if the file stores the body parsed.
+    """Return `(body, fidelity_words)` of a request or response.
 
-    Otherwise the set is empty.
+    The set of words has only `fidelity_word` if the file stores the body as parsed values, so that its original bytes
+    are unknown. Otherwise the set is empty.
     """
     if "parsed_body" in message:
         return encode_parsed_body(message["parsed_body"]), frozenset({fidelity_word})

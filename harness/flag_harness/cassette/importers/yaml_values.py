@@ -69,12 +69,15 @@ def parse_yaml(data: bytes, limits: ImportLimits) -> Any:
 
 @dataclass(slots=True)
 class _UnfinishedCollection:
-    """A list or mapping whose end has not been read yet, and its values so far."""
+    """A list or mapping whose end has not been read yet, and its values so far.
+
+    `size_before` is the size of the document before it: the number of characters and values, as `_ValueBuilder` counts.
+    """
 
     tag: str | None
     anchor: str | None
     is_mapping: bool
-    start_size: int
+    size_before: int
     values: list[Any] = field(default_factory=list)
 
 
@@ -108,27 +111,27 @@ class _ValueBuilder:
                 self._add_value(value, None, start)
             case yaml.SequenceStartEvent() | yaml.MappingStartEvent():
                 self._count_characters(event, 1)
-                if len(self._open_collections) >= self._limits.nesting_depth:
+                if len(self._open_collections) >= self._limits.max_nesting_depth:
                     raise ValueError(_too_deep_message(self._limits, _line_number_suffix(event)))
                 self._open_collections.append(
                     _UnfinishedCollection(event.tag, event.anchor, isinstance(event, yaml.MappingStartEvent), start)
                 )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open_collections.pop()
-                self._add_value(_build_collection(done, event), done.anchor, done.start_size)
+                self._add_value(_build_collection(done, event), done.anchor, done.size_before)
 
-    def _count_characters(self, event: Any, by: int) -> None:
-        """Count `by` more characters. Raise `ValueError` if there are too many."""
-        self._size += by
-        if self._size > self._limits.expanded_size:
+    def _count_characters(self, event: Any, count: int) -> None:
+        """Count `count` more characters. Raise `ValueError` if there are too many."""
+        self._size += count
+        if self._size > self._limits.max_expanded_size:
             raise ValueError(
-                f"more than {self._limits.expanded_size:,} characters once aliases are expanded"
+                f"more than {self._limits.max_expanded_size:,} characters once aliases are expanded"
                 f"{_line_number_suffix(event)}"
             )
 
-    def _add_value(self, value: Any, anchor: str | None, start: int) -> None:
+    def _add_value(self, value: Any, anchor: str | None, size_before: int) -> None:
         if anchor:
-            self._anchors[anchor] = value, self._size - start
+            self._anchors[anchor] = value, self._size - size_before
         if self._open_collections:
             self._open_collections[-1].values.append(value)
         elif self.documents:
@@ -138,7 +141,7 @@ class _ValueBuilder:
 
 
 def _too_deep_message(limits: ImportLimits, location: str) -> str:
-    return f"more than {limits.nesting_depth} levels of nesting{location}"
+    return f"more than {limits.max_nesting_depth} levels of nesting{location}"
 
 
 def _line_number_suffix(event: Any) -> str:

@@ -12,7 +12,7 @@ from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
     MAX_QUOTE_LENGTH,
     DifferingSlices,
-    differing_blocks,
+    differing_slices,
     find_changed_words,
     make_excerpts,
     truncate,
@@ -157,27 +157,31 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
 
 
 def _differences_between_values(
-    recorded: Any, sent: Any, at: PathSteps, to: PathSteps, comparison: "_ComparisonCounter"
+    recorded: Any, sent: Any, recorded_steps: PathSteps, sent_steps: PathSteps, comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
-    """Yield the differences between two values, which lie at the paths `at` (recorded) and `to` (sent) in the whole
-    values.
-    """
+    """Yield the differences between two values. `recorded_steps` and `sent_steps` lead to them in the whole values."""
     comparison.count(1)
     if isinstance(recorded, dict) and isinstance(sent, dict):
         for key in [*recorded, *(key for key in sent if key not in recorded)]:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
-            yield from _differences_between_values(ours, theirs, (*at, key), (*to, key), comparison)
+            yield from _differences_between_values(ours, theirs, (*recorded_steps, key), (*sent_steps, key), comparison)
     elif isinstance(recorded, list) and isinstance(sent, list):
         if _canonical_bytes(recorded) == _canonical_bytes(sent):
             return
         found: list[Difference] = []
         if is_short := max(len(recorded), len(sent)) <= _MAX_LIST_LENGTH:
-            found = list(_list_differences(recorded, sent, (at, to), comparison))
+            found = list(_list_differences(recorded, sent, (recorded_steps, sent_steps), comparison))
         if not is_short or (found and _has_same_elements(recorded, sent)):
-            found = [Difference(format_json_path(at), recorded, sent, at, to)]
+            found = [Difference(format_json_path(recorded_steps), recorded, sent, recorded_steps, sent_steps)]
         yield from found
     elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.are_equal(recorded, sent):
-        yield Difference(format_json_path(to if recorded is ABSENT else at), recorded, sent, at, to)
+        yield Difference(
+            format_json_path(sent_steps if recorded is ABSENT else recorded_steps),
+            recorded,
+            sent,
+            recorded_steps,
+            sent_steps,
+        )
 
 
 def _list_differences(
@@ -188,7 +192,7 @@ def _list_differences(
     `steps` are the paths of the recorded and of the sent list.
     """
     comparison.count(len(recorded) + len(sent))
-    for block in differing_blocks(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+    for block in differing_slices(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
         yield from _slice_differences(recorded, sent, block, steps, comparison)
 
 
@@ -213,35 +217,34 @@ def _names_of_elements(values: list[Any]) -> str:
 def _slice_differences(
     recorded: list[Any],
     sent: list[Any],
-    block: DifferingSlices,
+    slices: DifferingSlices,
     steps: tuple[PathSteps, PathSteps],
     comparison: "_ComparisonCounter",
 ) -> Iterator[Difference]:
-    """Yield the differences between a slice of each list, given their bounds in `block` and the paths of the lists in
-    `steps`.
+    """Yield the differences between a slice of each list. `slices` has their bounds, and `steps` the lists' paths.
 
     Elements are paired from the start of the slices or from the end, whichever gives fewer differences.
     """
-    common = min(block.recorded_stop - block.recorded_start, block.sent_stop - block.sent_start)
+    common = min(slices.recorded_stop - slices.recorded_start, slices.sent_stop - slices.sent_start)
 
     def differences_between_items(index: int, other: int, ours: Any, theirs: Any) -> Iterator[Difference]:
         return _differences_between_values(ours, theirs, (*steps[0], index), (*steps[1], other), comparison)
 
     def align_and_compare(start: int, sent_start: int) -> Iterator[Difference]:
         """Yield the differences if `recorded[start]` is paired with `sent[sent_start]`, and so on."""
-        for index in range(block.recorded_start, start):
-            yield from differences_between_items(index, block.sent_start, recorded[index], ABSENT)
-        for other in range(block.sent_start, sent_start):
-            yield from differences_between_items(block.recorded_start, other, ABSENT, sent[other])
+        for index in range(slices.recorded_start, start):
+            yield from differences_between_items(index, slices.sent_start, recorded[index], ABSENT)
+        for other in range(slices.sent_start, sent_start):
+            yield from differences_between_items(slices.recorded_start, other, ABSENT, sent[other])
         for shift in range(common):
             index, other = start + shift, sent_start + shift
             yield from differences_between_items(index, other, recorded[index], sent[other])
-        for index in range(start + common, block.recorded_stop):
-            yield from differences_between_items(index, block.sent_stop, recorded[index], ABSENT)
-        for other in range(sent_start + common, block.sent_stop):
-            yield from differences_between_items(block.recorded_stop, other, ABSENT, sent[other])
+        for index in range(start + common, slices.recorded_stop):
+            yield from differences_between_items(index, slices.sent_stop, recorded[index], ABSENT)
+        for other in range(sent_start + common, slices.sent_stop):
+            yield from differences_between_items(slices.recorded_stop, other, ABSENT, sent[other])
 
-    starts = {(block.recorded_start, block.sent_start), (block.recorded_stop - common, block.sent_stop - common)}
+    starts = {(slices.recorded_start, slices.sent_start), (slices.recorded_stop - common, slices.sent_stop - common)}
     found: list[list[Difference]] = [list(align_and_compare(*start)) for start in sorted(starts)]
     yield from min(found, key=len)
 

@@ -57,11 +57,11 @@ def find_changed_words(recorded: str, sent: str) -> ChangedWords:
     """Return the words that occur in only one of two texts, in order."""
     is_partial = False
     if len(recorded) + len(sent) > _MAX_COMPARED_TEXT:
-        recorded, sent = _text_parts_that_differ(recorded, sent)
+        recorded, sent = _differing_middles(recorded, sent)
         is_partial = len(recorded) + len(sent) > 2 * _MAX_COMPARED_TEXT
         recorded, sent = recorded[:_MAX_COMPARED_TEXT], sent[:_MAX_COMPARED_TEXT]
     ours, theirs = _WORD_PATTERN.findall(recorded), _WORD_PATTERN.findall(sent)
-    blocks = list(differing_blocks(ours, theirs))
+    blocks = list(differing_slices(ours, theirs))
     return ChangedWords(
         tuple(word for start, stop, _, _ in blocks for word in ours[start:stop]),
         tuple(word for _, _, start, stop in blocks for word in theirs[start:stop]),
@@ -69,7 +69,7 @@ def find_changed_words(recorded: str, sent: str) -> ChangedWords:
     )
 
 
-def _text_parts_that_differ(recorded: str, sent: str) -> tuple[str, str]:
+def _differing_middles(recorded: str, sent: str) -> tuple[str, str]:
     """Return two texts without the words that they have in common at the beginning and at the end."""
     start = _common_prefix_length(recorded, sent)
     while start and not recorded[start - 1].isspace():
@@ -94,13 +94,13 @@ def make_excerpts(recorded: Any, sent: Any) -> tuple[str, str]:
         start = max(_common_prefix_length(recorded, sent) - CHARACTERS_BEFORE_CHANGE, 0)
         is_cut = [length > first + 2 * _REDACTED_CONTEXT_LENGTH for length in lengths]
         return _text_excerpt(recorded, start, first, is_cut[0]), _text_excerpt(sent, start, first, is_cut[1])
-    return truncate(redact_api_keys(repr(_first_elements(recorded)))), truncate(
-        redact_api_keys(repr(_first_elements(sent)))
+    return truncate(redact_api_keys(repr(_shorten_list(recorded)))), truncate(
+        redact_api_keys(repr(_shorten_list(sent)))
     )
 
 
-def _first_elements(value: Any) -> Any:
-    """Return a long list without most of its elements: it keeps more than an excerpt shows.
+def _shorten_list(value: Any) -> Any:
+    """Return the beginning of a long list: still more elements than an excerpt shows.
 
     Return other values unchanged.
     """
@@ -116,18 +116,18 @@ class DifferingSlices(NamedTuple):
     sent_stop: int
 
 
-def differing_blocks(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[DifferingSlices]:
+def differing_slices(recorded: Sequence[Any], sent: Sequence[Any]) -> Iterator[DifferingSlices]:
     """Yield the bounds of each pair of slices in which two lists differ. The parts between these slices are equal."""
-    start = next((n for n, (one, other) in enumerate(zip(ours, theirs, strict=False)) if one != other), None)
+    start = next((n for n, (one, other) in enumerate(zip(recorded, sent, strict=False)) if one != other), None)
     if start is None:
-        start = min(len(ours), len(theirs))
-    stop, other_stop = len(ours), len(theirs)
-    while stop > start and other_stop > start and ours[stop - 1] == theirs[other_stop - 1]:
+        start = min(len(recorded), len(sent))
+    stop, other_stop = len(recorded), len(sent)
+    while stop > start and other_stop > start and recorded[stop - 1] == sent[other_stop - 1]:
         stop, other_stop = stop - 1, other_stop - 1
     if (stop - start) * (other_stop - start) > _MAX_COMPARED_PAIRS:
         yield DifferingSlices(start, stop, start, other_stop)
         return
-    matcher = SequenceMatcher(None, ours[start:stop], theirs[start:other_stop], autojunk=False)
+    matcher = SequenceMatcher(None, recorded[start:stop], sent[start:other_stop], autojunk=False)
     for tag, first, last, other_first, other_last in matcher.get_opcodes():
         if tag != "equal":
             yield DifferingSlices(start + first, start + last, start + other_first, start + other_last)
@@ -146,7 +146,7 @@ def _common_prefix_length(one: str, other: str) -> int:
 def _text_excerpt(text: str, start: int, omitted: int, is_cut: bool) -> str:
     """Return an excerpt of a text from `start` on.
 
-    `omitted` and `is_cut` say that characters before or after it are left out.
+    `omitted` is not 0 if characters before `text` were left out, and `is_cut` is True if characters after it were.
     """
     shown = text[start : start + MAX_EXCERPT_LENGTH]
     is_longer = is_cut or start + MAX_EXCERPT_LENGTH < len(text)

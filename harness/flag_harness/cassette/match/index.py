@@ -16,8 +16,8 @@ class RequestIndex:
     from.
 
     `match_on` are the parts of a request that are compared. `aliases` are the interactions before filtering; an
-    interaction is found by this form, too. Of interactions with equal requests, those whose indices are in `first` come
-    first.
+    interaction is found by this form, too. Of interactions with equal requests, those whose indices are in `preferred`
+    are played first.
     """
 
     def __init__(
@@ -26,7 +26,7 @@ class RequestIndex:
         match_on: tuple[MatchPart, ...] = (),
         normalisers: Normalisers = NO_NORMALISERS,
         aliases: Sequence[Interaction] = (),
-        first: Collection[int] = (),
+        preferred: Collection[int] = (),
     ) -> None:
         self._interactions, self._match_on, self._normalisers = interactions, match_on, normalisers
         responses = [one.response for one in interactions]
@@ -40,8 +40,8 @@ class RequestIndex:
         for index, alias in enumerate(aliases):
             if index not in (indices := self.indices_by_key.setdefault(self.matching_key(alias), [])):
                 insort(indices, index)
-        for indices in self.indices_by_key.values() if first else ():
-            indices.sort(key=lambda index: (index not in first, index))
+        for indices in self.indices_by_key.values() if preferred else ():
+            indices.sort(key=lambda index: (index not in preferred, index))
 
     def matching_key(self, sent: Interaction) -> bytes:
         """Return the hash by which a request is looked up. Requests that count as equal have the same hash."""
@@ -120,7 +120,7 @@ class UnplayedInteractions:
             return index
         queues = [self._unplayed[key]]
         if self._index.id_replacements and len(self._index.indices_by_key[key]) > 1:
-            queues[:0] = self._queues_with_same_ids(key, sent)
+            queues[:0] = self._answers_with_same_ids(key, sent)
         for index in chain.from_iterable(queues):
             if index not in self._played:
                 self._played[index] = key
@@ -145,8 +145,9 @@ class UnplayedInteractions:
             self._cycles[key, exact] = cycle(same or self._index.indices_by_key[key])
         return self._cycles[key, exact]
 
-    def _queues_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
-        """Return a list with one iterator of the interactions whose requests have the same ids of the API.
+    def _answers_with_same_ids(self, key: bytes, sent: Interaction) -> list[Iterator[int]]:
+        """Return the indices of the interactions whose requests have the same ids of the API, as one iterator in a
+        list.
 
         The list is empty if there are no such interactions.
         """

@@ -50,19 +50,22 @@ def encode_with_sorted_keys(value: Any) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-def content_to_match(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the bytes by which requests are compared. `value` is the body as `decode_comparable_body` returns it."""
-    content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
+def content_to_match(method: str, path: str, headers: Headers, decoded_body: Any) -> bytes:
+    """Return the bytes by which requests are compared. `decoded_body` is the body as `decode_comparable_body` returns
+    it.
+    """
+    content = decoded_body if isinstance(decoded_body, bytes) else encode_with_sorted_keys(decoded_body)
     parts = (method.encode(), canonical_path(path).encode(), ",".join(beta_features(headers)).encode(), content)
     return b"\0".join(parts)
 
 
-def content_of_selected_parts(request: Request, value: Any, match_on: tuple[MatchPart, ...]) -> bytes:
+def content_of_selected_parts(request: Request, decoded_body: Any, match_on: tuple[MatchPart, ...]) -> bytes:
     """Return the bytes of those parts of a request that are in `match_on`, in the form in which vcrpy compares them.
 
-    `request` must be in the form that a cassette keeps. `value` is its body as `decode_comparable_body` returns it.
+    `request` must be in the form that a cassette keeps. `decoded_body` is its body as `decode_comparable_body` returns
+    it.
     """
-    return b"\0".join(_request_part_content(request, value, word) for word in match_on)
+    return b"\0".join(_request_part_content(request, decoded_body, word) for word in match_on)
 
 
 def hash_content(content: bytes) -> bytes:
@@ -72,14 +75,16 @@ def hash_content(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:16]
 
 
-def matching_key(method: str, path: str, headers: Headers, value: Any) -> bytes:
-    """Return the hash by which equal requests are found. `value` is the body as `decode_comparable_body` returns it."""
-    return hash_content(content_to_match(method, path, headers, value))
+def matching_key(method: str, path: str, headers: Headers, decoded_body: Any) -> bytes:
+    """Return the hash by which equal requests are found. `decoded_body` is the body as `decode_comparable_body` returns
+    it.
+    """
+    return hash_content(content_to_match(method, path, headers, decoded_body))
 
 
-def _request_part_content(request: Request, value: Any, word: MatchPart) -> bytes:
+def _request_part_content(request: Request, decoded_body: Any, part: MatchPart) -> bytes:
     path, _, query = request.path.partition("?")
-    match word:
+    match part:
         case "method":
             return request.method.encode()
         case "path":
@@ -93,4 +98,8 @@ def _request_part_content(request: Request, value: Any, word: MatchPart) -> byte
         case "raw_body":
             return hashlib.blake2b(request.body).digest()
         case _:  # "body"
-            return hashlib.blake2b(value).digest() if isinstance(value, bytes) else encode_with_sorted_keys(value)
+            return (
+                hashlib.blake2b(decoded_body).digest()
+                if isinstance(decoded_body, bytes)
+                else encode_with_sorted_keys(decoded_body)
+            )

@@ -15,14 +15,14 @@ from flag_harness.cassette.match.excerpts import find_changed_words
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.match.matching import MatchPart, beta_features, canonical_path
 from flag_harness.cassette.match.nearest import nearest_requests
-from flag_harness.cassette.match.variable_parts import find_variable_part, normalise_settings_lines
+from flag_harness.cassette.match.variable_parts import find_variable_part, normaliser_setting_lines
 from flag_harness.files import display_path
 from flag_harness.wire.timeline import Request
 
 MAX_SHOWN_DIFFERENCES = 8
 """The most differences that a report lists. Further ones are counted."""
 API_REFUSAL_NOTE = "The API would refuse this request (as the simulator does)"
-REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
+API_REFUSAL_ADVICE = "Change what the code sends: a new recording would hold only this error."
 BUG_ADVICE = "If nobody meant this change, it is a bug"
 NORMALISE_ADVICE = "If that differs at every run, take it out of matching, in pyproject.toml:"
 MAX_RANKED_REQUESTS = 500
@@ -55,7 +55,7 @@ class Miss:
     `message` is the whole report, with a line for each difference. `reason` explains a miss that is not due to a
     difference. `normaliser_lines` holds lines for `pyproject.toml` that make matching ignore the differing ids, dates,
     paths, numbers or orders; it is empty if there are none. `api_refusal` is the message with which the API would
-    refuse the request, or empty.
+    refuse the request, or an empty string.
     """
 
     sent_interaction: Interaction
@@ -71,15 +71,15 @@ class Miss:
 class MissReporter:
     """Builds the reports of requests that have no recorded answer.
 
-    `explain_path` returns the flag that changes a JSON path, or None. `record_command` is the command that records the
-    cassette. `find_refusal` returns the message with which the API would refuse a request, or None. `depends_on_flag`
-    says whether any flag changes a JSON path: no normaliser is suggested for it. `find_sender` returns the line of code
-    that sends a request, or an empty string.
+    `find_flag_of_path` returns the flag that changes the value at a JSON path, or None. `record_command` is the command
+    that records the cassette. `find_refusal` returns the message with which the API would refuse a request, or None.
+    `depends_on_flag` returns whether any flag changes the value at a JSON path; if so, no normaliser is suggested for
+    the path. `find_sender` returns the line of code that sends a request, or an empty string.
     """
 
     cassette: Cassette
     request_index: RequestIndex
-    explain_path: Callable[[str], str | None]
+    find_flag_of_path: Callable[[str], str | None]
     record_command: str
     find_refusal: Callable[[Request], str | None] = lambda request: None
     depends_on_flag: Callable[[str], bool] = lambda path: False
@@ -88,7 +88,7 @@ class MissReporter:
     def report_miss(self, sent: Interaction, unplayed: Sequence[int]) -> Miss:
         """Return the report of a request that matches none of the interactions that can still be played.
 
-        `unplayed` are the indices of these. The report says how the request differs from the nearest one.
+        `unplayed` are the indices of these interactions. The report says how the request differs from the nearest one.
         """
         if indices := self.request_index.indices_by_key.get(self.request_index.matching_key(sent)):
             times = f"{len(indices)} time{'s' if len(indices) != 1 else ''}"
@@ -99,7 +99,7 @@ class MissReporter:
             return self._build_miss(sent, None, (), [], "nothing is recorded")
         requests = ((index, self.cassette.interactions[index].request) for index in candidates)
         ranked = nearest_requests(sent.request, requests, MAX_COMPARED_REQUESTS)
-        found = {index: self._differences(index, sent) for index in ranked}
+        found = {index: self._relevant_differences(index, sent) for index in ranked}
         fewest = min(map(len, found.values()))
         candidates = [index for index in found if len(found[index]) == fewest]
         index = min(candidates, key=lambda index: _count_changed_characters(found[index]))
@@ -132,46 +132,46 @@ class MissReporter:
     def _build_miss(
         self,
         sent: Interaction,
-        index: int | None,
-        found: Sequence[Difference],
+        nearest_index: int | None,
+        differences: Sequence[Difference],
         lines: Iterable[str],
         reason: str = "",
-        equal: int | None = None,
+        equal_index: int | None = None,
     ) -> Miss:
         """Return a miss whose message consists of `lines` and of advice on what to do.
 
         If the API would refuse the request, the advice is to change the code. Otherwise it names the line that sends
         the request, in case the change is a bug; the settings that make matching ignore differences that look random;
-        and the command that records the request. `index` is that of the nearest interaction, `found` the differences
-        from it, and `equal` the index of an equal recorded request, or None.
+        and the command that records the request. `differences` are those from the interaction
+        at `nearest_index`, and `equal_index` is the index of an equal recorded request, or None.
         """
         count = len(self.cassette.interactions)
         location = f"{self._cassette_name} ({count} interaction{'s' if count != 1 else ''})"
         first = f"{sent.request.method} {sent.request.path} is not in {location}."
-        random = (find_variable_part(one) for one in found if not self.depends_on_flag(one.path))
-        normalise = normalise_settings_lines(filter(None, random))
-        refusal = self._api_refusal(sent, index if equal is None else equal)
+        random = (find_variable_part(one) for one in differences if not self.depends_on_flag(one.path))
+        normalise = normaliser_setting_lines(filter(None, random))
+        refusal = self._api_refusal(sent, nearest_index if equal_index is None else equal_index)
         if refusal:
-            advice = [f"{API_REFUSAL_NOTE}: {refusal}", REFUSAL_ADVICE]
+            advice = [f"{API_REFUSAL_NOTE}: {refusal}", API_REFUSAL_ADVICE]
         else:
             suggestions = [NORMALISE_ADVICE, *(f"  {line}" for line in normalise)] if normalise else []
-            advice = [*self._bug_lines(), *suggestions, *self._record_command_lines()]
+            advice = [*self._possible_bug_lines(), *suggestions, *self._record_command_lines()]
         message = "\n".join([first, *lines, *advice])
-        return Miss(sent, index, tuple(found), message, reason, normalise, refusal)
+        return Miss(sent, nearest_index, tuple(differences), message, reason, normalise, refusal)
 
-    def _nearest_interaction_lines(self, index: int, found: Sequence[Difference]) -> Iterator[str]:
+    def _nearest_interaction_lines(self, index: int, differences: Sequence[Difference]) -> Iterator[str]:
         """Yield lines that name the nearest interaction, by its index, and list the differences from it."""
         yield f"The nearest is interaction {index}; it differs in:"
-        for difference in islice(found, MAX_SHOWN_DIFFERENCES):
-            flag, part = self.explain_path(difference.path), find_variable_part(difference)
+        for difference in islice(differences, MAX_SHOWN_DIFFERENCES):
+            flag, part = self.find_flag_of_path(difference.path), find_variable_part(difference)
             note = (
                 f"the flag {flag} changes this" if flag else f"looks like {part.kind}" if part and part.patterns else ""
             )
             yield f"  {difference}" + (f"   [{note}]" if note else "")
-        if (omitted := len(found) - MAX_SHOWN_DIFFERENCES) > 0:
+        if (omitted := len(differences) - MAX_SHOWN_DIFFERENCES) > 0:
             yield f"  ... and {omitted} more"
 
-    def _api_refusal(self, sent: Interaction, nearest: int | None) -> str:
+    def _api_refusal(self, sent: Interaction, nearest_index: int | None) -> str:
         """Return the message with which the API would refuse a request, or an empty string if it would accept the
         request.
 
@@ -179,11 +179,14 @@ class MissReporter:
         """
         if len(sent.request.body) > MAX_CHECKED_BYTES or (message := self.find_refusal(sent.request)) is None:
             return ""
-        if nearest is not None and self.find_refusal(self.cassette.interactions[nearest].request) is not None:
+        if (
+            nearest_index is not None
+            and self.find_refusal(self.cassette.interactions[nearest_index].request) is not None
+        ):
             return ""  # the simulator does not know all that the API accepts
         return message
 
-    def _bug_lines(self) -> list[str]:
+    def _possible_bug_lines(self) -> list[str]:
         """Return a line that names the code that sends the request, in case the request is a bug.
 
         Return no line if nothing was recorded before, or if there is no command to record, as outside of tests.
@@ -196,7 +199,7 @@ class MissReporter:
     def _record_command_lines(self) -> list[str]:
         return [f"To record it: {self.record_command}"] if self.record_command else []
 
-    def _differences(self, index: int, sent: Interaction) -> list[Difference]:
+    def _relevant_differences(self, index: int, sent: Interaction) -> list[Difference]:
         """Return how a sent request differs from the recorded one at `index`, in parts that matter for matching."""
         recorded = self.request_index.normalise_request(self.cassette.interactions[index])
         normalised = self.request_index.normalise_request(sent)
@@ -213,25 +216,26 @@ class MissReporter:
 
 
 def request_differences(
-    recorded: Interaction, sent: Interaction, equal: Callable[[Any, Any], bool] = lambda one, other: False
+    recorded: Interaction, sent: Interaction, are_equal: Callable[[Any, Any], bool] = lambda one, other: False
 ) -> list[Difference]:
     """Return the differences between two requests: in method, path, beta features and body.
 
-    `equal` may declare two scalar values equal although they are not identical.
+    `are_equal` may declare two scalar values equal although they are not identical.
     """
     pairs = [
         ("method", recorded.request.method, sent.request.method),
         ("path", canonical_path(recorded.request.path), canonical_path(sent.request.path)),
         ("anthropic-beta", beta_features(recorded.request.headers), beta_features(sent.request.headers)),
     ]
-    outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not equal(*pair[1:])]
-    return [*outside, *find_differences(recorded.decoded_body, sent.decoded_body, equal)]
+    outside = [Difference(*pair) for pair in pairs if pair[1] != pair[2] and not are_equal(*pair[1:])]
+    return [*outside, *find_differences(recorded.decoded_body, sent.decoded_body, are_equal)]
 
 
-def _count_changed_characters(found: Sequence[Difference]) -> int:
+def _count_changed_characters(differences: Sequence[Difference]) -> int:
     """Return the total number of characters in the words that differ, over all differences."""
     return sum(
-        _count_changes_in_text(_value_as_text(one.recorded_value), _value_as_text(one.sent_value)) for one in found
+        _count_changes_in_text(_value_as_text(one.recorded_value), _value_as_text(one.sent_value))
+        for one in differences
     )
 
 

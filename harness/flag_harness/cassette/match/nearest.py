@@ -10,7 +10,7 @@ import msgspec
 from flag_harness.cassette.match.matching import beta_features
 from flag_harness.wire.timeline import Request
 
-RequestPart: TypeAlias = tuple[str | int, str | bytes]
+ComparablePart: TypeAlias = tuple[str | int, str | bytes]
 
 _JSON_OBJECT_DECODER = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _JSON_LIST_DECODER = msgspec.json.Decoder(list[msgspec.Raw])
@@ -20,8 +20,8 @@ def nearest_requests(sent: Request, recorded: Iterable[tuple[int, Request]], cou
     """Return the indices of the `count` recorded requests that are most like the sent one, the nearest first.
 
     Requests are alike if they have many parts in common: method, path, beta features, and members and messages of a
-    JSON body. If two are equally near, the one comes first whose body has more in common at the start and end; then the
-    one of more similar length; then the earlier one.
+    JSON body. If two requests are equally near, the one comes first whose body has more in common with that of the sent
+    one at the start and end. If these are equal, too, it is the one of more similar length, else the earlier one.
     """
     parts, body = _comparable_request_parts(sent), sent.body
 
@@ -43,11 +43,14 @@ def _common_prefix_length(one: bytes, other: bytes) -> int:
     return bisect_left(range(1, longest + 1), True, key=lambda length: one[:length] != other[:length])
 
 
-def _comparable_request_parts(request: Request) -> set[RequestPart]:
+def _comparable_request_parts(request: Request) -> set[ComparablePart]:
     """Return the parts of a request, such as its path and each member of its body, to count those that two requests
     share.
     """
-    parts: set[RequestPart] = {("method", request.method), *(("beta", one) for one in beta_features(request.headers))}
+    parts: set[ComparablePart] = {
+        ("method", request.method),
+        *(("beta", one) for one in beta_features(request.headers)),
+    }
     parts.update(enumerate(request.path.split("/")))
     try:
         members = _JSON_OBJECT_DECODER.decode(request.body)

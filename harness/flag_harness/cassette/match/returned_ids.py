@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from flag_harness.wire.timeline import Head, Response, body
 
-_ID_MEMBER_PATTERN = b'id":'
+_END_OF_ID_MEMBER_NAME = b'id":'
 """The text with which the names of members such as `id`, `request_id` and `tool_use_id` end in JSON, with the colon."""
 _ID_VALUE_PATTERN = re.compile(rb' *"([A-Za-z0-9_-]{6,128})"')
 _ID_WORD_PATTERN = re.compile(rb"(?:(?<![A-Za-z0-9_\\-])|(?<=\\[bfnrt]))[A-Za-z0-9_-]{6,128}")
@@ -26,20 +26,21 @@ _ID_PREFIX_LENGTH = 4
 
 
 IdSource: TypeAlias = tuple[int, bytes, int]
-"""Where an id came from: the index of the interaction, the kind of id, and its number among ids of this kind."""
+"""Where an id came from: the index of the interaction, the kind of id, and its number among the ids of this kind there.
+"""
 IdSpan: TypeAlias = tuple[int, bytes]
 """The position of an id in a request: its offset in bytes, and the id itself."""
 
 
 class IdReplacements:
-    """The ids from recorded answers that requests may send back.
+    """Replaces the ids from recorded answers that requests may send back, so that requests can be compared.
 
-    For comparisons, each is replaced by a name for its source.
+    `name_by_id` has the name that replaces each id. It names the source of the id.
     """
 
-    def __init__(self, names: Mapping[bytes, bytes]) -> None:
-        self._names = names
-        self._find_ids = _KnownIdFinder(names)
+    def __init__(self, name_by_id: Mapping[bytes, bytes]) -> None:
+        self._names = name_by_id
+        self._find_ids = _KnownIdFinder(name_by_id)
 
     def __bool__(self) -> bool:
         return bool(self._names)
@@ -49,7 +50,7 @@ class IdReplacements:
 
         Different ids with the same name are numbered.
         """
-        return _replace_with_numbers(content, self._find_ids(content), self._names) if self._names else content
+        return _replace_by_numbered_names(content, self._find_ids(content), self._names) if self._names else content
 
     def replace_ids_in_text(self, text: str) -> str:
         """Replace each id in a text by the name of its source, so that texts that differ only in such ids
@@ -70,7 +71,7 @@ def replace_ids_in_match_contents(
     `contents` are the bytes by which the recorded requests are compared, and `responses` their answers. An id that
     occurs in a request before it occurs in an answer is not replaced.
     """
-    sources = _id_sources(responses)
+    sources = _find_first_sources(responses)
     search, names, keys = _KnownIdFinder(sources), dict[bytes, bytes](), list[bytes]()
     for index, content in enumerate(contents):
         found = search(content) if sources else []
@@ -81,7 +82,7 @@ def replace_ids_in_match_contents(
                 else:
                     names[one] = _name_for_ids_of_source(sources[one], keys)
         returned = [one for one in found if one[1] in names]
-        keys.append(hash_content(_replace_with_numbers(content, returned, names)))
+        keys.append(hash_content(_replace_by_numbered_names(content, returned, names)))
     return keys, IdReplacements(_map_ids_to_names(names, sources, keys))
 
 
@@ -92,11 +93,11 @@ def response_ids(response: Response) -> Iterator[bytes]:
         if name == "request-id" and _ID_WORD_PATTERN.fullmatch(one := value.encode("latin-1", "replace")):
             yield one
     content = body(response)
-    position = content.find(_ID_MEMBER_PATTERN)
+    position = content.find(_END_OF_ID_MEMBER_NAME)
     while position >= 0:
-        if match := _ID_VALUE_PATTERN.match(content, position + len(_ID_MEMBER_PATTERN)):
+        if match := _ID_VALUE_PATTERN.match(content, position + len(_END_OF_ID_MEMBER_NAME)):
             yield match[1]
-        position = content.find(_ID_MEMBER_PATTERN, position + len(_ID_MEMBER_PATTERN))
+        position = content.find(_END_OF_ID_MEMBER_NAME, position + len(_END_OF_ID_MEMBER_NAME))
 
 
 class _KnownIdFinder:
@@ -125,8 +126,8 @@ class _KnownIdFinder:
         return found
 
 
-def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
-    """Return the first occurrence of each id in the responses: its response, the kind of id, and its number."""
+def _find_first_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
+    """Return the source of each id in the responses: the place where the id occurs first."""
     sources: dict[bytes, IdSource] = {}
     for index, response in enumerate(responses):
         counts: dict[bytes, int] = {}
@@ -139,22 +140,24 @@ def _id_sources(responses: Sequence[Response]) -> dict[bytes, IdSource]:
 
 
 def _map_ids_to_names(
-    names: Mapping[bytes, bytes], sources: Mapping[bytes, IdSource], keys: Sequence[bytes]
+    name_by_id: Mapping[bytes, bytes], source_by_id: Mapping[bytes, IdSource], keys: Sequence[bytes]
 ) -> dict[bytes, bytes]:
-    """Return the name of each id: those that requests sent back, and those that a replay may return in their place.
+    """Return the name of each id that recorded requests sent back, and of each id that a replay may return in its
+    place.
 
-    `names` are the names of sources, `sources` says where each id came from, and `keys` are the hashes of the requests.
+    `name_by_id` has the names of the ids that were sent back, `source_by_id` says where each id came from, and `keys`
+    are the hashes of the requests.
     """
-    if not names:
+    if not name_by_id:
         return {}
-    kinds, sent_back = {sources[one][1] for one in names}, set(names.values())
-    named = ((one, _name_for_ids_of_source(source, keys)) for one, source in sources.items() if source[1] in kinds)
+    kinds, sent_back = {source_by_id[one][1] for one in name_by_id}, set(name_by_id.values())
+    named = ((one, _name_for_ids_of_source(source, keys)) for one, source in source_by_id.items() if source[1] in kinds)
     return {one: name for one, name in named if name in sent_back}
 
 
-def _common_prefix(members: Sequence[bytes]) -> bytes:
+def _common_prefix(sorted_ids: Sequence[bytes]) -> bytes:
     """Return the bytes with which all of the sorted byte strings begin."""
-    first, last = members[0], members[-1]
+    first, last = sorted_ids[0], sorted_ids[-1]
     different = (index for index, (one, other) in enumerate(zip(first, last, strict=False)) if one != other)
     return first[: next(different, len(first))]
 
@@ -168,18 +171,18 @@ def _name_for_ids_of_source(source: IdSource, keys: Sequence[bytes]) -> bytes:
     return b"\x01%b:%b:%d" % (keys[index].hex().encode(), kind, number)
 
 
-def _replace_with_numbers(content: bytes, found: Sequence[IdSpan], names: Mapping[bytes, bytes]) -> bytes:
-    """Replace the ids in `found` by their names. Different ids with the same name get different numbers."""
-    if not found:
+def _replace_by_numbered_names(content: bytes, spans: Sequence[IdSpan], name_by_id: Mapping[bytes, bytes]) -> bytes:
+    """Replace the ids in `spans` by their names. Different ids with the same name get different numbers."""
+    if not spans:
         return content
     counts: dict[bytes, int] = {}
     numbered: dict[bytes, bytes] = {}
-    for _, one in found:
+    for _, one in spans:
         if one not in numbered:
-            name = names[one]
+            name = name_by_id[one]
             counts[name] = number = counts.get(name, -1) + 1
             numbered[one] = b"%b:%d\x02" % (name, number)
-    return _replace_spans(content, found, numbered)
+    return _replace_spans(content, spans, numbered)
 
 
 def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
@@ -192,10 +195,10 @@ def _is_whole_word(content: bytes, start: int, stop: int) -> bool:
     return not before and (stop == len(content) or content[stop] not in _BYTES_IN_WORDS)
 
 
-def _replace_spans(content: bytes, found: Sequence[IdSpan], new: Mapping[bytes, bytes]) -> bytes:
-    """Replace each id in `found`, at its offset in `content`, by its value in `new`."""
+def _replace_spans(content: bytes, spans: Sequence[IdSpan], replacement_by_id: Mapping[bytes, bytes]) -> bytes:
+    """Replace each id in `spans`, at its offset in `content`, by its value in `replacement_by_id`."""
     parts, position = [], 0
-    for start, one in found:
-        parts += [content[position:start], new[one]]
+    for start, one in spans:
+        parts += [content[position:start], replacement_by_id[one]]
         position = start + len(one)
     return b"".join([*parts, content[position:]])

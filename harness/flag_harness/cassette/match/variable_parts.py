@@ -42,7 +42,7 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
 """The regular expressions that match each kind of variable text, the most specific kind first."""
 _TOKEN_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
-_CHARACTER_CLASS_PATTERNS = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
+_CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
 _MIN_ID_LENGTH = 6
 _MEMBERS_THAT_PROGRAMS_CHOOSE = frozenset(
     {"max_tokens", "model", "stop_sequences", "stream", "temperature", "thinking", "tool_choice", "top_k", "top_p"}
@@ -110,7 +110,7 @@ def _is_long_number(value: Any) -> bool:
     return isinstance(value, (int, float)) and not isinstance(value, bool) and len(str(value)) >= _MIN_ID_LENGTH
 
 
-def normalise_settings_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
+def normaliser_setting_lines(parts: Iterable[VariablePart]) -> tuple[str, ...]:
     """Return the lines for `pyproject.toml` that make matching ignore the parts. Without parts, there are no lines."""
     parts = list(parts)
     lists = {
@@ -175,7 +175,7 @@ def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tu
     if min(map(len, ids)) < (1 if start and has_digits else _MIN_ID_LENGTH) or not has_digits:
         return None
     characters = next(
-        (name for name in _CHARACTER_CLASS_PATTERNS if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None
+        (name for name in _CHARACTER_CLASSES if all(re.fullmatch(f"[{name}]+", text) for text in ids)), None
     )
     if characters is None:
         return None

@@ -87,7 +87,7 @@ class BodyRules:
         """
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
-            return sorted(self._edits_of_document(value, [part.to_text(*text.paths) for part in inner], is_whole))
+            return sorted(self._edits_of_document(value, [part.to_body_text(*text.paths) for part in inner], is_whole))
         if is_whole or self.has_rule_for(text.paths):
             return [TextEdit(0, len(value), REDACTED)] if value else []
         return self.text_edits(value)

@@ -74,10 +74,9 @@ def _decode_in_parts(data: bytes) -> Iterator[str]:
 
 
 def add_member_name_before_text(text: BodyText) -> tuple[int, str]:
-    """Return `(length, text)`: the text after the name of its JSON member, as in `token: abc`, and the length of what
-    was added.
+    """Return `(prefix_length, text)`: the text with the name of its JSON member in front, as in `token: abc`.
 
-    The length is 0 if the text has no such name.
+    `prefix_length` is the number of characters in front of the text. It is 0 if the text is not the value of a member.
     """
     part = text.parts[0]
     name = part.path.rpartition(".")[2] if part.encoding == "string" and not text.delta_indices else ""

@@ -74,13 +74,13 @@ class BodyPart:
             return _SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", quoted)
         return "0" if self.encoding == "number" else value
 
-    def to_text(self, *prefixes: str) -> "BodyText":
-        """Return the part as a `BodyText`.
+    def to_body_text(self, *document_paths: str) -> "BodyText":
+        """Return the part as a `BodyText`, with a JSON path for each of `document_paths`.
 
-        `prefixes` are the JSON paths of the document that contains the part: several, if the document can be addressed
-        in more than one way, such as an event of a stream or a part of the assembled message.
+        These are the paths of the text in which the part's document is contained. Without them, the part has only the
+        path in its document. A key has no path.
         """
-        paths = tuple(join_json_paths(prefix, self.path) for prefix in prefixes or ("",))
+        paths = tuple(join_json_paths(prefix, self.path) for prefix in document_paths or ("",))
         return BodyText((self,), () if self.encoding == "key" else paths, self.path or "body")
 
 
@@ -123,7 +123,7 @@ def body_texts(body: str) -> list[BodyText]:
     """Return all texts of a body, which may be JSON, an event stream, or anything else."""
     is_lines = _is_json_lines(body)
     if not is_lines and (parts := parse_json_parts(body)) is not None:
-        return [part.to_text() for part in parts]
+        return [part.to_body_text() for part in parts]
     if is_lines or _has_json_events(body):
         return list(_stream_texts(body))
     return [BodyText((BodyPart(0, len(body), body),), location="body")] if body else []
@@ -249,7 +249,7 @@ def _stream_texts(body: str) -> Iterator[BodyText]:
             if is_delta and (name := _name_in_delta(part)):
                 assembled.setdefault((block, name), []).append((part, counts.get(block, 0)))
             elif not part.is_fixed:
-                text = part.to_text()
+                text = part.to_body_text()
                 paths = (_path_in_assembled_message(part.path, event.get("type", ""), block), *text.paths)
                 yield replace(text, paths=paths if text.paths else (), location=f"event {number} {part.path}")
                 if part.encoding == "string" and part.path.rpartition(".")[2] in GROWING_MEMBERS:

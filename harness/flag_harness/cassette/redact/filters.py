@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, unquote_plus, urlsplit, urlunsplit
 
-from flag_harness.cassette.interaction import Interaction, request_to_store
+from flag_harness.cassette.interaction import Interaction, make_storable_request
 from flag_harness.cassette.redact.bodies import edit_body, searchable_body
 from flag_harness.cassette.redact.body_rules import BodyRules, compile_body_rules
 from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
@@ -70,7 +70,7 @@ class Filters:
         """Return a sent request in the form that a cassette keeps: with only the headers that are stored, and without
         secrets.
         """
-        return self.filter_request(request_to_store(request))
+        return self.filter_request(make_storable_request(request))
 
     def filter_response(self, response: Response) -> Response:
         """Return the response without secrets, in as many chunks as before. If its body changes, it is decompressed."""

@@ -120,19 +120,19 @@ def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Inter
         raise CassetteError("\n".join(_unsearchable_error_lines(path, found)))
 
 
-def _api_key_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
+def _api_key_error_lines(path: Path, findings: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because this still looks like a key:"
-    yield from finding_lines(found)
-    patterns = ", ".join(f"'{KEY_SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in found))
+    yield from finding_lines(findings)
+    patterns = ", ".join(f"'{KEY_SHAPES[kind]}'" for kind in dict.fromkeys(one.kind for one in findings))
     yield "Take it out with a filter, in pyproject.toml for all tests:"
     yield "  [tool.flag-harness.filters]"
     yield f"  patterns = [{patterns}]"
     yield "or on one test: @pytest.mark.harness_filters(patterns=[...]); and withdraw the key if it was a real one."
 
 
-def _unsearchable_error_lines(path: Path, found: list[SecretFinding]) -> Iterator[str]:
+def _unsearchable_error_lines(path: Path, findings: list[SecretFinding]) -> Iterator[str]:
     yield f"{path} was not written, because what it holds cannot be seen:"
-    yield from finding_lines(found)
+    yield from finding_lines(findings)
     yield "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
 
 

@@ -68,7 +68,7 @@ class _ImportSettings:
     def import_and_filter(self, data: bytes) -> ImportedCassette:
         """Read another tool's cassette, and remove the values that the project's filters find."""
         found = import_cassette(
-            data, match_on=self.match_on, every_path=self.imports_every_path, keep=self.kept_headers
+            data, match_on=self.match_on, keep_other_services=self.imports_every_path, kept_headers=self.kept_headers
         )
         kept = tuple(map(self.filters.filter_interaction, found.cassette.interactions))
         return replace(found, cassette=replace(found.cassette, interactions=kept))
@@ -176,7 +176,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
     """Import one file; with `--check`, read it and write nothing."""
     try:
         settings.reserved_targets.reserve_target(source.cassette_path, source.source_path)
-        imported = settings.import_and_filter(read_regular_file(source.source_path, ImportLimits().file_bytes))
+        imported = settings.import_and_filter(read_regular_file(source.source_path, ImportLimits().max_file_bytes))
         refuse_personal_data(source.cassette_path, imported.cassette.interactions, settings.filters.detectors)
         if arguments.check:
             _raise_if_api_key_is_found(imported.cassette)

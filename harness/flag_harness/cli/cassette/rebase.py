@@ -14,7 +14,7 @@ from flag_harness.cassette import Cassette
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES
 from flag_harness.cassette.file.lock import lock_parent_folders
 from flag_harness.cassette.rebase import (
-    API_REFUSAL,
+    API_REFUSAL_TEXT,
     RequestChange,
     RequestRewrite,
     indices_of_rewritten_requests,
@@ -236,7 +236,7 @@ def _report_lines(
     refused = [row for row in remaining_misses if row.get("api_refusal")]
     if refused:
         count = count_with_noun(len(refused), "miss", "misses")
-        yield f"{count} that {API_REFUSAL}; change what the code sends:"
+        yield f"{count} that {API_REFUSAL_TEXT}; change what the code sends:"
         yield from _shorten_list_of_lines([f"{row['test']}: {row['api_refusal']}" for row in refused])
     if recordable := [row for row in remaining_misses if not row.get("api_refusal")]:
         yield f"{count_with_noun(len(recordable), 'miss', 'misses')} cannot be rebased, only recorded:"
@@ -251,7 +251,7 @@ def _conclusion_text(
         sum(len(indices_of_rewritten_requests(plan.old_cassette, plan.new_cassette)) for plan in plans), "request"
     )
     if refusals:
-        if any(API_REFUSAL in refusal for refusal in refusals):
+        if any(API_REFUSAL_TEXT in refusal for refusal in refusals):
             return "Name the PATHs of the others."
         return "Record them anew, or name the PATHs of the others."
     if not plans:

@@ -112,11 +112,11 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
 
 def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
     from flag_harness.cassette import Cassette, Envelope, Interaction
-    from flag_harness.cassette.interaction import request_to_store
+    from flag_harness.cassette.interaction import make_storable_request
 
     filters = evidence_filters(traffic.plan.filters, content)
     interactions = tuple(
-        filters.filter_interaction(Interaction(request_to_store(request), response))
+        filters.filter_interaction(Interaction(make_storable_request(request), response))
         for request, response in traffic.exchanges
     )
     return Cassette(Envelope("live", ""), interactions, traffic.plan.cassette_path)

@@ -50,9 +50,9 @@ def _remove_secrets_and_personal_data(traffic: "CassetteTraffic", request: "Requ
 
     What a detector of personal data finds is hidden even if the detector is set to warn only.
     """
-    from flag_harness.cassette.interaction import request_to_store
+    from flag_harness.cassette.interaction import make_storable_request
 
     filters = traffic.plan.filters
     detectors = tuple(replace(detector, action="mask") for detector in filters.detectors)
-    filtered: Request = replace(filters, detectors=detectors).filter_request(request_to_store(request))
+    filtered: Request = replace(filters, detectors=detectors).filter_request(make_storable_request(request))
     return filtered

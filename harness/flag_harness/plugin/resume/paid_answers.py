@@ -80,17 +80,17 @@ class PaidAnswers:
         answers.
         """
         from flag_harness.cassette import Recorder
-        from flag_harness.cassette.interaction import Interaction, request_to_store
+        from flag_harness.cassette.interaction import Interaction, make_storable_request
 
         filters = evidence_filters(plan.filters, self._content)
 
         def answer_or_store_answer(request: Request) -> Response | Edit:
-            key = Interaction(request_to_store(request), ()).match_key.hex()
+            key = Interaction(make_storable_request(request), ()).match_key.hex()
             with self._lock:
                 known = self._unused_answers.get((plan.case, key))
                 if known:
                     return known.pop(0)
-            recorder = Recorder(keep=plan.kept_headers)
+            recorder = Recorder(kept_headers=plan.kept_headers)
             return _make_edit_that_stores_answer(
                 recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
             )

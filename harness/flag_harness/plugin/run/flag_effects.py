@@ -223,13 +223,13 @@ def _make_matrix_run(
 ) -> MatrixRun:
     """Return the run of a test as plain values: its combination, its outcome, and its requests without secrets."""
     from flag_harness.analysis.effects.flag_runs import list_sent_requests
-    from flag_harness.cassette.interaction import request_to_store
+    from flag_harness.cassette.interaction import make_storable_request
 
     combination, traffic = item.stash[COMBINATION_KEY], item.stash.get(TRAFFIC_KEY, None)
     exchanges = []
     if traffic is not None:
         exchanges = [
-            (traffic.plan.filters.filter_request(request_to_store(request)), response)
+            (traffic.plan.filters.filter_request(make_storable_request(request)), response)
             for request, response in traffic.exchanges
         ]
     return {

@@ -251,7 +251,7 @@ def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
     Tests in `leaking` miss requests only because of state that an earlier test leaves, so recording them anew is not
     advised.
     """
-    from flag_harness.cassette.match.miss import API_REFUSAL_NOTE, REFUSAL_ADVICE
+    from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE, API_REFUSAL_NOTE
 
     tests = list(dict.fromkeys(row["test"] for row in rows))
     cassettes = {row["cassette"]: row for row in rows}
@@ -261,7 +261,7 @@ def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
     yield f"  {', '.join(tests[:MAX_TESTS_SHOWN])}{more}"
     if rows[0]["api_refusal"]:
         yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
-        yield f"  {REFUSAL_ADVICE}"
+        yield f"  {API_REFUSAL_ADVICE}"
         return
     if all(_is_of_any_test(row, leaking) for row in rows):
         yield "  mend the code: this follows from state that an earlier test leaves behind (see which flags broke it)"

@@ -261,7 +261,7 @@ def _make_layer_that_requeues_answers(trouble: "Layer", replay: "Replay", count_
         found = trouble(request)
         if found is None or isinstance(found, tuple):
             return found
-        replay.track_answer_of_request(request)
+        replay.remember_answer_of_request(request)
 
         def edit_and_requeue_answer(piece: "Piece") -> "Iterable[Piece]":
             before = count_fired()

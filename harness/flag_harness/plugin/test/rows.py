@@ -125,12 +125,12 @@ def make_request_records(
 
 
 def _make_request_record(request: "Request", measured: "RequestMetrics", filters: "Filters") -> "RequestRecord":
-    from flag_harness.cassette.interaction import request_to_store
+    from flag_harness.cassette.interaction import make_storable_request
     from flag_harness.cassette.match.matching import decode_comparable_body, encode_with_sorted_keys
     from flag_harness.record import RequestRecord, body_hash
     from flag_harness.record.outline import body_outline
 
-    kept = filters.filter_request(request_to_store(request))
+    kept = filters.filter_request(make_storable_request(request))
     value = decode_comparable_body(kept.body)
     content = value if isinstance(value, bytes) else encode_with_sorted_keys(value)
     return RequestRecord(

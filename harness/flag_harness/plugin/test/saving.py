@@ -97,12 +97,12 @@ def _update_cassette_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
         both = merge_recordings(
             known,
             new,
-            keep_own=plan.mode != "rewrite",
+            keep_earlier=plan.mode != "rewrite",
             is_gone=plan.is_test_gone,
             is_recorded_now=plan.is_recorded_now,
         )
         both = replace(both, has_parts=plan.shares_parts and not any(one.case for one in both.interactions))
-        is_written = both.save(plan.cassette_path, plan.blob_folder, replaces=existing, max_age=plan.max_age_limit)
+        is_written = both.save(plan.cassette_path, plan.blob_folder, stored=existing, max_age=plan.max_age_limit)
     return SavedRecording(is_written, is_broken)
 
 

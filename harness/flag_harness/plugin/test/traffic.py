@@ -108,7 +108,7 @@ class CassetteTraffic:
             filters=self.plan.filters,
             normalisers=self.plan.normalisers,
             case=self.plan.case,
-            refusal=MissFailure,
+            make_miss=MissFailure,
             find_refusal=find_api_refusal,
             depends_on_flag=self.plan.depends_on_flag,
             find_sender=find_calling_line,

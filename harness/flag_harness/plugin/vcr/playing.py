@@ -100,7 +100,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
     if report.when == "call":
         item.stash[_HAS_PASSED_KEY] = report.passed
         report.flag_harness_vcr = cassette.play_count  # type: ignore[attr-defined]
-        if item.get_closest_marker("flag_matrix") and COMBINATION_KEY in item.stash and cassette.ignores_bodies:
+        if item.get_closest_marker("flag_matrix") and COMBINATION_KEY in item.stash and cassette.has_ignored_body:
             report.flag_harness_vcr_loose = node_id_without_combination(  # type: ignore[attr-defined]
                 item.nodeid, item.stash[COMBINATION_KEY].id
             )

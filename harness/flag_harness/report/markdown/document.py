@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from flag_harness.cassette.match.miss import REFUSAL_ADVICE
+from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE
 from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
@@ -87,7 +87,7 @@ def _api_refusal_lines(report: RunReport) -> Iterator[str]:
         names = join_first_names(refusal.node_ids)
         yield f"- **The API would refuse a request{when}** (as the simulator does): {names}"
         yield f"  - {code_cell(refusal.message)}"
-        yield f"  - {REFUSAL_ADVICE}"
+        yield f"  - {API_REFUSAL_ADVICE}"
 
 
 def _overview_lines(overview: ReportOverview, *, has_causes: bool) -> Iterator[str]:
