@@ -12,8 +12,8 @@ from flag_harness.record import LogCount, RequestRecord, RunRow
 from flag_harness.record.cache import CacheTurn, CacheUse
 from flag_harness.report.table import (
     align_columns,
-    answers_line,
-    group_by_combination,
+    answer_sources_line,
+    group_rows_by_combination,
     logged_error_lines,
     summary_lines,
 )
@@ -119,7 +119,7 @@ def test_combinations_with_fewer_flags_come_first() -> None:
     """Then by name; rows keep their order."""
     names = ["b+a", "b", "off", "a", "off"]
     rows = [_row(combination=name, errors=number) for number, name in enumerate(names)]
-    found = [(name, [row.errors for row in members]) for name, members in group_by_combination(rows)]
+    found = [(name, [row.errors for row in members]) for name, members in group_rows_by_combination(rows)]
     assert [("off", [2, 4]), ("a", [3]), ("b", [1]), ("b+a", [0])] == found
 
 
@@ -149,7 +149,7 @@ NOTHING = {"recorded_from": None, "recorded_at": None}
 )
 def test_where_the_answers_came_from(rows: list[RunRow], line: str) -> None:
     """And how old the oldest recording is."""
-    assert f"answered: {line}" == answers_line(rows, NOW)
+    assert f"answered: {line}" == answer_sources_line(rows, NOW)
 
 
 @given(st.lists(st.tuples(*[st.text("ab", max_size=6)] * 3), min_size=1, max_size=5))

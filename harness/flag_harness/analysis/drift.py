@@ -47,7 +47,7 @@ class AnswerDrift:
     new_value: Any
 
     def __str__(self) -> str:
-        return f"{self.path}: recorded {_format_value(self.recorded_value)}, now {_format_value(self.new_value)}"
+        return f"{self.path}: recorded {_value_text(self.recorded_value)}, now {_value_text(self.new_value)}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,5 +264,5 @@ def _join_types(kinds: set[str]) -> str:
     return " or ".join(sorted(kinds))
 
 
-def _format_value(value: Any) -> str:
+def _value_text(value: Any) -> str:
     return value if isinstance(value, str) else repr(value)

@@ -67,7 +67,7 @@ def _run_save(arguments: argparse.Namespace) -> int:
     from flag_harness.reference.context.repair import repair_context
     from flag_harness.reference.context.store import check_messages, save_context
 
-    document = _read_json(arguments.messages)
+    document = _read_json_file_or_stdin(arguments.messages)
     body = document if isinstance(document, dict) else {"messages": document}
     check_messages(body.get("messages"), arguments.messages)
     model = arguments.model or body.get("model", "")
@@ -150,7 +150,7 @@ def _run_verify(arguments: argparse.Namespace) -> int:
     return code
 
 
-def _read_json(source: str) -> Any:
+def _read_json_file_or_stdin(source: str) -> Any:
     from flag_harness.reference.context.store import MAX_CONTEXT_BYTES
 
     try:

@@ -56,7 +56,7 @@ def _run_matrix(arguments: argparse.Namespace) -> int:
     flags, source = read_config(pyproject).flags, (read_settings_table(pyproject) or ({}, pyproject))[1]
     if arguments.check:
         is_declared = bool((read_settings_table(pyproject) or ({}, pyproject))[0].get("flags"))
-        return _run_check(flags, source) if is_declared else _refuse_missing_declaration(source)
+        return _run_check(flags, source) if is_declared else _print_missing_declaration(source)
     if flags == SHIPPED_FLAGS:
         from flag_harness.reference.settings import read_settings
 
@@ -91,7 +91,7 @@ def _run_check(flags: tuple[Flag, ...], source: Path) -> int:
     return int(any(one.nearest_variable for one in unread.values()))
 
 
-def _refuse_missing_declaration(source: Path) -> int:
+def _print_missing_declaration(source: Path) -> int:
     """Say that no flag is declared, and how to declare one."""
     print(f"{source} declares no flags. To find those that the code reads, and declare them: flag-harness init")
     print('Or write a line for each, such as: streaming = "ENABLE_STREAMING", below [tool.flag-harness.flags]')

@@ -42,7 +42,7 @@ def load_evidence(paths: Sequence[Path]) -> tuple[EvidenceRecord, ...]:
     return tuple(map(_load_record_as_evidence, paths))
 
 
-def rows_of_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
+def rows_of_ordinary_tests(evidence: Sequence[EvidenceRecord]) -> Iterator[RunRow]:
     """Yield the rows of ordinary tests: those of all records except records of sweeps over faults."""
     for one in evidence:
         if not is_sweep(one):
@@ -74,15 +74,15 @@ def missing_tests_reason(header: RunHeader, node_id_prefix: str) -> str:
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
     if ignored := [
-        path for path in header.ignored if path.startswith(node_id_prefix) or _is_test_in_path(node_id_prefix, path)
+        path for path in header.ignored if path.startswith(node_id_prefix) or _is_node_id_in_path(node_id_prefix, path)
     ]:
         return f"it left out {ignored[0]}, by --ignore or because that skips itself"
-    if header.selected and not any(_is_test_in_path(node_id_prefix, one) for one in header.selected):
+    if header.selected and not any(_is_node_id_in_path(node_id_prefix, one) for one in header.selected):
         return f"it ran only {join_names(header.selected)}"
     return ""
 
 
-def _is_test_in_path(nodeid: str, path: str) -> bool:
+def _is_node_id_in_path(nodeid: str, path: str) -> bool:
     """Return whether a node id is `path` or lies in it. `path` may be a folder, file, class or test."""
     return nodeid == path or nodeid.startswith((f"{path}/", f"{path}::"))
 

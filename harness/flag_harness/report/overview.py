@@ -97,10 +97,10 @@ def make_overview(report: RunReport) -> ReportOverview:
     """Return the contents of the first screen of a report."""
     ordered = flag_summaries(report)
     seen: set[str] = set()
-    lines = tuple(_flag_line(one, report, seen) for one in ordered[:MAX_LISTED_FLAGS])
+    lines = tuple(_make_flag_overview(one, report, seen) for one in ordered[:MAX_LISTED_FLAGS])
     causes = report.causes[:MAX_SHOWN_CAUSES]
     return ReportOverview(
-        tuple(_cause_line(cause, report) for cause in causes),
+        tuple(_make_cause_line(cause, report) for cause in causes),
         len(report.causes) - len(causes),
         lines,
         len(ordered) - len(lines),
@@ -112,7 +112,7 @@ def make_overview(report: RunReport) -> ReportOverview:
     )
 
 
-def _cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
+def _make_cause_line(cause: FailureCause, report: RunReport) -> CauseLine:
     """Return what the first screen shows about one cause of failures."""
     reasons = [reason for reason, _ in cause.reasons_with_tests if reason]
     if len(cause.reasons_with_tests) > 1:
@@ -141,7 +141,7 @@ def failure_text(cause: FailureCause) -> str:
     return f"{certainty}{subject} {cause.condition_text.replace('fails', 'fail', 1)}"
 
 
-def _flag_line(summary: FlagSummary, report: RunReport, shown_causes: set[str]) -> FlagOverview:
+def _make_flag_overview(summary: FlagSummary, report: RunReport, shown_causes: set[str]) -> FlagOverview:
     """Return what the first screen shows about one flag.
 
     `shown_causes` has the texts of causes that earlier lines show in full.

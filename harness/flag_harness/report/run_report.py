@@ -18,7 +18,7 @@ from flag_harness.report.failures.reasons import comparable_reason, shorten_fail
 from flag_harness.report.flags.request_effects import RequestEffect, request_effects
 from flag_harness.report.metrics import effects_in_record
 from flag_harness.report.sweep_table import SweepTable, make_sweep_table
-from flag_harness.report.table import answers_line, group_by_combination, group_rows_by_log_message
+from flag_harness.report.table import answer_sources_line, group_rows_by_combination, group_rows_by_log_message
 from flag_harness.wording import count_with_noun
 
 SIMULATED_NOTE = "simulated: tokens are the simulator's estimate and times its settings, not the API's"
@@ -183,7 +183,7 @@ def build_report(
         effects=effects_in_record(record),
         request_effects=request_effects(record),
         log_entries=_log_entries(rows),
-        answer_source_line=answers_line(rows, now),
+        answer_source_line=answer_sources_line(rows, now),
         sweep_table=make_sweep_table(rows),
         conversations=conversations or {},
         location=location,
@@ -218,7 +218,7 @@ def _order_combinations(record: RunRecord) -> list[str]:
 
     First come all defaults and each flag alone, then the combinations under which a test failed, then the others.
     """
-    failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_by_combination(record.rows)}
+    failed = {name: any(row.outcome == "failed" for row in own) for name, own in group_rows_by_combination(record.rows)}
     settings = {
         setting: place for place, setting in enumerate(flag_and_value_by_id_part(flags_in_header(record.header)))
     }

@@ -37,7 +37,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
             has_hidden_tables = True
             continue
         yield from align_columns(
-            [TABLE_HEADINGS, *(_table_row(name, one) for name, one in group_by_combination(members))]
+            [TABLE_HEADINGS, *(_table_row(name, one) for name, one in group_rows_by_combination(members))]
         )
         yield ""
         yield f"{NOT_MEASURED}: not measured (nothing was streamed, or no price is known). first token: median seconds."
@@ -49,7 +49,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
         yield _totals_line(others)
     if any(row.is_simulated for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
-    yield answers_line(rows, now)
+    yield answer_sources_line(rows, now)
     if rebased := len({row.cassette for row in rows if row.rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
 
@@ -140,7 +140,7 @@ def _totals_line(rows: "Sequence[RunRow]") -> str:
     )
 
 
-def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
+def group_rows_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunRow]]]":
     """Return each combination id with its rows. Combinations with the fewest changed flags come first."""
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
@@ -148,7 +148,7 @@ def group_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list[RunR
     return sorted(groups.items(), key=lambda group: (_count_flags(group[0]), group[0]))
 
 
-def answers_line(rows: "Sequence[RunRow]", now: datetime) -> str:
+def answer_sources_line(rows: "Sequence[RunRow]", now: datetime) -> str:
     """Return a line that counts who answered the tests (such as recordings or the API), with the age of the oldest
     recording.
 

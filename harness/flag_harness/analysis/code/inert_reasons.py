@@ -20,24 +20,24 @@ _FUNCTION_NODES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 
 
 def explain_inert_flags(
-    flags: Iterable[Flag], sources: Mapping[str, str], declared: Iterable[Flag] = ()
+    flags: Iterable[Flag], text_by_path: Mapping[str, str], declared: Iterable[Flag] = ()
 ) -> dict[str, str]:
     """Return why flags have no effect, by the flag's name. A flag is left out if no reason is found or it has no
     variable.
 
-    `flags` are those that changed nothing in the tests. `sources` has the text of each source file of the project, by
-    path. `declared` are all flags of the project.
+    `flags` are those that changed nothing in the tests. `text_by_path` has the text of each source file of the project,
+    by path. `declared` are all flags of the project.
     """
     flags = list(flags)
-    unread = find_unread_variables(flags, sources, declared)
+    unread = find_unread_variables(flags, text_by_path, declared)
     reasons = {name: str(one) for name, one in unread.items()}
     flags = [flag for flag in flags if flag.name not in unread]
-    return {**reasons, **(_explain_reads(flags, sources) if flags else {})}
+    return {**reasons, **(_explain_reads(flags, text_by_path) if flags else {})}
 
 
-def _explain_reads(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[str, str]:
+def _explain_reads(flags: Iterable[Flag], text_by_path: Mapping[str, str]) -> dict[str, str]:
     """Return why the places in the code that read the flags' variables have no effect, by the flag's name."""
-    python = {path: text for path, text in sources.items() if path.endswith(".py")}
+    python = {path: text for path, text in text_by_path.items() if path.endswith(".py")}
     trees = {path: tree for path, text in python.items() if (tree := parse_code(text)) is not None}
     inline_constants(trees)
     modules = [_ParsedModule(path, tree) for path, tree in trees.items()]
@@ -46,7 +46,7 @@ def _explain_reads(flags: Iterable[Flag], sources: Mapping[str, str]) -> dict[st
     reasons = {}
     for flag in flags:
         reads = [read for module in modules for read in module.find_environment_reads(flag.env)] if flag.env else []
-        if reason := _reason_for_no_effect(flag, reads, import_calls, cached_calls):
+        if reason := _reason_why_reads_miss_flag(flag, reads, import_calls, cached_calls):
             reasons[flag.name] = reason
     return reasons
 
@@ -70,7 +70,7 @@ class _EnvironmentRead:
     compared_words: tuple[str, ...] = ()
 
 
-def _reason_for_no_effect(
+def _reason_why_reads_miss_flag(
     flag: Flag, reads: list[_EnvironmentRead], import_calls: set[str], cached_calls: set[str]
 ) -> str:
     """Return why these reads do not notice a flag that a test sets, or an empty string if no reason is found.

@@ -53,29 +53,33 @@ class UnreadVariable:
 
 
 def find_unread_variables(
-    flags: Iterable[Flag], texts: Mapping[str, str], declared: Iterable[Flag] = ()
+    flags: Iterable[Flag], text_by_path: Mapping[str, str], declared: Iterable[Flag] = ()
 ) -> dict[str, UnreadVariable]:
     """Return the variables of `flags` that occur nowhere in the code, by the flag's name.
 
-    `texts` has the project's files with `CODE_SUFFIXES`, by path; without any code, the result is empty. A variable
-    occurs if its name is in the code (not in a comment or docstring), or if the code may compute it from a part while
-    it runs. A variable that belongs to a flag in `declared` is not suggested as the nearest one.
+    `text_by_path` has the project's files with `CODE_SUFFIXES`, by path; without any code, the result is empty. A
+    variable occurs if its name is in the code (not in a comment or docstring), or if the code may compute it from a
+    part while it runs. A variable that belongs to a flag in `declared` is not suggested as the nearest one.
     """
     trees: dict[str, ast.Module] = {}
-    has_code = any(not path.endswith(_CONFIGURATION_SUFFIXES) for path in texts)
-    missing = [flag for flag in flags if has_code and flag.env and not _is_variable_mentioned(flag.env, texts, trees)]
+    has_code = any(not path.endswith(_CONFIGURATION_SUFFIXES) for path in text_by_path)
+    missing = [
+        flag for flag in flags if has_code and flag.env and not _is_variable_mentioned(flag.env, text_by_path, trees)
+    ]
     if not missing:
         return {}
     trees = {
         path: tree
-        for path, text in texts.items()
+        for path, text in text_by_path.items()
         if path.endswith(".py") and (tree := trees.get(path) or parse_code(text))
     }
     inline_constants(trees)
     missing = [flag for flag in missing if not _may_name_be_computed(flag.env, trees.values())]
     taken = {flag.env for flag in (*declared, *missing)}
     known = (
-        {name: place for name, place in _variables_read_by_code(texts, trees) if name not in taken} if missing else {}
+        {name: place for name, place in _variables_read_by_code(text_by_path, trees) if name not in taken}
+        if missing
+        else {}
     )
     found = {}
     for flag in missing:
@@ -84,13 +88,13 @@ def find_unread_variables(
     return found
 
 
-def _is_variable_mentioned(variable: str, texts: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
+def _is_variable_mentioned(variable: str, text_by_path: Mapping[str, str], trees: dict[str, ast.Module]) -> bool:
     """Return whether a file has the name of a variable outside comments and docstrings.
 
     Parsed modules are kept in `trees`, so that each file is parsed once.
     """
     word = re.compile(rf"(?<!\w){re.escape(variable)}(?!\w)")
-    for path, text in texts.items():
+    for path, text in text_by_path.items():
         if not word.search(text):
             continue
         if path.endswith(_CONFIGURATION_SUFFIXES):
@@ -145,9 +149,11 @@ def _settings_fields(tree: ast.Module) -> Iterator[SettingsField]:
             yield from settings_fields(node)
 
 
-def _variables_read_by_code(texts: Mapping[str, str], trees: Mapping[str, ast.Module]) -> Iterator[tuple[str, str]]:
+def _variables_read_by_code(
+    text_by_path: Mapping[str, str], trees: Mapping[str, ast.Module]
+) -> Iterator[tuple[str, str]]:
     """Yield `(variable, place)` for each environment variable that the code reads. The place is the file and line."""
-    for path, text in texts.items():
+    for path, text in text_by_path.items():
         if not path.endswith((".py", *_CONFIGURATION_SUFFIXES)):
             for found in _NODE_VARIABLE_PATTERN.finditer(text):
                 yield found[1], f"{path}:{text.count(chr(10), 0, found.start()) + 1}"

@@ -186,14 +186,14 @@ def _file_versions_in_history(paths: Sequence[Path]) -> Iterator[_FileVersion]:
     with subprocess.Popen(["git", "cat-file", "--batch"], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
         assert reader.stdin
         assert reader.stdout
-        for commit, blob, path in _parse_git_log(output):
+        for commit, blob, path in _file_versions_in_git_log(output):
             reader.stdin.write(blob + b"\n")
             reader.stdin.flush()
             if (data := _read_git_object(reader.stdout)) is not None:
                 yield _FileVersion(path.decode("utf-8", "replace"), data, commit.decode("ascii"))
 
 
-def _parse_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
+def _file_versions_in_git_log(listing: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
     """Yield commit, git blob and path of each file version in the output of `git log --raw -z`, once each."""
     seen: set[tuple[bytes, bytes]] = set()
     commit, fields = b"", iter(listing.split(b"\0"))

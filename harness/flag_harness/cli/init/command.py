@@ -11,7 +11,7 @@ from flag_harness.cli.init.first_test import (
     missing_flag_lines,
     next_step_lines,
     play_first_test,
-    print_at_once,
+    print_and_flush,
     record_first_test,
 )
 from flag_harness.cli.init.plan import InitPlan, conflicting_files, make_init_plan
@@ -63,20 +63,20 @@ def _run_init(arguments: argparse.Namespace) -> int:
         _write_example(root)
     repository = _read_package_or_root(root)
     if repository.root != Path.cwd():
-        print_at_once(
+        print_and_flush(
             [f"The project is {repository.root}, where pytest looks for its settings; run the commands there.", ""]
         )
     if repository.harness_settings is not None:
         read_config(repository.root / "pyproject.toml")  # raises if a setting is invalid
-    print_at_once(repository_lines(repository))
+    print_and_flush(repository_lines(repository))
     if repository.harness_settings is not None and not _needs_first_test(repository):
-        print_at_once(already_configured_lines(repository, repository.harness_settings[1]))
+        print_and_flush(already_configured_lines(repository, repository.harness_settings[1]))
         return 0
     if repository.has_flag_table:
-        print_at_once(undeclared_flag_lines(repository))
+        print_and_flush(undeclared_flag_lines(repository))
     _refuse_flags_of_packages(repository)
     if not (repository.flags or repository.agents or repository.uncallable_functions or repository.vcr_plugin):
-        print_at_once(["Nothing was written.", *_missing_agent_lines(repository)])
+        print_and_flush(["Nothing was written.", *_missing_agent_lines(repository)])
         return 0
     return _apply_plan(make_init_plan(repository), repository, is_dry_run=arguments.dry_run)
 
@@ -130,18 +130,18 @@ def _apply_plan(plan: InitPlan, repository: Repository, *, is_dry_run: bool) -> 
     if existing := conflicting_files(plan, repository.root):
         raise InitError(f"{existing[0]} exists, and init overwrites nothing; move it, then run flag-harness init again")
     if is_dry_run:
-        print_at_once(_plan_lines(plan, repository))
+        print_and_flush(_plan_lines(plan, repository))
         return 0
     if plan.agent is not None and not plan.missing_extras:
         return _run_first_test_of_agent(plan, repository)
-    print_at_once([*write_plan(plan, repository.root).report_lines, "", *_note_lines(plan, repository)])
+    print_and_flush([*write_plan(plan, repository.root).report_lines, "", *_note_lines(plan, repository)])
     if plan.agent is None:
         vcr = ["Your tests with vcr marks play their cassettes: pytest", ""] if plan.has_vcr_marks else []
-        print_at_once([*vcr, *_missing_test_lines(plan, repository)])
+        print_and_flush([*vcr, *_missing_test_lines(plan, repository)])
         return 0
     extras = ",".join(plan.missing_extras)
-    print_at_once([f"The test needs an extra that is not installed: pip install 'flag-harness[{extras}]'", ""])
-    print_at_once(next_step_lines(plan, is_recorded=False))
+    print_and_flush([f"The test needs an extra that is not installed: pip install 'flag-harness[{extras}]'", ""])
+    print_and_flush(next_step_lines(plan, is_recorded=False))
     return 0
 
 
@@ -154,17 +154,17 @@ def _run_first_test_of_agent(plan: InitPlan, repository: Repository) -> int:
     failures = []
     for choice in _plans_of_agents(plan, repository):
         written = write_plan(choice, repository.root)
-        print_at_once([*written.report_lines, "", *_note_lines(choice, repository)])
+        print_and_flush([*written.report_lines, "", *_note_lines(choice, repository)])
         if (failure := record_first_test(choice, repository.root)) is None:
             return play_first_test(choice, repository.root)
         if failure.has_sent_requests:
-            print_at_once(failure.advice_lines)
+            print_and_flush(failure.advice_lines)
             return 1
         failures.append(failure)
         written.remove_written_files()
-        print_at_once([f"  It sent no request: {failure.error_line}"])
+        print_and_flush([f"  It sent no request: {failure.error_line}"])
     write_plan(plan, repository.root)
-    print_at_once(failures[0].advice_lines)
+    print_and_flush(failures[0].advice_lines)
     return 1
 
 
@@ -174,7 +174,7 @@ def _plans_of_agents(plan: InitPlan, repository: Repository) -> Iterator[InitPla
     for agent in repository.agents[1:_MAX_LISTED_AGENTS]:
         choice = make_init_plan(replace(repository, agents=(agent,)))
         if not choice.missing_extras and not conflicting_files(choice, repository.root):
-            print_at_once([f"Trying another agent: {agent_name_and_location(agent)}", ""])
+            print_and_flush([f"Trying another agent: {agent_name_and_location(agent)}", ""])
             yield choice
 
 
@@ -216,7 +216,7 @@ def _write_example(root: Path) -> None:
         write_atomically(path, EXAMPLE_AGENT.encode())
     except OSError as error:
         raise InitError(f"{path} cannot be written: {error}") from None
-    print_at_once([f"wrote     {_EXAMPLE_FILE}", ""])
+    print_and_flush([f"wrote     {_EXAMPLE_FILE}", ""])
 
 
 def _plan_lines(plan: InitPlan, repository: Repository) -> Iterator[str]:

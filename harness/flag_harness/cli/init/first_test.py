@@ -56,11 +56,11 @@ def play_first_test(plan: InitPlan, root: Path) -> int:
     """Play the first test from its cassettes, say what to do next, and return the exit code."""
     failure, output = _run_first_test(plan, root, "Playing it, offline", ())
     if failure is not None:
-        print_at_once(failure.advice_lines)
+        print_and_flush(failure.advice_lines)
         return 1
     inert = [line for line in output.splitlines() if ": changed no request in " in line]
-    print_at_once([f"  {line}" for line in inert])
-    print_at_once(["", *next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
+    print_and_flush([f"  {line}" for line in inert])
+    print_and_flush(["", *next_step_lines(plan, is_recorded=True, has_inert=bool(inert))])
     return 0
 
 
@@ -68,16 +68,16 @@ def _run_first_test(
     plan: InitPlan, root: Path, title: str, options: Sequence[str]
 ) -> tuple[FirstTestFailure | None, str]:
     """Run the first test. Return two values: why it fails (None if it passes), and the output of pytest."""
-    print_at_once([f"{title}: pytest {' '.join([*options, plan.test_path])}"])
+    print_and_flush([f"{title}: pytest {' '.join([*options, plan.test_path])}"])
     run = _run_pytest(root, [*options, plan.test_path])
     if _fails_only_on_own_assertions(run.stdout):
         (root / plan.test_path).write_text(plan.weaker_test_text, encoding="utf-8")
-        print_at_once(
+        print_and_flush(
             [f"  The agent does not return what the model says, so {plan.test_path} expects less; expect more in it."]
         )
         run = _run_pytest(root, [*options, plan.test_path])
     if run.returncode == 0:
-        print_at_once([f"  {_pytest_summary_line(run.stdout)}"])
+        print_and_flush([f"  {_pytest_summary_line(run.stdout)}"])
         return None, run.stdout
     output = run.stdout + run.stderr
     lines = (run.stdout.rstrip(), run.stderr.rstrip(), "", *_failure_lines(plan, output, options))
@@ -175,7 +175,7 @@ def agent_name_and_location(agent: FoundAgent) -> str:
     return f"{agent.name or agent.file_path} ({agent.file_path}:{agent.line_number})"
 
 
-def print_at_once(lines: Iterable[str]) -> None:
+def print_and_flush(lines: Iterable[str]) -> None:
     """Print lines at once, so that they come before what a slow step prints."""
     for line in lines:
         print(line, flush=True)

@@ -62,7 +62,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
     files = []
     if configuration := _configuration_text(repository, subject):
         files.append(PlannedFile(PYPROJECT, configuration))
-    test = _test_path(repository, subject) if subject is not None else ""
+    test = _first_test_path(repository, subject) if subject is not None else ""
     folder = subject.import_folder if subject is not None else "."
     fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_attributes, folder)
     conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE))
@@ -151,7 +151,7 @@ def _is_importable_path(folder: str) -> bool:
     return all(part.isidentifier() for part in folder.split("/"))
 
 
-def _test_path(repository: Repository, agent: FoundAgent) -> str:
+def _first_test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node") or _is_importable(repository, agent):
         return _join_path(repository.test_folder, TEST_FILE)

@@ -27,7 +27,7 @@ class WrittenPlan:
 
     def remove_written_files(self) -> None:
         """Remove the files that were created, and folders that are empty then. Restore the earlier pyproject.toml."""
-        _remove_files(self.created_files, self.root_folder)
+        _remove_files_and_empty_folders(self.created_files, self.root_folder)
         if self.pyproject_before is not None:
             write_atomically(self.root_folder / PYPROJECT, self.pyproject_before)
 
@@ -51,12 +51,12 @@ def write_plan(plan: InitPlan, root: Path) -> WrittenPlan:
                 created.append(path)
                 lines.append(f"wrote     {file.path}")
         except OSError as error:
-            _remove_files(created, root)
+            _remove_files_and_empty_folders(created, root)
             raise InitError(f"{file.path} cannot be written, so nothing was written: {error}") from None
     return WrittenPlan(root, tuple(created), before, tuple(lines))
 
 
-def _remove_files(paths: Iterable[Path], root: Path) -> None:
+def _remove_files_and_empty_folders(paths: Iterable[Path], root: Path) -> None:
     """Remove files below `root`, and the folders that are empty without them."""
     for path in paths:
         path.unlink(missing_ok=True)

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias
 
 from flag_harness.gate.declared.manifest import Manifest
 from flag_harness.gate.declared.patterns import matches_test
-from flag_harness.gate.evidence import EvidenceRecord, rows_of_tests
+from flag_harness.gate.evidence import EvidenceRecord, rows_of_ordinary_tests
 from flag_harness.gate.settings import GateSettings
 from flag_harness.record import RunRow
 
@@ -46,7 +46,7 @@ class ReleaseCandidate:
     @cached_property
     def rows(self) -> tuple[RunRow, ...]:
         """The rows of all ordinary tests in the evidence (not those of sweeps over faults)."""
-        return tuple(rows_of_tests(self.evidence))
+        return tuple(rows_of_ordinary_tests(self.evidence))
 
     @cached_property
     def failed_verdict_runs(self) -> tuple[RunRow, ...]:
@@ -57,7 +57,7 @@ class ReleaseCandidate:
         runs = (
             [one for one in self.evidence if one.record.header.verdicts] if self.gate.policy.flags_with_verdicts else []
         )
-        return tuple(row for row in rows_of_tests(runs) if has_test_function_failed(row))
+        return tuple(row for row in rows_of_ordinary_tests(runs) if has_test_function_failed(row))
 
     @cached_property
     def required_rows(self) -> tuple[RunRow, ...]:

@@ -63,12 +63,12 @@ def _find_changes_in_pair(
     for path, before, after in outline_changes(theirs, ours):
         yield path, before, ANOTHER_TEXT if before == after == HIDDEN_VALUE else after
     for name, before, after in (
-        ("status of the answer", _status_text(theirs), _status_text(ours)),
+        ("status of the answer", _status_or_broken_off_text(theirs), _status_or_broken_off_text(ours)),
         ("stop reason of the answer", theirs.stop_reason or "none", ours.stop_reason or "none"),
     ):
         if before != after:
             yield name, before, after
 
 
-def _status_text(request: RequestRecord) -> str:
+def _status_or_broken_off_text(request: RequestRecord) -> str:
     return "broken off" if request.status is None else str(request.status)

@@ -49,15 +49,15 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
     }
     both = {key: sides for key, sides in outcomes.items() if all(sides)}
     return OutcomeChanges(
-        newly_failing=_node_ids_of_runs(
+        newly_failing=_sorted_node_ids(
             key for key, (old, new) in both.items() if new == {"failed"} and old != {"failed"}
         ),
-        newly_flaky=_node_ids_of_runs(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
-        added_and_failing=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
-        newly_passing=_node_ids_of_runs(
+        newly_flaky=_sorted_node_ids(key for key, (old, new) in both.items() if len(new) > 1 and old == {"passed"}),
+        added_and_failing=_sorted_node_ids(key for key, (old, new) in outcomes.items() if not old and "failed" in new),
+        newly_passing=_sorted_node_ids(
             key for key, (old, new) in both.items() if new == {"passed"} and old != {"passed"}
         ),
-        no_longer_run=_node_ids_of_runs(key for key, (old, new) in outcomes.items() if old and not new),
+        no_longer_run=_sorted_node_ids(key for key, (old, new) in outcomes.items() if old and not new),
         new_misses_by_test={
             key[0]: misses
             for key in sorted(after)
@@ -83,5 +83,5 @@ def _distinct_misses(rows: Sequence[RunRow]) -> set[str]:
     return {miss for row in rows for miss in row.misses}
 
 
-def _node_ids_of_runs(keys: Iterable[TestAndCombination]) -> tuple[str, ...]:
+def _sorted_node_ids(keys: Iterable[TestAndCombination]) -> tuple[str, ...]:
     return tuple(sorted(case for case, _ in keys))
