@@ -46,7 +46,7 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
 
 def refuse_lfs_pointer(data: bytes) -> None:
     """Raise `ValueError` if the bytes of a file are only a Git LFS pointer to its real content."""
-    if data.startswith(_LFS_POINTER):
+    if data.startswith(_LFS_POINTER_START):
         raise ValueError("it is a Git LFS pointer, and the content is not here; type `git lfs pull`")
 
 
@@ -120,4 +120,4 @@ _MAX_TEMPORARY_STEM_LENGTH = 50
 
 At 4 bytes each they fit into the limit of 255 bytes.
 """
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+_LFS_POINTER_START = b"version https://git-lfs.github.com/spec/"

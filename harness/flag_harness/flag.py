@@ -22,8 +22,8 @@ SWITCHED_OFF_PREFIX = "no-"
 MAX_LABEL_LENGTH = 40
 """The most characters of a label, the short text for a value in ids."""
 
-_UNSAFE_CHARACTERS = re.compile(r"[^A-Za-z0-9_.-]+")
-_VALID_LABEL = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL_LENGTH}}}")
+_UNSAFE_CHARACTERS_PATTERN = re.compile(r"[^A-Za-z0-9_.-]+")
+_VALID_LABEL_PATTERN = re.compile(rf"[A-Za-z0-9_.-]{{1,{MAX_LABEL_LENGTH}}}")
 _FLAG_NAME_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 _VARIABLE_NAME_PATTERN = re.compile(r"[^\s=\0]+")
 _SETTER_FUNCTION_PATTERN = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
@@ -62,7 +62,7 @@ def value_label(value: object) -> str:
     >>> value_label("claude-haiku-4-5"), value_label("a b"), value_label([1, 2])
     ('claude-haiku-4-5', 'a-b', '1-2')
     """
-    return _UNSAFE_CHARACTERS.sub("-", value_text(value)).strip("-") or "empty"
+    return _UNSAFE_CHARACTERS_PATTERN.sub("-", value_text(value)).strip("-") or "empty"
 
 
 def nearest_name_hint(name: str, known: Iterable[str]) -> str:
@@ -272,7 +272,7 @@ def _check_values(flag: Flag) -> None:
     labels: dict[str, Any] = {}
     texts: dict[str | None, Any] = {}
     for value, label in zip(flag.values, flag.labels, strict=True):
-        if not _VALID_LABEL.fullmatch(label):
+        if not _VALID_LABEL_PATTERN.fullmatch(label):
             raise FlagError(
                 f"flag {flag.name!r} cannot call its value {value!r} {label!r}: ids of combinations consist of names; "
                 f"use up to {MAX_LABEL_LENGTH} letters, digits, _, . and -: values = {{ short = {_toml_text(value)} }}"

@@ -5,9 +5,11 @@ from collections.abc import Collection, Iterator
 from itertools import islice
 from pathlib import Path, PurePath
 
-_MAX_BYTES = 1_000_000
+_MAX_SOURCE_FILE_BYTES = 1_000_000
 """The size in bytes above which a file is not read, since such files are usually generated."""
-_SKIPPED_FOLDERS = frozenset({"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"})
+_SKIPPED_FOLDER_NAMES = frozenset(
+    {"node_modules", "venv", "env", "site-packages", "build", "dist", "__pycache__", "docs"}
+)
 
 
 MAX_CODE_FILES = 2_000
@@ -44,13 +46,13 @@ def source_paths(root: Path, suffixes: Collection[str]) -> Iterator[Path]:
         folders[:] = sorted(
             one
             for one in folders
-            if one not in _SKIPPED_FOLDERS
+            if one not in _SKIPPED_FOLDER_NAMES
             and not one.startswith(".")
             and not os.path.exists(os.path.join(folder, one, "pyvenv.cfg"))
         )
         for name in sorted(names):
             path = Path(folder, name)
-            if path.suffix in suffixes and os.path.isfile(path) and path.stat().st_size <= _MAX_BYTES:
+            if path.suffix in suffixes and os.path.isfile(path) and path.stat().st_size <= _MAX_SOURCE_FILE_BYTES:
                 yield path.relative_to(root)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-MAX_NAMES = 5
+MAX_LISTED_NAMES = 5
 """The most names that a list shows by default; the others are counted."""
 
 _MIN_RATIO_SHOWN_AS_MULTIPLE = 2
@@ -17,7 +17,7 @@ def count_with_noun(number: int, noun: str, plural: str = "") -> str:
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def join_names(names: Iterable[str], most: int = MAX_NAMES) -> str:
+def join_names(names: Iterable[str], most: int = MAX_LISTED_NAMES) -> str:
     """Return the first `most` names as a list in words, without duplicates, followed by the number of the other names.
 
     >>> join_names(["a", "b", "a", "c"], most=2)

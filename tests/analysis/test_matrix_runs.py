@@ -17,7 +17,7 @@ def test_a_combination_that_always_fails_is_repeated_before_one_that_also_passed
     """Even if it changes more flags; of two that always fail, the one that changes fewer comes first."""
     runs = (_run("off", 0, 0), _run("off-2", 0, 0, passed=True), _run("a+b", 1, 1), _run("b", 0, 1))
     test = FailingTest("test_ask", FLAGS, runs)
-    assert "test_ask[b]" == test.smallest_failure["nodeid"]
+    assert "test_ask[b]" == test.failing_run_nearest_defaults["nodeid"]
     assert ["test_ask[b]", "test_ask[a+b]", "test_ask[off]"] == [
-        run["nodeid"] for run in test.failures_when(Conjunction(()))
+        run["nodeid"] for run in test.failing_runs_under(Conjunction(()))
     ]

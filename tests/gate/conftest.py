@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.gate import GateSettings, read_gate
+from flag_harness.gate import GateSettings, read_gate_settings
 from flag_harness.gate.declared.manifest import read_manifest
 from flag_harness.record import GateFiles, RequestRecord, RunHeader, RunRow, encode_record, flag_declaration
 
@@ -41,7 +41,7 @@ class Project:
     @property
     def gate(self) -> GateSettings:
         """The gate, as its settings are now."""
-        gate = read_gate(self.root, {})
+        gate = read_gate_settings(self.root, {})
         assert gate
         return gate
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.gate.declared.manifest import read_file
+from flag_harness.gate.declared.manifest import read_declared_file
 from flag_harness.gate.prod import folder, stage
 from tests.gate.conftest import Project
 
@@ -30,9 +30,9 @@ def test_a_file_that_changes_while_it_is_copied_is_not_promoted(
     before = project.tree()
 
     def read_late(folder: Path, path: str) -> bytes:
-        return read_file(folder, path) + (b"!" if folder.name == "test" and path == "agent.py" else b"")
+        return read_declared_file(folder, path) + (b"!" if folder.name == "test" and path == "agent.py" else b"")
 
-    monkeypatch.setattr(folder, "read_file", read_late)
+    monkeypatch.setattr(folder, "read_declared_file", read_late)
     assert "test/agent.py: changed while it was copied" in project.run("promote", code=1)
     assert before == project.tree()
     assert "PROD prod: found 0" in project.run("status")
@@ -41,7 +41,7 @@ def test_a_file_that_changes_while_it_is_copied_is_not_promoted(
 def test_stage_notices_that_prod_changes_meanwhile(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Else TEST would be a mixture."""
     project.write("test/agent.py", "# old\n")
-    monkeypatch.setattr(stage, "read_file", lambda folder, path: b"newer")
+    monkeypatch.setattr(stage, "read_declared_file", lambda folder, path: b"newer")
     assert "PROD changed while it was read; try again" in project.run("stage", "--overwrite", code=1)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cli import main
-from flag_harness.gate.settings import read_gate
+from flag_harness.gate.settings import read_gate_settings
 from tests.gate.conftest import FILES, Project
 
 
@@ -461,4 +461,4 @@ def test_the_settings_may_stand_in_pyproject(project: Project) -> None:
 
 def test_a_project_without_a_gate_has_none(tmp_path: Path) -> None:
     """So runs of pytest hash nothing."""
-    assert None is read_gate(tmp_path)
+    assert None is read_gate_settings(tmp_path)

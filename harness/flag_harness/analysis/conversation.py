@@ -172,22 +172,22 @@ def _conversation_hash(hash_before: bytes, message: Any) -> bytes:
 
     `hash_before` is the hash of all messages but the last, and `message` is the last.
     """
-    content = msgspec.json.encode(_normalize_message(message), order="sorted")
+    content = msgspec.json.encode(_comparable_message(message), order="sorted")
     return blake2b(hash_before + content, digest_size=_HASH_BYTES).digest()
 
 
-def _normalize_message(value: Any) -> Any:
+def _comparable_message(value: Any) -> Any:
     """Return a message in a form for comparison: without cache marks, with text blocks for strings, with huge texts
     hashed.
     """
     if isinstance(value, dict):
-        members = {key: _normalize_message(member) for key, member in value.items() if key != _CACHE_MARK_KEY}
+        members = {key: _comparable_message(member) for key, member in value.items() if key != _CACHE_MARK_KEY}
         if isinstance(members.get("content"), str):
             members["content"] = [{"type": "text", "text": members["content"]}]
         return members
     if isinstance(value, str) and len(value) > _MAX_COMPARED_TEXT:
         return _text_hash(value)
-    return [_normalize_message(member) for member in value] if isinstance(value, list) else value
+    return [_comparable_message(member) for member in value] if isinstance(value, list) else value
 
 
 def _text_hash(text: str) -> str:
@@ -237,7 +237,7 @@ def _new_system_and_tool_blocks(
     """
     for part in ("system", "tools"):
         value = body.get(part)
-        if value is not None and _normalize_message(value) != _normalize_message(earlier_body.get(part)):
+        if value is not None and _comparable_message(value) != _comparable_message(earlier_body.get(part)):
             yield from ((part, block) for _, block in _blocks_with_roles([{"role": part, "content": value}]))
 
 

@@ -88,7 +88,7 @@ class RowEvidence:
             passing, failing = self.rows_that_break_one_literal(excluded, bit, unexplained)
             needed = MIN_ROWS_FOR_PROOF + len(failing) // 2
             is_proven = len(passing) >= needed and not any(self.must_run_again(row, failing) for row in passing)
-            if not is_proven and self._exists_allowed_row(excluded & ~bit, bit):
+            if not is_proven and self._is_any_row_allowed(excluded & ~bit, bit):
                 yield bit
 
     def drop_implied_literals(self, excluded: int) -> int:
@@ -99,11 +99,11 @@ class RowEvidence:
         """
         for mask in self.encoding.flag_masks:
             shorter = excluded & ~mask
-            if self.space.clauses and shorter != excluded and not self._exists_allowed_row(shorter, excluded & mask):
+            if self.space.clauses and shorter != excluded and not self._is_any_row_allowed(shorter, excluded & mask):
                 excluded = shorter
         return excluded
 
-    def _exists_allowed_row(self, excluded: int, required: int) -> bool:
+    def _is_any_row_allowed(self, excluded: int, required: int) -> bool:
         """Return whether the constraints allow a row that has the required values and no excluded one."""
         return (
             self.find_row_within_limits(

@@ -10,7 +10,7 @@ from flag_harness.cli.files import print_error
 from flag_harness.cli.terminal import add_subcommand_group
 from flag_harness.config import find_root
 from flag_harness.errors import ConfigError, GateError, GateRefusalError
-from flag_harness.gate import GateSettings, git, read_gate
+from flag_harness.gate import GateSettings, git, read_gate_settings
 from flag_harness.gate.approval import write_approval_file
 from flag_harness.gate.output import (
     history_lines,
@@ -238,7 +238,7 @@ def _run_status(arguments: argparse.Namespace) -> int:
 
 def _load_gate() -> GateSettings:
     root = find_root()
-    if (gate := read_gate(root)) is None:
+    if (gate := read_gate_settings(root)) is None:
         raise ConfigError(
             f"neither {root / 'pyproject.toml'} nor {root / 'gate.toml'} declares a gate; start with: "
             '[tool.flag-harness.gate] files = ["*.py"] test = "test" prod = "prod" policy = { tests = ["*"] }'

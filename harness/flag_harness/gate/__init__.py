@@ -3,6 +3,6 @@
 The evidence (records of test runs) must satisfy the project's policy, and a person must have approved the files.
 """
 
-from flag_harness.gate.settings import GateSettings, read_gate
+from flag_harness.gate.settings import GateSettings, read_gate_settings
 
-__all__ = ["GateSettings", "read_gate"]
+__all__ = ["GateSettings", "read_gate_settings"]

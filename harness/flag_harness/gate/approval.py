@@ -19,7 +19,7 @@ from flag_harness.gate.settings import GateSettings
 from flag_harness.wording import join_names
 
 FORMAT_VERSION = 1
-_MAX_BYTES = 16 << 20
+_MAX_APPROVAL_BYTES = 16 << 20
 
 
 class Approval(msgspec.Struct, frozen=True, kw_only=True):
@@ -153,7 +153,7 @@ def _load_approval(path: Path) -> Approval:
     if path.is_symlink():
         raise GateError(f"{path}: is a symbolic link; put the approval itself there, so that git knows its content")
     try:
-        data = read_regular_file(path, _MAX_BYTES)
+        data = read_regular_file(path, _MAX_APPROVAL_BYTES)
         approval = msgspec.json.decode(data, type=Approval)
         json.loads(data, object_pairs_hook=_refuse_repeated_keys)
     except OSError as error:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_file
+from flag_harness.gate.declared.manifest import changed_paths, manifest_digest, read_declared_file
 from flag_harness.gate.prod.folder import ProductionChange, ProductionFolder
 from flag_harness.gate.prod.history import HistoryEntry
 from flag_harness.gate.prod.journalled_change import describe_change
@@ -149,9 +149,13 @@ def _conclusion_text(results: Sequence[RuleResult]) -> str:
 
 def _diff_lines(change: ProductionChange, prod: ProductionFolder, source: Path | None, path: str) -> Iterator[str]:
     old_state, new_state = change.files_before.get(path), change.entry.file_states.get(path)
-    old = read_file(prod.folder, path) if old_state else b""
+    old = read_declared_file(prod.folder, path) if old_state else b""
     new = (
-        b"" if new_state is None else read_file(source, path) if source else prod.history.read_content(new_state.digest)
+        b""
+        if new_state is None
+        else read_declared_file(source, path)
+        if source
+        else prod.history.read_content(new_state.digest)
     )
     if old_state and new_state and old_state.is_executable != new_state.is_executable:
         yield f"{path}: becomes {'executable' if new_state.is_executable else 'not executable'}"

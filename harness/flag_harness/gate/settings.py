@@ -20,7 +20,7 @@ from flag_harness.record import flag_declaration
 from flag_harness.toml_tables import TomlTable, TomlText, TomlTextList, convert_table, find_line_of_error, parse_toml
 
 GATE_FILE = "gate.toml"
-_MAX_BYTES = 16 << 20
+_MAX_SETTINGS_BYTES = 16 << 20
 TEST_VARIABLE, PROD_VARIABLE = "TEST_ENV", "PROD_ENV"
 """The environment variables that name the folders TEST and PROD. They override the settings `test` and `prod`."""
 _SETTINGS_EXAMPLE = '[tool.flag-harness.gate] files = ["*.py", "prompts/*.md"]'
@@ -63,7 +63,7 @@ class GateSettings:
     flags: tuple[Flag, ...]
 
 
-def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettings | None:
+def read_gate_settings(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettings | None:
     """Read the settings of the gate of the project in `root`. Return None if the project has no gate.
 
     Raise `ConfigError` if a setting is invalid, or if both pyproject.toml and gate.toml declare a gate.
@@ -88,7 +88,7 @@ def read_gate(root: Path, environ: Mapping[str, str] = os.environ) -> GateSettin
 
 def _read_toml_file(path: Path) -> dict[str, Any]:
     try:
-        return parse_toml(read_regular_file(path, _MAX_BYTES).decode("utf-8"), path)
+        return parse_toml(read_regular_file(path, _MAX_SETTINGS_BYTES).decode("utf-8"), path)
     except (OSError, ValueError) as error:
         raise ConfigError(
             f"{path}: cannot be read: {reason_unreadable(error)}; put the gate's settings in a file of this name"

@@ -146,12 +146,12 @@ def _make_flag_overview(summary: FlagSummary, report: RunReport, shown_causes: s
 
     `shown_causes` has the texts of causes that earlier lines show in full.
     """
-    parts = [*_broken_tests_by_cause(summary.causes_with_flag, summary.setting, shown_causes)] or [
+    parts = [*_broken_tests_texts(summary.causes_with_flag, summary.setting, shown_causes)] or [
         summary.support.no_failure_text
     ]
     parts += [
         f"prevents a failure of {text}"
-        for text in _broken_tests_by_cause(summary.causes_without_flag, summary.setting, shown_causes)
+        for text in _broken_tests_texts(summary.causes_without_flag, summary.setting, shown_causes)
     ]
     answered = [row for row in report.rows if row.answered_by or row.recorded_from]
     is_simulated = not all(row.is_simulated for row in answered) and any(
@@ -163,15 +163,15 @@ def _make_flag_overview(summary: FlagSummary, report: RunReport, shown_causes: s
     )
 
 
-def _broken_tests_by_cause(causes: Sequence[FailureCause], setting: str, shown_causes: set[str]) -> Iterator[str]:
+def _broken_tests_texts(causes: Sequence[FailureCause], setting: str, shown_causes: set[str]) -> Iterator[str]:
     for cause in causes[:_MAX_LISTED_NAMES]:
-        yield _broken_tests(cause, setting, shown_causes)
+        yield _broken_tests_text(cause, setting, shown_causes)
         shown_causes.add(cause.condition_text)
     if len(causes) > _MAX_LISTED_NAMES:
         yield f"and {count_with_noun(len(causes) - _MAX_LISTED_NAMES, 'more cause')}"
 
 
-def _broken_tests(cause: FailureCause, setting: str, shown_causes: set[str]) -> str:
+def _broken_tests_text(cause: FailureCause, setting: str, shown_causes: set[str]) -> str:
     """Return which tests a cause breaks, and with which other flags besides `setting`.
 
     If `shown_causes` has the text of the cause, the tests are counted and not named again.

@@ -145,7 +145,7 @@ def group_rows_by_combination(rows: "Iterable[RunRow]") -> "list[tuple[str, list
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
         groups.setdefault(row.combination, []).append(row)
-    return sorted(groups.items(), key=lambda group: (_count_flags(group[0]), group[0]))
+    return sorted(groups.items(), key=lambda group: (_count_changed_flags(group[0]), group[0]))
 
 
 def answer_sources_line(rows: "Sequence[RunRow]", now: datetime) -> str:
@@ -201,17 +201,17 @@ def _table_row(combination: str, rows: "Sequence[RunRow]") -> tuple[str, ...]:
     )
     return (
         combination,
-        _outcome_counts(rows),
+        _outcome_counts_text(rows),
         *(f"{number:,}" for number in sums),
         f"{statistics.median(firsts):.2f} s" if firsts else NOT_MEASURED,
         NOT_MEASURED if None in costs else f"${sum(cost for cost in costs if cost is not None):.4f}",
     )
 
 
-def _outcome_counts(rows: "Sequence[RunRow]") -> str:
+def _outcome_counts_text(rows: "Sequence[RunRow]") -> str:
     counts = Counter(row.outcome for row in rows)
     return ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
 
 
-def _count_flags(combination: str) -> int:
+def _count_changed_flags(combination: str) -> int:
     return 0 if combination == "off" else combination.count("+") + 1

@@ -9,7 +9,7 @@ from flag_harness.analysis.effects.request_changes import (
     RequestDifference,
     SentRequest,
     align_requests,
-    list_changes,
+    list_request_changes,
     simplify_requests,
 )
 
@@ -36,7 +36,7 @@ def test_items_of_lists_are_paired_with_what_is_like_them(
     before: Any, after: Any, changes: list[RequestDifference]
 ) -> None:
     """An item that was added or removed is one change, wherever it stands."""
-    assert changes == list_changes(_request({"stop": before}), _request({"stop": after}))
+    assert changes == list_request_changes(_request({"stop": before}), _request({"stop": after}))
 
 
 ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hello."}]
@@ -84,11 +84,11 @@ def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
 def test_long_lists_that_differ_are_one_change() -> None:
     """And lists of very many items are paired by index, because aligning them takes too long."""
     before, after = [0] * 20_000, [1] * 20_000
-    assert [RequestDifference("stop", before, after)] == list_changes(
+    assert [RequestDifference("stop", before, after)] == list_request_changes(
         _request({"stop": before}), _request({"stop": after})
     )
     few, more = ["x"] * 800, ["y", *["x"] * 800]
-    assert [RequestDifference("stop[*]", "x", "y"), RequestDifference("stop[*]", ABSENT, "x")] == list_changes(
+    assert [RequestDifference("stop[*]", "x", "y"), RequestDifference("stop[*]", ABSENT, "x")] == list_request_changes(
         _request({"stop": few}), _request({"stop": more})
     )
 

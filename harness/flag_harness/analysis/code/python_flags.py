@@ -22,7 +22,7 @@ NON_FLAG_NAME_PATTERN = re.compile(
     r"(^|_)(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?|URL|URI|HOST|PORT|PATH|DIR|FILE|REGION|ACCOUNT|USER|EMAIL|ID)$"
     r"|^(HOME|PATH|CI|DEBUG|TERM|NO_COLOR|PYTEST\w*|PYTHON\w*|GITHUB_\w+|AWS_\w+|GOOGLE_\w+)$"
 )
-_OPENFEATURE_METHODS = re.compile(r"^get_boolean_(value|details)(_async)?$")
+_OPENFEATURE_METHOD_PATTERN = re.compile(r"^get_boolean_(value|details)(_async)?$")
 
 
 _AMBIGUOUS_FUNCTION_NAMES = frozenset({"get", "pop", "setdefault", "getenv"})
@@ -151,7 +151,7 @@ def flag_source_kind_of_method(method: str) -> str:
 
     The result is empty for any other method.
     """
-    if _OPENFEATURE_METHODS.match(method):
+    if _OPENFEATURE_METHOD_PATTERN.match(method):
         return "openfeature"
     return "set" if method in ("variation", "variation_detail", "bool_variation") else ""
 

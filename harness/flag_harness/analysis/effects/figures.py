@@ -275,7 +275,7 @@ def _estimate_effect(
     mean, *bounds = map(math.exp, interval) if figure.is_ratio else interval
     low, high = bounds if bounds else (None, None)
     simulated = any(row.is_simulated for rows in run_groups for row in rows)
-    name = " and ".join(setting_name(*setting, labels) for setting in settings)
+    name = " and ".join(flag_setting_text(*setting, labels) for setting in settings)
     least, most = (math.exp(one) if figure.is_ratio else one for one in (min(differences), max(differences)))
     return MetricEffect(settings, figure, mean, low, high, len(differences), simulated, name, least, most, has_chance)
 
@@ -285,7 +285,7 @@ def _to_hashable(value: Any) -> Any:
     return value_text(value) if isinstance(value, (list, tuple, dict)) else value
 
 
-def setting_name(name: str, value: Any, labels: ValueLabels) -> str:
+def flag_setting_text(name: str, value: Any, labels: ValueLabels) -> str:
     """Return a flag with its value as text, for which `labels` has short texts: `no-streaming` or `model=haiku`."""
     if isinstance(value, bool):
         return name if value else f"no-{name}"

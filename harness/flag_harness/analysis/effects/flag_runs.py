@@ -32,11 +32,11 @@ def list_sent_requests(exchanges: Iterable[tuple[Request, Response]]) -> tuple[S
 
     Host names are removed, and so are texts that the API wrote, such as earlier answers.
     """
-    decoded = map(_decode_exchange, exchanges)  # one by one, because a conversation repeats its texts
+    decoded = map(_request_and_answer_blocks, exchanges)  # one by one, because a conversation repeats its texts
     return tuple(simplify_requests(decoded))
 
 
-def _decode_exchange(exchange: tuple[Request, Response]) -> tuple[SentRequest, Sequence[Any]]:
+def _request_and_answer_blocks(exchange: tuple[Request, Response]) -> tuple[SentRequest, Sequence[Any]]:
     """Return `(request, content blocks of the answer)`, the request in the form in which requests are compared."""
     request, response = exchange
     headers = tuple(header for header in request.headers if header[0].startswith(_COMPARED_HEADER_PREFIX))

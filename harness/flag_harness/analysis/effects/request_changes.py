@@ -66,12 +66,12 @@ def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) ->
     simplified = []
     for one, answer in exchanges:
         body = _replace_repeated_answers(_expand_texts_to_blocks(one.body), identities)
-        simplified.append(SentRequest(one.method, one.path, one.headers, _number_ids(body, numbers, texts)))
+        simplified.append(SentRequest(one.method, one.path, one.headers, _replace_ids_by_numbers(body, numbers, texts)))
         identities.append([*map(_block_identity, answer)])
     return simplified
 
 
-def list_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
+def list_request_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
     """Return all differences between two requests: first of the endpoint, then of headers, then of the body."""
     changes = [
         *_compare_values({"endpoint": f"{before.method} {before.path}"}, {"endpoint": f"{after.method} {after.path}"})
@@ -94,7 +94,7 @@ def changes_by_path(
         changes[WHOLE_REQUESTS_PATH] = [RequestDifference(WHOLE_REQUESTS_PATH, len(before), len(after))]
     for one, other in align_requests(before, after):
         if one is not None and other is not None:
-            for change in list_changes(one, other):
+            for change in list_request_changes(one, other):
                 changes.setdefault(change.path, []).append(change)
     return {path: tuple(found) for path, found in changes.items()}
 
@@ -109,7 +109,7 @@ def align_requests(
     """
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
         return list(zip_longest(before, after))
-    costs = [[len(list_changes(one, other)) for other in after] for one in before]
+    costs = [[len(list_request_changes(one, other)) for other in after] for one in before]
     return [
         (None if i is None else before[i], None if j is None else after[j])
         for i, j in _cheapest_alignment(costs, len(before), len(after))
@@ -282,7 +282,7 @@ def _block_identity(block: Any) -> tuple[str, str]:
     return (str(block.get("type")), repr(said))
 
 
-def _number_ids(value: Any, numbers: dict[str, str], texts: dict[str, str]) -> Any:
+def _replace_ids_by_numbers(value: Any, numbers: dict[str, str], texts: dict[str, str]) -> Any:
     """Return a value in which each id of the API is replaced by its number.
 
     `numbers` has these by id; new ids are added. `texts` has the result for each text so far, because each request of a
@@ -294,7 +294,7 @@ def _number_ids(value: Any, numbers: dict[str, str], texts: dict[str, str]) -> A
             texts[value] = known
         return known
     if isinstance(value, Mapping):
-        return {key: _number_ids(item, numbers, texts) for key, item in value.items()}
+        return {key: _replace_ids_by_numbers(item, numbers, texts) for key, item in value.items()}
     if isinstance(value, list):
-        return [_number_ids(item, numbers, texts) for item in value]
+        return [_replace_ids_by_numbers(item, numbers, texts) for item in value]
     return value

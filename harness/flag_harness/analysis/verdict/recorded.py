@@ -38,7 +38,7 @@ def pool_rows(records: Sequence[RunRecord]) -> PooledRows:
     known: set[Hashable] = set()
     copies = first = 0
     for number, record in enumerate(records):
-        seed = _seed_option(record.header.options)
+        seed = _seed_in_options(record.header.options)
         for row in (one for one in record.rows if one.sweep is None):
             source = _answer_source_key(row, seed, number)
             copies += source in known
@@ -62,7 +62,7 @@ def _answer_source_key(row: RunRow, seed: str, record: int) -> Hashable:
     return (*test, row.repetition, seed)
 
 
-def _seed_option(options: Sequence[str]) -> str:
+def _seed_in_options(options: Sequence[str]) -> str:
     """Return the seed that the command-line options give, or `0`."""
     text = " ".join(options).replace("=", " ").split()
     return text[text.index(_SEED_OPTION) + 1] if _SEED_OPTION in text[:-1] else "0"

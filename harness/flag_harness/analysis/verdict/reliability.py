@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _NORMAL_QUANTILE = 1.959963984540054
 """The 97.5 % quantile of the standard normal distribution, for confidence intervals of 95 %."""
-_MAX_RUNS_IN_A_ROW = 10
+_LARGEST_K_OF_PASS_AT_K = 10
 _MAX_LISTED_FLAKY_TESTS = 10
 
 _PASSED_OUTCOMES = frozenset({"passed", "xpassed"})
@@ -99,7 +99,7 @@ def reliability_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
 
 def _combination_line(name: str, members: Sequence[TrialCounts]) -> str:
     """Return the line about one combination: the pass rate, pass@k and pass^k of its tests."""
-    k = min(_MAX_RUNS_IN_A_ROW, *(trials.run_count for trials in members))
+    k = min(_LARGEST_K_OF_PASS_AT_K, *(trials.run_count for trials in members))
     at_k, power_k = (
         math.fsum(estimate(trials.run_count, trials.pass_count, k) for trials in members) / len(members)
         for estimate in (pass_at_k, chance_that_all_pass)

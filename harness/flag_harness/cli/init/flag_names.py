@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
 
-_FEATURE_PREFIX = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
+_FEATURE_PREFIX_PATTERN = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
 """The prefix of a name such as `myapp_feature_x`."""
 _MIN_FLAGS_WITH_PREFIX = 2
 _RESERVED_FLAG_NAMES = ("off", "all", "none")
@@ -55,5 +55,5 @@ def _short_name(key: str, prefix: str) -> str:
 
     If what remains is no valid name, leave out neither.
     """
-    name = short_flag_name(_FEATURE_PREFIX.sub("", full_flag_name(key).removeprefix(prefix)))
+    name = short_flag_name(_FEATURE_PREFIX_PATTERN.sub("", full_flag_name(key).removeprefix(prefix)))
     return name if re.match(r"[a-z]", name) and name not in _RESERVED_FLAG_NAMES else short_flag_name(key)

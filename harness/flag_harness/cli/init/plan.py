@@ -11,7 +11,7 @@ from flag_harness.cli.init.reading.found_agent import FoundAgent
 from flag_harness.cli.init.repository import Repository
 from flag_harness.config.root import PYPROJECT
 
-TEST_FILE = "test_flag_matrix.py"
+TEST_FILE_NAME = "test_flag_matrix.py"
 _SERVER_PACKAGES = ("httptools", "uvicorn")
 _PYTEST_SETTINGS_FILES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 
@@ -65,7 +65,7 @@ def make_init_plan(repository: Repository) -> InitPlan:
     test = _first_test_path(repository, subject) if subject is not None else ""
     folder = subject.import_folder if subject is not None else "."
     fixtures = make_flag_fixtures(flags, repository.client_functions, repository.flag_attributes, folder)
-    conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE))
+    conftest = _conftest_path(test or _join_path(repository.test_folder, TEST_FILE_NAME))
     has_conftest = (repository.root / conftest).exists()
     if fixtures and not has_conftest:
         files.append(PlannedFile(conftest, fixtures.conftest_text))
@@ -154,8 +154,8 @@ def _is_importable_path(folder: str) -> bool:
 def _first_test_path(repository: Repository, agent: FoundAgent) -> str:
     """Return the path of the test, which is in the test folder if the agent can be imported from there."""
     if agent.kind in ("program", "node") or _is_importable(repository, agent):
-        return _join_path(repository.test_folder, TEST_FILE)
-    return _join_path(agent.import_folder if agent.import_folder != ".." else ".", TEST_FILE)
+        return _join_path(repository.test_folder, TEST_FILE_NAME)
+    return _join_path(agent.import_folder if agent.import_folder != ".." else ".", TEST_FILE_NAME)
 
 
 def _is_importable(repository: Repository, agent: FoundAgent) -> bool:

@@ -30,7 +30,7 @@ from flag_harness.errors import ConfigError
 from flag_harness.flag import SOURCE_KINDS
 from flag_harness.source_files import source_texts
 
-_TEST_FOLDERS = frozenset({"tests", "test"})
+_TEST_FOLDER_NAMES = frozenset({"tests", "test"})
 _NODE_API_CALL_PATTERN = re.compile(r"\.messages\s*\.\s*(create|stream|toolRunner)\b|/v1/messages\b")
 _NODE_FLAG_PATTERN = re.compile(
     r"process\.env(?:\.|\[['\"])([A-Z][A-Z0-9_]*)(?:['\"]\])?(?:\s*===?\s*['\"]([^'\"]*)['\"])?"
@@ -141,7 +141,7 @@ def read_repository(root: Path) -> Repository:
         paths.append(name := path.as_posix())
         if text is None:
             unreadable[name] = "cannot be read"
-        elif _TEST_FOLDERS & {*path.parts} or path.name.startswith(("test_", "conftest")):
+        elif _TEST_FOLDER_NAMES & {*path.parts} or path.name.startswith(("test_", "conftest")):
             tests.append(text)
         elif path.suffix == ".py":
             if (tree := parse_code(text)) is None:
@@ -165,7 +165,7 @@ def read_repository(root: Path) -> Repository:
         next((folder for folder in ("tests", "test") if (root / folder).is_dir()), "."),
         unreadable,
         tuple(sorted(unclear, key=lambda one: sort_key_of_location(one.location, paths))),
-        client_functions=tuple(_name_client_functions(trees, root, modules)),
+        client_functions=tuple(_client_function_names(trees, root, modules)),
         flag_attributes=find_flag_attributes(read, trees),
         has_matrix_tests=any("flag_matrix" in text for text in tests),
     )
@@ -183,7 +183,7 @@ def _sort_by_rank(
     )
 
 
-def _name_client_functions(
+def _client_function_names(
     trees: Mapping[str, ast.Module], root: Path, modules: Mapping[str, ModuleImports]
 ) -> Iterator[str]:
     """Yield the functions that make a LaunchDarkly client of their own, as `module.function`."""

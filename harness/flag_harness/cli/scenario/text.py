@@ -13,7 +13,7 @@ from flag_harness.toml_tables import toml_string
 if TYPE_CHECKING:
     from flag_harness.simulator import Scenario
 
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
+_BARE_KEY_PATTERN = re.compile(r"[A-Za-z0-9_-]+")
 _LINE_END = "\n"
 
 
@@ -61,7 +61,7 @@ def format_toml_value(value: Any) -> str:
 
 
 def _toml_key(key: str) -> str:
-    return key if _BARE_KEY.fullmatch(key) else toml_string(key)
+    return key if _BARE_KEY_PATTERN.fullmatch(key) else toml_string(key)
 
 
 def _multiline_string(text: str) -> str:

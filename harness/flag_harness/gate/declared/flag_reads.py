@@ -7,7 +7,7 @@ from pathlib import Path
 
 from flag_harness.analysis.code.python_flags import find_flags, parse_code
 from flag_harness.flag import Flag
-from flag_harness.gate.declared.manifest import read_file
+from flag_harness.gate.declared.manifest import read_declared_file
 
 
 def find_undeclared_flags(folder: Path, paths: Iterable[str], flags: Iterable[Flag]) -> dict[str, str]:
@@ -20,7 +20,7 @@ def find_undeclared_flags(folder: Path, paths: Iterable[str], flags: Iterable[Fl
     declared = {flag.source for flag in flags}
     found = dict[str, str]()
     for path in sorted(path for path in paths if path.endswith(".py")):
-        tree = parse_code(read_file(folder, path).decode("utf-8", "replace"))
+        tree = parse_code(read_declared_file(folder, path).decode("utf-8", "replace"))
         for flag in find_flags(tree, path) if tree else ():
             if flag.key not in declared:
                 found.setdefault(flag.key, flag.location)

@@ -6,7 +6,7 @@ from importlib.machinery import all_suffixes
 from pathlib import Path
 
 from flag_harness.errors import GateError
-from flag_harness.gate.declared.manifest import read_file
+from flag_harness.gate.declared.manifest import read_declared_file
 
 
 def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, str]:
@@ -29,7 +29,7 @@ def find_undeclared_imports(folder: Path, declared: Iterable[str]) -> dict[str, 
 def _files_imported_by(folder: Path, importer: str) -> Iterator[str]:
     """Yield the files of the folder that the file `importer` imports, including the `__init__.py` of each package."""
     try:
-        tree = ast.parse(read_file(folder, importer))
+        tree = ast.parse(read_declared_file(folder, importer))
     except (SyntaxError, ValueError) as error:
         raise GateError(f"{folder / importer}: is not valid Python: {error}") from None
     yield from _package_files_above(folder, importer)

@@ -16,7 +16,7 @@ from flag_harness.gate.declared.patterns import has_dot_name, matches_any_file_p
 
 T = TypeVar("T")
 MAX_FILE_BYTES = 1 << 28
-_IGNORED_FOLDERS = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
+_IGNORED_FOLDER_NAMES = frozenset({"__pycache__", "site-packages", "dist-packages", "node_modules"})
 
 
 class FileState(msgspec.Struct, frozen=True):
@@ -67,7 +67,9 @@ def _refuse_ambiguous_names(folder: Path, paths: Sequence[str]) -> None:
 
 def read_file_state(folder: Path, path: str) -> FileState:
     """Return the state of one file. Raise `GateError` if it cannot be read or is reached through a link."""
-    return make_file_state(read_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR))
+    return make_file_state(
+        read_declared_file(folder, path), is_executable=bool((folder / path).stat().st_mode & stat.S_IXUSR)
+    )
 
 
 def make_file_state(data: bytes, *, is_executable: bool = False) -> FileState:
@@ -75,7 +77,7 @@ def make_file_state(data: bytes, *, is_executable: bool = False) -> FileState:
     return FileState(hashlib.sha256(data).hexdigest(), is_executable)
 
 
-def read_file(folder: Path, path: str) -> bytes:
+def read_declared_file(folder: Path, path: str) -> bytes:
     """Return the bytes of a declared file.
 
     Raise `GateError` if the file, or a folder on the way to it, is a symbolic link.
@@ -135,7 +137,7 @@ def _is_skipped_folder(name: str, patterns: Sequence[str]) -> bool:
     """Return whether files in a folder of this name are ignored: a cache, or a name with a leading dot that no pattern
     has.
     """
-    return name in _IGNORED_FOLDERS or (name.startswith(".") and not any(map(has_dot_name, patterns)))
+    return name in _IGNORED_FOLDER_NAMES or (name.startswith(".") and not any(map(has_dot_name, patterns)))
 
 
 def _refuse_linked_folder(folder: Path, path: str, patterns: Sequence[str]) -> None:

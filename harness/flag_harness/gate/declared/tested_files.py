@@ -60,9 +60,9 @@ class DeclaredFiles:
 
         Raise `HarnessError` if the gate's settings are invalid, or a file cannot be read.
         """
-        from flag_harness.gate import read_gate
+        from flag_harness.gate import read_gate_settings
 
-        self._gate: GateSettings | None = read_gate(root)
+        self._gate: GateSettings | None = read_gate_settings(root)
         self._folder = (self._gate.test_folder if self._gate and self._gate.test_folder else root).resolve()
         self._opened = OpenedFiles() if self._gate else None
         self._digests_at_start = self._hash_files()

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
-from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_file, read_manifest
+from flag_harness.gate.declared.manifest import Manifest, changed_paths, read_declared_file, read_manifest
 from flag_harness.gate.prod.history import HistoryEntry, ProductionHistory
 from flag_harness.gate.prod.journalled_change import describe_interruption
 from flag_harness.gate.settings import GateSettings
@@ -91,7 +91,7 @@ def store_files_in_history(prod: ProductionFolder, folder: Path, files: Manifest
     Raise `GateRefusalError` if a file changed after it was hashed.
     """
     for path, state in files.items():
-        if prod.history.store_content(read_file(folder, path)).digest != state.digest:
+        if prod.history.store_content(read_declared_file(folder, path)).digest != state.digest:
             raise GateRefusalError(f"{folder / path}: changed while it was copied; try again when nothing writes there")
 
 

@@ -106,7 +106,7 @@ class ProductionHistory:
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"process {os.getpid()} ({lock_holder})".encode(), 0)
             try:
-                self._remove_part_files()
+                self._remove_partial_files()
                 yield killed
             finally:
                 os.ftruncate(descriptor, 0)
@@ -178,7 +178,7 @@ class ProductionHistory:
         """Return the path of the stored bytes whose SHA-256 is `digest`."""
         return self.folder / _FILE_CONTENTS_FOLDER / digest[:2] / digest
 
-    def _remove_part_files(self) -> None:
+    def _remove_partial_files(self) -> None:
         """Remove the partial files that killed processes left in this folder. The caller holds the lock."""
         for part in self.folder.rglob(".*.part"):
             part.unlink(missing_ok=True)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from flag_harness.errors import GateError, GateRefusalError
 from flag_harness.files import write_atomically
-from flag_harness.gate.declared.manifest import changed_paths, make_file_state, read_file, read_manifest
+from flag_harness.gate.declared.manifest import changed_paths, make_file_state, read_declared_file, read_manifest
 from flag_harness.gate.prod.folder import ProductionFolder, refuse_interrupted_change, restore_command
 from flag_harness.gate.prod.history import StagedFiles
 from flag_harness.wording import join_names
@@ -30,7 +30,7 @@ def stage_files(prod: ProductionFolder, test: Path, *, overwrite: bool = False) 
         raise GateRefusalError(
             f"{test} differs from PROD in {join_names(paths)}; promote that first, or discard it with --overwrite{hint}"
         )
-    contents = {path: read_file(prod.folder, path) for path in paths if path in files}
+    contents = {path: read_declared_file(prod.folder, path) for path in paths if path in files}
     changed = any(make_file_state(data).digest != files[path].digest for path, data in contents.items())
     if changed:
         raise GateRefusalError("PROD changed while it was read; try again")

@@ -41,7 +41,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
         if one.flag_change.flag in names
     ]
     if other := [one for one in judged if one.verdict.decision != "PASS"]:
-        return RuleResult("verdicts", "fail", f"{_describe_other_decision(other[0])}; {hint}")
+        return RuleResult("verdicts", "fail", f"{_describe_contradicted_pass(other[0])}; {hint}")
     if reason := _missing_tests_text(candidate, judged):
         return RuleResult("verdicts", "not shown", f"{reason}; {hint}")
     simulated = list(dict.fromkeys(one.flag_change.flag for one in judged if one.is_simulated))
@@ -51,7 +51,7 @@ def judge_verdicts(candidate: ReleaseCandidate) -> RuleResult | None:
     return RuleResult("verdicts", "pass", f"PASS for {join_names(names)}{note}")
 
 
-def _describe_other_decision(one: RejudgedVerdict) -> str:
+def _describe_contradicted_pass(one: RejudgedVerdict) -> str:
     """Return what the rows of a record show if they do not give the PASS that is in the record's header."""
     reasons = "".join(f"; {obstacle}" for obstacle in one.verdict.pass_obstacles)
     claim = f"{one.evidence_record.path} says PASS for {one.flag_change.label}"

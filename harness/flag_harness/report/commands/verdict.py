@@ -40,7 +40,7 @@ def verdict_step(report: RunReport) -> NextStep | None:
         return None
     is_live = any(row.answered_by == "live" for row in report.rows)
     for flag in () if is_live else varied:
-        if (simulated := _simulated_tests(tests[flag.name])) is not None:
+        if (simulated := _tests_for_simulator(tests[flag.name])) is not None:
             options = ["--disable-recording", "--harness-upstream=simulator"]
             return NextStep(
                 f"judge on the simulator whether {flag.name} is safe to turn on",
@@ -87,7 +87,7 @@ def _flag_value_of_row(row: RunRow, flag: Flag) -> object:
     return row.values[flag.name]
 
 
-def _simulated_tests(tests: dict[str, list[RunRow]]) -> list[str] | None:
+def _tests_for_simulator(tests: dict[str, list[RunRow]]) -> list[str] | None:
     """Return the tests that the simulator can answer, so that a command can list them. Return None if none or too many
     can.
 

@@ -9,7 +9,7 @@ from flag_harness.config import DIFF_FIGURES, GrowthLimit
 from flag_harness.record import RunRow
 from flag_harness.wording import ratio_range_text, ratio_text
 
-_CONFIGURATION_KEY_OF_FIGURE = {"total time": "seconds"}
+_CONFIGURATION_KEY_BY_FIGURE = {"total time": "seconds"}
 """The keys in `[tool.flag-harness.diff]` of the figures that have another name in reports."""
 
 
@@ -37,7 +37,7 @@ class MetricChange:
     @property
     def configuration_key(self) -> str:
         """The key of the figure in `[tool.flag-harness.diff]`."""
-        return _CONFIGURATION_KEY_OF_FIGURE.get(self.figure.name, self.figure.name.replace(" ", "_"))
+        return _CONFIGURATION_KEY_BY_FIGURE.get(self.figure.name, self.figure.name.replace(" ", "_"))
 
     @property
     def mean_growth(self) -> float:

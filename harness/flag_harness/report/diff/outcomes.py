@@ -42,7 +42,7 @@ class OutcomeChanges:
 
 def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeChanges:
     """Return the tests whose outcome differs between the rows of two runs."""
-    before, after = _group_runs(base), _group_runs(head)
+    before, after = _rows_by_test_and_combination(base), _rows_by_test_and_combination(head)
     outcomes = {
         key: (_distinct_outcomes(before.get(key, ())), _distinct_outcomes(after.get(key, ())))
         for key in {**before, **after}
@@ -66,7 +66,7 @@ def outcome_changes(base: Iterable[RunRow], head: Iterable[RunRow]) -> OutcomeCh
     )
 
 
-def _group_runs(rows: Iterable[RunRow]) -> dict[TestAndCombination, list[RunRow]]:
+def _rows_by_test_and_combination(rows: Iterable[RunRow]) -> dict[TestAndCombination, list[RunRow]]:
     groups: dict[TestAndCombination, list[RunRow]] = {}
     for row in rows:
         groups.setdefault((row.case, row.combination), []).append(row)

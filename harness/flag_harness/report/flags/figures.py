@@ -9,8 +9,8 @@ from typing import Any
 from flag_harness.analysis.effects.figures import (
     MetricEffect,
     are_figures_comparable,
+    flag_setting_text,
     group_runs_to_compare,
-    setting_name,
 )
 from flag_harness.flag import value_text
 from flag_harness.record import RunRecord, RunRow
@@ -146,7 +146,7 @@ def pairs_by_setting(record: RunRecord) -> dict[str, list[RunPair]]:
     found = group_runs_to_compare(rows, default_values(record), flag_groups(record), max_flags=1)
     names = list(record.header.flags)
     return {
-        setting_name(*settings[0], labels): [(runs[0], runs[1]) for runs in groups]
+        flag_setting_text(*settings[0], labels): [(runs[0], runs[1]) for runs in groups]
         for settings, groups in sorted(found.items(), key=lambda one: names.index(one[0][0][0]))
         if len(settings) == 1
     }

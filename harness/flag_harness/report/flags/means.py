@@ -4,7 +4,7 @@ import math
 
 _CENT_DECIMALS = 2
 """The number of decimals of a dollar amount that is not whole, and the most decimals of a time in seconds."""
-_ROUNDING_SHARE = 0.3
+_MAX_ROUNDING_SHARE = 0.3
 """Means are rounded to a unit that is at most this share of the difference between them."""
 _SHORTEST_SHOWN_SECONDS = 0.01
 _DECIMALS_OF_ZERO = -15
@@ -84,4 +84,4 @@ def _decimals_for_two_digits(value: float) -> int:
 def _decimals_to_show_difference(before: float, after: float) -> int:
     """Return the number of decimals that two means need so that a reader can tell them apart."""
     difference = abs(after - before)
-    return -math.floor(math.log10(_ROUNDING_SHARE * difference)) if difference else _DECIMALS_OF_ZERO
+    return -math.floor(math.log10(_MAX_ROUNDING_SHARE * difference)) if difference else _DECIMALS_OF_ZERO

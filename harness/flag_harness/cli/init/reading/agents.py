@@ -16,7 +16,7 @@ from flag_harness.cli.init.reading.arguments import (
     find_client_parameters,
     guess_call_arguments,
 )
-from flag_harness.cli.init.reading.click_programs import command_arguments, find_command, find_command_flags
+from flag_harness.cli.init.reading.click_programs import command_arguments, find_click_command, find_command_flags
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
 from flag_harness.cli.init.reading.framework_agents import find_module_agents
 from flag_harness.cli.init.reading.frameworks import NO_FRAMEWORK, FrameworkModule
@@ -61,7 +61,7 @@ def find_agents(
         node for node in tree.body if not _is_definition(node) and _calls_api(node, calling, framework.run_expressions)
     ]
     sends_if_imported = not all(map(is_main_guard, run))
-    command = find_command(tree)
+    command = find_click_command(tree)
     options = find_option_flags(tree, path) if command is None else find_command_flags(command, path)
     main = None if sends_if_imported else _find_main_function(tree, functions, calling, api_callers)
     for name in functions:

@@ -35,7 +35,7 @@ class _Parameter:
     line: int
 
 
-def find_command(tree: ast.Module) -> _Function | None:
+def find_click_command(tree: ast.Module) -> _Function | None:
     """Return the function that click or typer makes a command of, or None if there is none or more than one."""
     run = {
         getattr(node.args[0], "id", "")
@@ -56,7 +56,7 @@ def find_command(tree: ast.Module) -> _Function | None:
 def command_arguments(command: _Function) -> str | None:
     """Return the arguments that give a command a prompt, as code, or None if the command requires other arguments."""
     words: list[str] = []
-    for one in _parameters(command):
+    for one in _command_parameters(command):
         is_prompt = one.accepts_any_text and bool(PROMPT_NAME_PATTERN.search(one.parameter_name))
         if one.is_required and not is_prompt:
             return None
@@ -68,7 +68,7 @@ def command_arguments(command: _Function) -> str | None:
 def find_command_flags(command: _Function, path: str) -> tuple[DetectedFlag, ...]:
     """Return a flag for each option of a command that switches something on or off, in order."""
     flags = []
-    for one in _parameters(command):
+    for one in _command_parameters(command):
         on, _, off = _longest_option(one).partition("/")
         if one.is_switch and on and not NON_FLAG_OPTION_PATTERN.match(one.parameter_name):
             flags.append(
@@ -83,7 +83,7 @@ def _longest_option(parameter: _Parameter) -> str:
     return max((name for name in parameter.option_names if name.startswith("--")), key=len, default="")
 
 
-def _parameters(command: _Function) -> Iterator[_Parameter]:
+def _command_parameters(command: _Function) -> Iterator[_Parameter]:
     """Yield the options and arguments of a command: those of click's decorators or, for typer, the function's
     parameters.
     """

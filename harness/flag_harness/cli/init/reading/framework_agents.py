@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from flag_harness.cli.init.reading.arguments import PROMPT_ARGUMENT, UNKNOWN_ARGUMENT
 from flag_harness.cli.init.reading.found_agent import FoundAgent, UncallableFunction
-from flag_harness.cli.init.reading.frameworks import FrameworkModule, maker_name
+from flag_harness.cli.init.reading.frameworks import FrameworkModule, called_maker_name
 from flag_harness.cli.init.reading.side_folders import rank_penalty_for_side_folder
 
 _MESSAGES_ARGUMENT = f'{{"messages": [{{"role": "user", "content": {PROMPT_ARGUMENT}}}]}}'
@@ -50,7 +50,7 @@ def _method_and_arguments_to_run(
     Return None if `value` is no agent yet, such as a model, or a graph that is not compiled. `maker` is the call that
     made it.
     """
-    name = maker_name(maker)
+    name = called_maker_name(maker)
     keywords = {word.arg: word.value for call in (maker, value) for word in getattr(call, "keywords", ())}
     thread = _THREAD_ARGUMENT if "checkpointer" in keywords else ""
     if name == "Agent":

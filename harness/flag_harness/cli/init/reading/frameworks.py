@@ -70,10 +70,10 @@ def read_frameworks(trees: Mapping[str, ast.Module]) -> dict[str, FrameworkModul
         for path, tree in trees.items()
     }
     used = {path: module for path, module in modules.items() if module.run_expressions or module.agent_maker_calls}
-    return used if used and any(map(_names_anthropic, trees.values())) else {}
+    return used if used and any(map(_mentions_anthropic, trees.values())) else {}
 
 
-def maker_name(call: ast.Call) -> str:
+def called_maker_name(call: ast.Call) -> str:
     """Return the name of the function or class that a call uses, such as `Agent` for `Agent[int](...)`."""
     function = call.func.value if isinstance(call.func, ast.Subscript) else call.func
     return str(getattr(function, "attr", getattr(function, "id", "")))
@@ -138,8 +138,10 @@ def _is_agent_maker_call(call: ast.Call, imports: Mapping[str, str]) -> bool:
     """Return whether a call makes an agent or a model of a framework, with a model that may be Anthropic's."""
     first = next((one.id for one in ast.walk(call.func) if isinstance(one, ast.Name)), "")
     full = imports.get(first, "")
-    name = _last_name_part(full) if isinstance(call.func, ast.Name) else maker_name(call)
-    return bool(_FRAMEWORK_MODULE_PATTERN.match(full)) and name in _AGENT_MAKER_NAMES and not _names_other_model(call)
+    name = _last_name_part(full) if isinstance(call.func, ast.Name) else called_maker_name(call)
+    return (
+        bool(_FRAMEWORK_MODULE_PATTERN.match(full)) and name in _AGENT_MAKER_NAMES and not _mentions_other_model(call)
+    )
 
 
 def _find_run_expressions(
@@ -156,19 +158,19 @@ def _find_run_expressions(
             if (
                 is_litellm
                 and _last_name_part(ast.unparse(node.func)) in _LITELLM_FUNCTION_NAMES
-                and not _names_other_model(node)
+                and not _mentions_other_model(node)
             ):
                 yield node
 
 
-def _names_other_model(call: ast.Call) -> bool:
+def _mentions_other_model(call: ast.Call) -> bool:
     """Return whether a call names a model that is not Anthropic's."""
     models = [*call.args[:1], *(one.value for one in call.keywords if one.arg in _MODEL_KEYWORDS)]
     text = " ".join(map(ast.unparse, models))
     return bool(_OTHER_PROVIDER_NAME_PATTERN.search(text)) and not _ANTHROPIC_NAME_PATTERN.search(text)
 
 
-def _names_anthropic(tree: ast.Module) -> bool:
+def _mentions_anthropic(tree: ast.Module) -> bool:
     """Return whether a module mentions Anthropic or one of its models, outside of comments and docstrings."""
     return any(_ANTHROPIC_NAME_PATTERN.search(text) for _, text in string_constants(tree)) or any(
         _ANTHROPIC_NAME_PATTERN.search(f"{name} {full}") for name, full in _imported_names(tree)

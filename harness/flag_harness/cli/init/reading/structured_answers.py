@@ -4,7 +4,7 @@ import ast
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from flag_harness.cli.init.reading.frameworks import maker_name
+from flag_harness.cli.init.reading.frameworks import called_maker_name
 
 _MAX_CLASS_NESTING = 4
 """How deep classes inside classes are followed. The limit is for a class that contains itself."""
@@ -39,7 +39,7 @@ def _tool_and_class_names(makers: Mapping[str, ast.Call], tree: ast.Module) -> I
     """Yield the name of each tool with which the model answers, and the name of the class that it fills."""
     for maker in makers.values():
         for word in maker.keywords:
-            if maker_name(maker) == "Agent" and word.arg in ("output_type", "result_type"):
+            if called_maker_name(maker) == "Agent" and word.arg in ("output_type", "result_type"):
                 yield "final_result", ast.unparse(word.value)
     for node in ast.walk(tree) if makers else ():
         if isinstance(node, ast.Call) and node.args and getattr(node.func, "attr", "") == "with_structured_output":
