@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from conversations import HEADERS, URL, compact_json
 from measuring import version
 
-from flag_harness.cassette import Cassette, Envelope, Recorder
+from flag_harness.cassette import Cassette, CassetteMetadata, Recorder
 from flag_harness.cassette import replay as make_replay
 from flag_harness.clock import VirtualClock
 from flag_harness.transports import http_client, intercept_clients
@@ -94,7 +94,7 @@ class Harness:
         with closing(http_client(upstream, recorder)) as client:
             for exchange in exchanges:
                 client.post(URL, content=exchange.request, headers=HEADERS)
-        Cassette(Envelope("live", "2026-11-01T00:00:00Z"), recorder.interactions).save(path)
+        Cassette(CassetteMetadata("live", "2026-11-01T00:00:00Z"), recorder.interactions).save(path)
         return path
 
     def load(self, recorded: Path) -> Cassette:

@@ -70,12 +70,12 @@ def _write(folder: Path, http: str, transport: str, mark: str) -> Path:
 
 
 def _write_our_cassettes(folder: Path) -> None:
-    from flag_harness.cassette import Cassette, Envelope, Interaction
+    from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
     from flag_harness.wire.timeline import Chunk, End, Head, Request
 
     headers = (("content-type", "application/json"),)
     request = Request("POST", URL, headers, BODY.encode())
     answer = Head(0.5, 200, headers), Chunk(0.5, json.dumps(ANSWER).encode()), End(0.5)
-    cassette = Cassette(Envelope("simulator", "2026-11-01T00:00:00Z"), (Interaction(request, answer),))
+    cassette = Cassette(CassetteMetadata("simulator", "2026-11-01T00:00:00Z"), (Interaction(request, answer),))
     for number in range(TESTS):
         cassette.save(folder / f"test_{number}.json")

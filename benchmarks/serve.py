@@ -22,7 +22,7 @@ from pathlib import Path
 
 from measuring import markdown_table, replace_section
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.interaction import make_storable_request
 from flag_harness.simulator import parse_scenario, simulate
 from flag_harness.wire.timeline import Request, header_value
@@ -127,7 +127,7 @@ def _record_answers(folder: Path) -> tuple[Path, Path, Path]:
         body = json.dumps({**ARGUMENTS, "stream": streaming}).encode()
         request = Request("POST", "https://api.anthropic.com/v1/messages", HEADERS, body)
         interactions.append(Interaction(make_storable_request(request), simulator(request)))
-    Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), tuple(interactions)).save(folder / "cassette.json")
+    Cassette(CassetteMetadata("simulator", "2026-11-22T00:00:00Z"), tuple(interactions)).save(folder / "cassette.json")
     streamed, plain = ([piece.data for piece in one.response[1:-1]] for one in interactions)
     (folder / "chunks").write_text("\n".join(chunk.hex() for chunk in streamed))
     (folder / "whole").write_bytes(b"".join(plain))

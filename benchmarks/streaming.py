@@ -12,7 +12,7 @@ import httpx2
 from conversations import stream_chunks
 from measuring import MICRO, MILLI
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, replay
 from flag_harness.cassette.interaction import make_storable_request
 from flag_harness.transports import async_http_client, http_client
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -124,4 +124,4 @@ def _replay() -> Callable[[Request], Response]:
 
     with anthropic.Anthropic(api_key="x", http_client=http_client(note)).messages.stream(**ARGUMENTS):
         interaction = Interaction(make_storable_request(requests[0]), response)
-    return replay(Cassette(Envelope("live", ""), (interaction,) * OF_ONE_CLIENT))
+    return replay(Cassette(CassetteMetadata("live", ""), (interaction,) * OF_ONE_CLIENT))

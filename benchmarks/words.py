@@ -37,7 +37,7 @@ PARTICLES = frozenset(
 )
 PREDICATES = frozenset(("is", "has", "can", "was", "are", "must", "should", "may", "cannot", "does"))
 PLACES = frozenset(
-    """body cassette column directory document envelope file folder from index know known knows line list matter
+    """body cassette column directory document metadata file folder from index know known knows line list matter
     matters module near of offset page path place point position say says section see show shows spot table tell tells
     to word""".split()  # noqa: SIM905
 )

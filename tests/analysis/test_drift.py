@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from flag_harness.analysis.drift import AnswerDrift, DriftResult, compare_answers, reason_not_to_verify
-from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette import CassetteMetadata, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
 
 USAGE = {"input_tokens": 3, "output_tokens": 1, "cache_creation": {"ephemeral_5m_input_tokens": 0}}
@@ -181,18 +181,18 @@ THOUGHT = {"messages": [{"role": "assistant", "content": [{"type": "thinking", "
 )
 def test_a_request_that_cannot_be_verified_is_not_sent(interaction: Interaction, reason: str) -> None:
     """Each with its reason."""
-    assert reason == reason_not_to_verify(interaction, Envelope("simulator", ""), "live")
+    assert reason == reason_not_to_verify(interaction, CassetteMetadata("simulator", ""), "live")
 
 
 def test_sealed_blocks_go_back_where_they_came_from() -> None:
     """What was imported is the live API's; a block without a seal may go anywhere."""
     interaction = _interaction(THOUGHT, _plain({}))
-    assert "" == reason_not_to_verify(interaction, Envelope("simulator", ""), "simulator")
-    assert "" == reason_not_to_verify(interaction, Envelope("imported", ""), "live")
+    assert "" == reason_not_to_verify(interaction, CassetteMetadata("simulator", ""), "simulator")
+    assert "" == reason_not_to_verify(interaction, CassetteMetadata("imported", ""), "live")
     expected = "it contains a thinking block signed by the live API, which the simulator upstream would refuse"
-    assert expected == reason_not_to_verify(interaction, Envelope("live", ""), "simulator")
+    assert expected == reason_not_to_verify(interaction, CassetteMetadata("live", ""), "simulator")
     unsealed = {"messages": [{"type": "thinking", "signature": ""}, {"type": ["odd"]}]}
-    assert "" == reason_not_to_verify(_interaction(unsealed, _plain({})), Envelope("simulator", ""), "live")
+    assert "" == reason_not_to_verify(_interaction(unsealed, _plain({})), CassetteMetadata("simulator", ""), "live")
 
 
 def test_an_answer_that_is_no_object_has_no_shape() -> None:
@@ -218,15 +218,15 @@ PACKED = (Head(0.0, 200, (("content-encoding", "br"),)), Chunk(0.1, b"\x0b\x05")
 )
 def test_what_its_source_left_out_cannot_be_verified(interaction: Interaction, word: str, reason: str) -> None:
     """It would be drift that is none. What is whole beside it can."""
-    recording = Envelope("imported", "", fidelity=("timing-invented", word))
+    recording = CassetteMetadata("imported", "", fidelity=("timing-invented", word))
     assert f"it was imported from a source that {reason}" == reason_not_to_verify(interaction, recording, "live")
     whole = Interaction(Request("POST", "/v1/messages", (("anthropic-beta", "x"),), b"{}"), _plain({}))
     assert "" == reason_not_to_verify(whole, recording, "live")
-    assert "" == reason_not_to_verify(BARE, Envelope("imported", "", fidelity=("timing-invented",)), "live")
+    assert "" == reason_not_to_verify(BARE, CassetteMetadata("imported", "", fidelity=("timing-invented",)), "live")
 
 
 def test_a_request_without_a_body_that_needs_none_is_sent() -> None:
     """Where others of its cassette have lost theirs."""
     listing = Interaction(Request("GET", "/v1/models", (), b""), _plain({}))
-    recording = Envelope("imported", "", fidelity=("request-body-missing",))
+    recording = CassetteMetadata("imported", "", fidelity=("request-body-missing",))
     assert "" == reason_not_to_verify(listing, recording, "live")

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.file import blobs
 from flag_harness.cassette.file.blobs import (
     MIN_BLOB_CHARACTERS,
@@ -23,12 +23,12 @@ from flag_harness.cassette.file.blobs import (
     has_blob,
     insert_blobs,
 )
-from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_with_files
+from flag_harness.cassette.file.format import decode_metadata_and_interactions, encode_cassette_with_files
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
 IMAGE = random.Random(1).randbytes(MIN_BLOB_CHARACTERS)
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 REFERENCE = "0" * 64
 
 
@@ -41,7 +41,7 @@ def _cassette(*sources: str, answer: Any = None) -> Cassette:
     content = [{"type": "image", "source": {"type": "base64", "data": data}} for data in sources]
     asked = Request("POST", "/v1/messages", (), msgspec.json.encode({"messages": [{"content": content}]}))
     data = msgspec.json.encode({"content": answer})
-    return Cassette(ENVELOPE, (Interaction(asked, (Head(0.0, 200, ()), Chunk(0.1, data), End(0.2))),))
+    return Cassette(METADATA, (Interaction(asked, (Head(0.0, 200, ()), Chunk(0.1, data), End(0.2))),))
 
 
 def test_a_block_stands_once_however_many_cassettes_hold_it(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_reference_that_is_no_hash_is_refused(tmp_path: Path, name: Any) -> No
 
 def test_bytes_alone_cannot_give_what_stands_in_another_file() -> None:
     """Who decodes a file's bytes must say from where blobs are read."""
-    encoded = encode_cassette_with_files(ENVELOPE, _cassette(_block()).interactions, "blobs")
+    encoded = encode_cassette_with_files(METADATA, _cassette(_block()).interactions, "blobs")
     with pytest.raises(ValueError, match="interaction 0: its blob blobs/") as raised:
-        decode_envelope_and_interactions(encoded.data)
+        decode_metadata_and_interactions(encoded.data)
     (name,) = encoded.shared_files
     assert (f"interaction 0: its blob blobs/{name} is another file; read the cassette from its own path") == str(
         raised.value

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.errors import CassetteError
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response, body
 
-ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "case", "off")
+METADATA = CassetteMetadata("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "case", "off")
 REQUEST = Request("POST", "/v1/messages", (), b'{"n":1}')
 RESPONSE: Response = (Head(0.5, 200, ()), Chunk(0.6, b"data: one\n\n"), Chunk(0.7, b"data: two\n\n"), End(0.8))
-CASSETTE = Cassette(ENVELOPE, (Interaction(REQUEST, RESPONSE),))
+CASSETTE = Cassette(METADATA, (Interaction(REQUEST, RESPONSE),))
 
 
 def test_a_cassette_is_loaded_as_it_was_saved(tmp_path: Path) -> None:
@@ -99,11 +99,11 @@ def test_an_answer_of_100_mb_is_recorded_and_played(tmp_path: Path, kind: str) -
     """What can be written can be read."""
     content_type, data = _LARGE_BODIES[kind]
     response: Response = (Head(0.1, 200, (("content-type", content_type),)), Chunk(0.2, data), End(0.3))
-    Cassette(ENVELOPE, (Interaction(REQUEST, response),)).save(tmp_path / "x.json")
+    Cassette(METADATA, (Interaction(REQUEST, response),)).save(tmp_path / "x.json")
     assert data == body(Cassette.load(tmp_path / "x.json").interactions[0].response)
 
 
-LATER = replace(ENVELOPE, recorded_at="2027-01-01T00:00:00Z", sdk="anthropic 3.0.0")
+LATER = replace(METADATA, recorded_at="2027-01-01T00:00:00Z", sdk="anthropic 3.0.0")
 OTHER_TIMES: Response = (Head(5.5, 200, ()), Chunk(6.0, b"data: one\n\n"), Chunk(6.5, b"data: two\n\n"), End(7.0))
 OTHER_BOUNDARIES: Response = (Head(0.5, 200, ()), Chunk(0.6, b"data: one\n\ndata: two\n\n"), End(0.8))
 
@@ -128,8 +128,8 @@ def test_a_recording_that_is_too_old_says_anew_when_it_was_made(tmp_path: Path) 
     assert not again.save(path, max_age=timedelta(days=365))
     assert before == path.read_text()
     assert again.save(path, max_age=timedelta(days=363))
-    assert before.replace(ENVELOPE.recorded_at, LATER.recorded_at) == path.read_text()
-    silent = replace(CASSETTE, envelope=replace(ENVELOPE, recorded_at=""))
+    assert before.replace(METADATA.recorded_at, LATER.recorded_at) == path.read_text()
+    silent = replace(CASSETTE, metadata=replace(METADATA, recorded_at=""))
     silent.save(tmp_path / "silent.json")
     assert not again.save(tmp_path / "silent.json", max_age=timedelta(0))
 
@@ -145,12 +145,12 @@ def test_what_a_file_holds_need_not_be_read_again(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "changed",
     [
-        Cassette(replace(ENVELOPE, upstream="live"), CASSETTE.interactions),
-        Cassette(replace(ENVELOPE, combination="streaming"), CASSETTE.interactions),
-        Cassette(replace(ENVELOPE, case="other"), CASSETTE.interactions),
-        Cassette(ENVELOPE, CASSETTE.interactions * 2),
-        Cassette(ENVELOPE, (Interaction(replace(REQUEST, body=b'{"n":2}'), RESPONSE),)),
-        Cassette(ENVELOPE, ()),
+        Cassette(replace(METADATA, upstream="live"), CASSETTE.interactions),
+        Cassette(replace(METADATA, combination="streaming"), CASSETTE.interactions),
+        Cassette(replace(METADATA, case="other"), CASSETTE.interactions),
+        Cassette(METADATA, CASSETTE.interactions * 2),
+        Cassette(METADATA, (Interaction(replace(REQUEST, body=b'{"n":2}'), RESPONSE),)),
+        Cassette(METADATA, ()),
     ],
 )
 def test_a_rewrite_that_changes_anything_else_is_written(tmp_path: Path, changed: Cassette) -> None:
@@ -212,5 +212,5 @@ def test_the_index_holds_equal_requests_in_recorded_order() -> None:
     """By key, whatever the order of the body's keys."""
     bodies = [b'{"a":1,"b":2}', b'{"c":3}', b'{"b":2,"a":1}']
     interactions = tuple(Interaction(replace(REQUEST, body=body), RESPONSE) for body in bodies)
-    index = Cassette(ENVELOPE, interactions).index.indices_by_key
+    index = Cassette(METADATA, interactions).index.indices_by_key
     assert {interactions[0].match_key: [0, 2], interactions[1].match_key: [1]} == index

@@ -8,7 +8,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, replay
 from flag_harness.transports import async_http_client, http_client
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -32,7 +32,7 @@ def _cassette(agents: int) -> Cassette:
     """Sub-agents in conversations of two turns: all ask the same, and each finds something else."""
     first = [_recorded({"ask": "list"}, {"id": _id(number)}) for number in range(agents)]
     second = [_recorded({"call": _id(number), "result": number}, {"done": number}) for number in range(agents)]
-    return Cassette(Envelope("live", "2026-01-02T03:04:05Z"), (*first, *second))
+    return Cassette(CassetteMetadata("live", "2026-01-02T03:04:05Z"), (*first, *second))
 
 
 @pytest.mark.asyncio

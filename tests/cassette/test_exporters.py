@@ -6,7 +6,7 @@ import httpx
 import pytest
 import vcr
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.file.exporters import export_vcrpy_yaml
 from flag_harness.cassette.importers import import_cassette
 from flag_harness.errors import CassetteError
@@ -26,7 +26,7 @@ def _answer(status: int, data: bytes, kind: str = "application/json") -> Respons
 
 def _cassette(*responses: Response) -> Cassette:
     asked = [Request("POST", f"/v1/messages?n={n}", HEADERS[:1], b'{"n":%d}' % n) for n in range(len(responses))]
-    return Cassette(Envelope("live", ""), tuple(map(Interaction, asked, responses)))
+    return Cassette(CassetteMetadata("live", ""), tuple(map(Interaction, asked, responses)))
 
 
 ALL = _cassette(

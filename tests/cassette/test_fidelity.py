@@ -23,14 +23,14 @@ import brotli
 import pytest
 import zstandard
 
-from flag_harness.cassette import Cassette, Envelope, Recorder, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Recorder, replay
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
 from flag_harness.transports import SystemClock, intercept_clients, make_transport_class
 
 TRAFFIC = Path(__file__).parents[3] / "shared" / "traffic" / "interactions.jsonl.gz"
 ELSEWHERE = "http://anywhere.invalid"
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 JSON = {"content-type": "application/json"}
 needs_traffic = pytest.mark.skipif(not TRAFFIC.exists(), reason="the traffic stands beside the project, not in it")
 
@@ -215,7 +215,7 @@ def serve() -> Iterator[Callable[[Sequence[Asked]], Server]]:
 
 
 def _through_a_file(recorder: Recorder, path: Path) -> Cassette:
-    Cassette(ENVELOPE, recorder.interactions).save(path)
+    Cassette(METADATA, recorder.interactions).save(path)
     return Cassette.load(path)
 
 
@@ -356,7 +356,7 @@ def test_an_upload_is_played_whatever_line_stands_between_its_parts(
         way.ask([_upload("0a1b", b"other")], ELSEWHERE, upstream=replay(cassette))
     recorder, again = Recorder(), [_upload("8293", ANYTHING), _upload("a4b5", b"%PDF")]
     way.ask(again, serve(again).url, upstream=None, layers=[recorder])
-    assert not Cassette(ENVELOPE, recorder.interactions).save(path)
+    assert not Cassette(METADATA, recorder.interactions).save(path)
 
 
 @pytest.mark.parametrize("library", ["httpx2", "httpx"])

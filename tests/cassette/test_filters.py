@@ -14,7 +14,7 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flag_harness.cassette import NO_FILTERS, Cassette, Envelope, Filters, Interaction, Recorder, replay
+from flag_harness.cassette import NO_FILTERS, Cassette, CassetteMetadata, Filters, Interaction, Recorder, replay
 from flag_harness.cassette.redact.body_texts import body_texts
 from flag_harness.errors import CassetteMiss, ConfigError
 from flag_harness.wire.sse import decode_events, encode_event
@@ -363,7 +363,7 @@ def test_a_request_matches_with_and_without_the_secret() -> None:
     (kept,) = recorder.interactions
     assert b'{"a": "REDACTED"}' == kept.request.body
     for recorded in (kept, Interaction(_asked({"a": SECRET}), _answer(SECRET.encode()))):
-        cassette = Cassette(Envelope("live", ""), (recorded,))
+        cassette = Cassette(CassetteMetadata("live", ""), (recorded,))
         played = replay(cassette, filters=PATTERN)
         assert _answer(b"REDACTED") == played(_asked({"a": "hunter2-other"}))
         assert () == played.indices_not_played
@@ -375,7 +375,7 @@ def test_what_a_pattern_finds_in_its_own_mark_matches_all_the_same() -> None:
     """Filtered twice, a body may differ from the one filtered once; each is played once."""
     filters = Filters(patterns=(".{3}",))
     recorded = filters.filter_interaction(Interaction(_asked({"content": "abcdefg"}), _answer(b"{}")))
-    played = replay(Cassette(Envelope("live", ""), (recorded, recorded)), filters=filters)
+    played = replay(Cassette(CassetteMetadata("live", ""), (recorded, recorded)), filters=filters)
     played(_asked({"content": "abcdefg"}))
     played(_asked({"content": "abcdefg"}))
     assert () == played.indices_not_played

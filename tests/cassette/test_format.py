@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_in_one_file
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.file.format import decode_metadata_and_interactions, encode_cassette_in_one_file
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response
 
 TEXT = st.text(max_size=8)
@@ -53,9 +53,13 @@ def responses(draw: st.DrawFn) -> Response:
 
 REQUESTS = st.builds(Request, st.sampled_from(["GET", "POST"]), st.sampled_from(["/a", "//b?c=d"]), HEADERS, BODIES)
 INTERACTIONS = st.lists(st.builds(Interaction, REQUESTS, responses(), is_late=st.booleans()), max_size=3)
-ENVELOPES = st.builds(Envelope, st.sampled_from(["live", "simulator", "imported"]), TEXT, TEXT, TEXT, TEXT)
+METADATA_VARIANTS = st.builds(
+    CassetteMetadata, st.sampled_from(["live", "simulator", "imported"]), TEXT, TEXT, TEXT, TEXT
+)
 
-ENVELOPE = Envelope("simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "cases/test_x.py::test_y", "streaming")
+METADATA = CassetteMetadata(
+    "simulator", "2026-01-02T03:04:05Z", "anthropic 2.12.0", "cases/test_x.py::test_y", "streaming"
+)
 REQUEST = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"model":"m","max_tokens":5}')
 STREAM: Response = (
     Head(0.25, 200, (("content-type", "text/event-stream"),)),
@@ -128,20 +132,20 @@ FILE = """{
 """
 
 
-@given(ENVELOPES, INTERACTIONS)
-def test_what_is_written_reads_back_as_it_was(envelope: Envelope, interactions: list[Interaction]) -> None:
+@given(METADATA_VARIANTS, INTERACTIONS)
+def test_what_is_written_reads_back_as_it_was(metadata: CassetteMetadata, interactions: list[Interaction]) -> None:
     """Any bytes in any chunking, offsets, headers, and how each answer ended."""
-    assert (envelope, interactions) == decode_envelope_and_interactions(
-        encode_cassette_in_one_file(envelope, interactions)
+    assert (metadata, interactions) == decode_metadata_and_interactions(
+        encode_cassette_in_one_file(metadata, interactions)
     )
 
 
-@given(ENVELOPES, INTERACTIONS)
+@given(METADATA_VARIANTS, INTERACTIONS)
 def test_the_file_is_json_in_utf_8_with_its_envelope_sorted(
-    envelope: Envelope, interactions: list[Interaction]
+    metadata: CassetteMetadata, interactions: list[Interaction]
 ) -> None:
     """By another library's reader; no chunk of text shares its line."""
-    document = json.loads(encode_cassette_in_one_file(envelope, interactions))
+    document = json.loads(encode_cassette_in_one_file(metadata, interactions))
     assert ["envelope", "interactions"] == list(document)
     assert sorted(document["envelope"]) == list(document["envelope"])
 
@@ -149,7 +153,7 @@ def test_the_file_is_json_in_utf_8_with_its_envelope_sorted(
 def test_the_file_looks_like_this() -> None:
     """Readable JSON bodies, one chunk a line, bytes that are no text as base64."""
     interactions = [Interaction(REQUEST, STREAM), Interaction(Request("GET", "/v1/models", (), b""), ANSWER)]
-    assert FILE == encode_cassette_in_one_file(ENVELOPE, interactions).decode()
+    assert FILE == encode_cassette_in_one_file(METADATA, interactions).decode()
 
 
 def test_one_changed_word_is_one_changed_line() -> None:
@@ -162,7 +166,7 @@ def test_one_changed_word_is_one_changed_line() -> None:
     ]
     for (interaction, expected), original in zip(changed, [STREAM, STREAM, ANSWER, ANSWER], strict=True):
         old, new = (
-            encode_cassette_in_one_file(ENVELOPE, [one]).splitlines()
+            encode_cassette_in_one_file(METADATA, [one]).splitlines()
             for one in (Interaction(REQUEST, original), interaction)
         )
         assert expected == sum(one != other for one, other in zip(old, new, strict=True))
@@ -171,8 +175,8 @@ def test_one_changed_word_is_one_changed_line() -> None:
 def _edited(**response: object) -> bytes:
     row = {"head": [0.5, 200], "headers": [], **response}
     request = {"method": "POST", "path": "/", "headers": []}
-    envelope = {"format": 1, "upstream": "live", "recorded_at": ""}
-    return json.dumps({"envelope": envelope, "interactions": [{"request": request, "response": row}]}).encode()
+    metadata = {"format": 1, "upstream": "live", "recorded_at": ""}
+    return json.dumps({"envelope": metadata, "interactions": [{"request": request, "response": row}]}).encode()
 
 
 @pytest.mark.parametrize(
@@ -211,12 +215,12 @@ def _edited(**response: object) -> bytes:
 def test_a_file_that_was_spoilt_says_where_and_why(data: bytes, message: str) -> None:
     """Not JSON, not a cassette, of another version, or edited by hand without care."""
     with pytest.raises(ValueError, match=r".") as caught:
-        decode_envelope_and_interactions(data)
+        decode_metadata_and_interactions(data)
     assert message == str(caught.value)
 
 
 def test_a_json_body_may_be_edited_by_hand() -> None:
     """Where its length stays the same, or the lengths are mended."""
     data = FILE.replace('"word"', '"longer"').replace("[0.625, 7]", "[0.625, 9]").encode()
-    _, interactions = decode_envelope_and_interactions(data)
+    _, interactions = decode_metadata_and_interactions(data)
     assert (Chunk(0.5, b'{"text":'), Chunk(0.625, b'"longer"}')) == interactions[1].response[1:3]

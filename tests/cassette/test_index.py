@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Filters, Interaction, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Filters, Interaction, replay
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 
 
 def _answer(number: int, *, abandoned: bool = False) -> Response:
@@ -19,7 +19,7 @@ def _answer(number: int, *, abandoned: bool = False) -> Response:
 def _cassette(*bodies: Any, abandoned: bool = False) -> Cassette:
     requests = (Request("POST", "/v1/messages", (), json.dumps(body).encode()) for body in bodies)
     return Cassette(
-        ENVELOPE, tuple(Interaction(one, _answer(n, abandoned=abandoned)) for n, one in enumerate(requests))
+        METADATA, tuple(Interaction(one, _answer(n, abandoned=abandoned)) for n, one in enumerate(requests))
     )
 
 

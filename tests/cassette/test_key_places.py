@@ -17,7 +17,7 @@ import brotli
 import pytest
 import zstandard
 
-from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette import CassetteMetadata, Filters, Interaction
 from flag_harness.cassette.redact.encodings.search import find_first_secret
 from flag_harness.cassette.redact.keys.search import find_api_keys
 from flag_harness.cassette.redact.scan import scan_cassette
@@ -209,7 +209,7 @@ def test_a_key_is_neither_saved_nor_left_in_a_rarer_place_or_encoding() -> None:
     filters = Filters(patterns=(PATTERN,))
     for place, encoding in MORE_CASES:
         write, encode = (PLACES | MORE_PLACES)[place], (ENCODINGS | MORE_ENCODINGS)[encoding]
-        assert scan_cassette(Envelope("live", ""), [write(encode(UNDECLARED))]), (place, encoding)
+        assert scan_cassette(CassetteMetadata("live", ""), [write(encode(UNDECLARED))]), (place, encoding)
         interaction = write(encode(DECLARED))
         filtered = filters.filter_interaction(interaction)
         assert filtered != interaction, (place, encoding)
@@ -276,7 +276,7 @@ def test_images_and_what_only_begins_like_compressed_data_are_left_as_they_are()
     for data in (pixels, broken, b"\x00x\x01\xe9", brotli.compress(b"it is fine")):
         sent = _sent(data)
         assert sent == Filters(patterns=(PATTERN,)).filter_interaction(sent)
-        assert [] == scan_cassette(Envelope("live", ""), [sent])
+        assert [] == scan_cassette(CassetteMetadata("live", ""), [sent])
 
 
 @pytest.mark.parametrize("place", PLACES)
@@ -285,7 +285,7 @@ def test_an_undeclared_key_is_seen_wherever_it_is_written(place: str) -> None:
     unseen = [
         encoding
         for encoding, encode in ENCODINGS.items()
-        if not scan_cassette(Envelope("live", ""), [PLACES[place](encode(UNDECLARED))])
+        if not scan_cassette(CassetteMetadata("live", ""), [PLACES[place](encode(UNDECLARED))])
     ]
     assert [] == unseen
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, cassette
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, cassette
 from flag_harness.cassette.cassette import read_interactions
 from flag_harness.cassette.redact import bodies, body_strings, scan
 from flag_harness.cassette.redact.scan import scan_cassette, scan_file
@@ -31,7 +31,9 @@ def low_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_key_anywhere_in_a_large_body_is_found(form: bytes, before: int) -> None:
     """Also if it stands where one window ends and the next begins."""
     body = form % (b"\xc3\xa9 " * (before // 3) + KEY + b" word" * 400)
-    (finding,) = scan_cassette(Envelope("live", ""), [Interaction(Request("POST", "/v1/messages", (), body), ANSWER)])
+    (finding,) = scan_cassette(
+        CassetteMetadata("live", ""), [Interaction(Request("POST", "/v1/messages", (), body), ANSWER)]
+    )
     assert ("request body", "an Anthropic key", 0) == (finding.location, finding.kind, finding.interaction)
     (finding,) = scan_file(body)
     assert "file" == finding.location
@@ -52,14 +54,14 @@ def test_large_bodies_without_a_key_are_no_finding() -> None:
     """Neither as JSON nor as bytes that are not UTF-8."""
     for body in (b'{"a": "%s"}' % (b"word " * 400), b"\xff\xfe word " * 300):
         found = Interaction(Request("POST", "/v1/messages", (), body), ANSWER)
-        assert [] == scan_cassette(Envelope("live", ""), [found])
+        assert [] == scan_cassette(CassetteMetadata("live", ""), [found])
 
 
 def test_interactions_on_disk_are_those_of_the_cassette(tmp_path: Path) -> None:
     """One by one, as a slice, and all of them; a file that changes meanwhile is an error that names it."""
     path = tmp_path / "x.json"
     rows = [Interaction(Request("POST", "/v1/messages", (), b"word " * size), ANSWER) for size in (1, 400, 2)]
-    Cassette(Envelope("live", ""), tuple(rows)).save(path)
+    Cassette(CassetteMetadata("live", ""), tuple(rows)).save(path)
     found = read_interactions(path)
     assert not isinstance(found, tuple)
     assert (rows, rows[1:], rows[2]) == (list(found), found[1:], found[2])

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, replay
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Headers, Request, Response, body
@@ -23,8 +23,8 @@ def _request(
 
 
 def _cassette(*match_on: MatchPart) -> Cassette:
-    envelope = Envelope("imported", "", match_on=match_on)
-    return Cassette(envelope, tuple(Interaction(_request(), _answer(text)) for text in (b"first", b"second")))
+    metadata = CassetteMetadata("imported", "", match_on=match_on)
+    return Cassette(metadata, tuple(Interaction(_request(), _answer(text)) for text in (b"first", b"second")))
 
 
 OTHERS = {
@@ -89,7 +89,7 @@ def test_the_file_keeps_the_words_and_only_where_there_are_any(tmp_path: Path) -
     """A recorded cassette looks as it always did."""
     _cassette("method", "uri").save(tmp_path / "loose.json")
     _cassette().save(tmp_path / "strict.json")
-    assert ("method", "uri") == Cassette.load(tmp_path / "loose.json").envelope.match_on
+    assert ("method", "uri") == Cassette.load(tmp_path / "loose.json").metadata.match_on
     assert '"match_on": ["method", "uri"]' in (tmp_path / "loose.json").read_text()
     text = (tmp_path / "strict.json").read_text()
     assert ("match_on" not in text, "fidelity" not in text) == (True, True)

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Replay
 from flag_harness.cassette.file.lock import LOCK_FILE_NAME, STALE_LOCK_SECONDS, lock_parent_folder
 from flag_harness.cassette.merge import can_add_answers_from, indices_recorded_by, is_recorded_by, merge_recordings
 from flag_harness.errors import CassetteError
@@ -34,12 +34,12 @@ def _one(asked: str, answer: str, case: str = "") -> Interaction:
 
 def _recorded(case: str, *asked: str, combination: str = "off", answer: str = "") -> Cassette:
     """What a test has just recorded."""
-    envelope = Envelope("live", WHEN, "anthropic 2.12.0", case, combination)
-    return Cassette(envelope, tuple(_one(one, answer or f"{one} for {case}") for one in asked))
+    metadata = CassetteMetadata("live", WHEN, "anthropic 2.12.0", case, combination)
+    return Cassette(metadata, tuple(_one(one, answer or f"{one} for {case}") for one in asked))
 
 
 def _asked(cassette: Cassette) -> list[tuple[str, str]]:
-    return [(one.case or cassette.envelope.case, one.decoded_body["ask"]) for one in cassette.interactions]
+    return [(one.case or cassette.metadata.case, one.decoded_body["ask"]) for one in cassette.interactions]
 
 
 def test_a_cassette_of_one_test_is_replaced_by_its_next_recording() -> None:
@@ -52,11 +52,11 @@ def test_what_other_tests_recorded_is_kept() -> None:
     """Each interaction with the test that it belongs to, in the order of the tests' names."""
     both = merge_recordings(_recorded("b", "1", "2"), _recorded("a", "3", combination="streaming"))
     assert [("a", "3"), ("b", "1"), ("b", "2")] == _asked(both)
-    assert ("a", "streaming") == (both.envelope.case, both.envelope.combination)
+    assert ("a", "streaming") == (both.metadata.case, both.metadata.combination)
     assert ["", "b", "b"] == [one.case for one in both.interactions]
     again = merge_recordings(both, _recorded("b", "4"))
     assert [("a", "3"), ("b", "4")] == _asked(again)
-    assert ("a", "streaming") == (again.envelope.case, again.envelope.combination)
+    assert ("a", "streaming") == (again.metadata.case, again.metadata.combination)
 
 
 def test_the_file_is_the_same_whoever_writes_last(tmp_path: Path) -> None:
@@ -76,58 +76,58 @@ def test_the_file_is_the_same_whoever_writes_last(tmp_path: Path) -> None:
 def test_what_is_added_stands_after_the_tests_own() -> None:
     """With the older date: the cassette is as old as the oldest that it holds."""
     old = _recorded("a", "1")
-    both = merge_recordings(replace(old, envelope=replace(old.envelope, recorded_at=LATER)), old, keep_earlier=True)
-    assert ([("a", "1"), ("a", "1")], WHEN) == (_asked(both), both.envelope.recorded_at)
+    both = merge_recordings(replace(old, metadata=replace(old.metadata, recorded_at=LATER)), old, keep_earlier=True)
+    assert ([("a", "1"), ("a", "1")], WHEN) == (_asked(both), both.metadata.recorded_at)
 
 
 def test_what_nobody_is_known_to_have_recorded_counts_as_the_tests_own() -> None:
     """An imported cassette: kept where it is added to, with what makes it match; replaced otherwise."""
-    imported = replace(_recorded("", "1"), envelope=Envelope("imported", "", match_on=("method",)))
+    imported = replace(_recorded("", "1"), metadata=CassetteMetadata("imported", "", match_on=("method",)))
     added = merge_recordings(imported, _recorded("a", "2"), keep_earlier=True)
     assert ([("a", "1"), ("a", "2")], ("method",), WHEN) == (
         _asked(added),
-        added.envelope.match_on,
-        added.envelope.recorded_at,
+        added.metadata.match_on,
+        added.metadata.recorded_at,
     )
     assert [("a", "2")] == _asked(merge_recordings(imported, _recorded("a", "2")))
     assert is_recorded_by(imported, "a")
 
 
 def test_another_upstreams_answers_and_those_of_lost_tests_are_not_kept() -> None:
-    """An envelope tells of one upstream; a test that is gone needs no answers."""
+    """Metadata tells of one upstream; a test that is gone needs no answers."""
     old = merge_recordings(_recorded("gone", "1"), _recorded("b", "2"))
     new = merge_recordings(old, _recorded("a", "3"), is_gone=lambda case: case == "gone")
     assert [("a", "3"), ("b", "2")] == _asked(new)
-    simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"))
+    simulated = replace(old, metadata=replace(old.metadata, upstream="simulator"))
     assert [("a", "3")] == _asked(merge_recordings(simulated, _recorded("a", "3")))
 
 
 def test_nothing_is_added_to_what_another_upstream_answered() -> None:
     """What was imported stays imported, whatever is added; where nothing is kept there is nothing to mix."""
     old = _recorded("a", "1")
-    simulated = replace(old, envelope=replace(old.envelope, upstream="simulator"), path=Path("x.json"))
+    simulated = replace(old, metadata=replace(old.metadata, upstream="simulator"), path=Path("x.json"))
     with pytest.raises(CassetteError) as caught:
         merge_recordings(simulated, _recorded("a", "2"), keep_earlier=True)
     assert (
         "x.json was recorded from: simulator; answers of another upstream (live) cannot be added. Record it again: "
         "--record-mode=rewrite"
     ) == str(caught.value)
-    imported = replace(old, envelope=replace(old.envelope, upstream="imported"))
-    assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_earlier=True).envelope.upstream
+    imported = replace(old, metadata=replace(old.metadata, upstream="imported"))
+    assert "imported" == merge_recordings(imported, _recorded("a", "2"), keep_earlier=True).metadata.upstream
     empty = replace(simulated, interactions=())
     assert [can_add_answers_from(one, "live") for one in (simulated, imported, empty)] == [False, True, True]
-    assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_earlier=True).envelope.upstream
+    assert "live" == merge_recordings(empty, _recorded("a", "2"), keep_earlier=True).metadata.upstream
 
 
 def test_a_cassette_is_as_old_as_its_oldest_part() -> None:
     """What others recorded is no younger than before, unless they have been recorded anew, too."""
     old = merge_recordings(_recorded("b", "1"), _recorded("c", "2"))
     new = _recorded("a", "3")
-    new = replace(new, envelope=replace(new.envelope, recorded_at=LATER))
-    assert WHEN == merge_recordings(old, new).envelope.recorded_at
-    assert WHEN == merge_recordings(old, new, is_recorded_now=lambda case: case == "b").envelope.recorded_at
-    assert LATER == merge_recordings(old, new, is_recorded_now=lambda case: case in "bc").envelope.recorded_at
-    assert LATER == merge_recordings(_recorded("a", "3"), new).envelope.recorded_at
+    new = replace(new, metadata=replace(new.metadata, recorded_at=LATER))
+    assert WHEN == merge_recordings(old, new).metadata.recorded_at
+    assert WHEN == merge_recordings(old, new, is_recorded_now=lambda case: case == "b").metadata.recorded_at
+    assert LATER == merge_recordings(old, new, is_recorded_now=lambda case: case in "bc").metadata.recorded_at
+    assert LATER == merge_recordings(_recorded("a", "3"), new).metadata.recorded_at
 
 
 def test_a_test_is_played_what_it_recorded_itself_first() -> None:

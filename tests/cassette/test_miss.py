@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Replay
 from flag_harness.cassette.match import miss
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.miss import MAX_RANKED_REQUESTS, Miss, MissReporter, request_differences
@@ -15,7 +15,7 @@ from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import End, Headers, Request
 
 CHANGED_BY = {"max_tokens": "extended_output", "system[0].cache_control": "prompt_cache", "stream": "streaming"}
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 PATH = Path("recordings/x.json")
 COMMAND = "pytest cases -k x --record-mode=rewrite"
 BODY = {
@@ -39,7 +39,7 @@ def _miss(asked: Interaction, cassette: Cassette, unplayed: tuple[int, ...], com
 
 def _message(asked: Interaction, *recorded: Interaction, unplayed: tuple[int, ...] | None = None) -> str:
     left = tuple(range(len(recorded))) if unplayed is None else unplayed
-    return _miss(asked, Cassette(ENVELOPE, recorded, PATH), left).message
+    return _miss(asked, Cassette(METADATA, recorded, PATH), left).message
 
 
 def test_the_nearest_request_is_shown_with_paths_values_flags_and_the_command() -> None:
@@ -85,14 +85,14 @@ def test_a_cassette_is_named_as_the_user_would_type_it(
     """Relative to the current folder if it lies below it."""
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / folder)
-    cassette = Cassette(ENVELOPE, (), tmp_path / "recordings" / "x.json")
+    cassette = Cassette(METADATA, (), tmp_path / "recordings" / "x.json")
     message = _miss(_interaction({"n": 2}), cassette, ()).message
     assert message.startswith(f"POST /v1/messages is not in {shown.format(root=tmp_path)} (0 interactions).")
 
 
 def test_an_empty_cassette_has_no_nearest() -> None:
     """And where nobody says how to record, no command is invented."""
-    found = _miss(_interaction(BODY), Cassette(ENVELOPE, ()), (), "")
+    found = _miss(_interaction(BODY), Cassette(METADATA, ()), (), "")
     assert (
         Miss(
             _interaction(BODY),
@@ -131,7 +131,7 @@ def test_of_requests_that_are_as_near_that_of_the_same_test_is_named() -> None:
     """Where tests share a cassette, and however many others there are."""
     body = {**BODY, "system": "old"}
     others = [replace(_interaction(body), case="other") for _ in range(MAX_RANKED_REQUESTS)]
-    shared = Cassette(ENVELOPE, (*others, replace(_interaction(body), case="this")), PATH)
+    shared = Cassette(METADATA, (*others, replace(_interaction(body), case="this")), PATH)
     for case, place in (("this", MAX_RANKED_REQUESTS), ("other", 0)):
         player = Replay(shared, case=case)
         with pytest.raises(CassetteMiss, match=f"The nearest is interaction {place};"):
@@ -142,7 +142,7 @@ def test_a_miss_among_long_conversations_takes_less_than_a_second() -> None:
     """500 of 200 messages, none of which is the same."""
     messages = [{"role": "user", "content": f"{number} " + "many words " * 20} for number in range(200)]
     recorded = [_interaction({**BODY, "n": number, "messages": messages}) for number in range(500)]
-    cassette = Cassette(ENVELOPE, tuple(recorded), PATH)
+    cassette = Cassette(METADATA, tuple(recorded), PATH)
     changed = [{**message, "content": f"{message['content']}more"} for message in messages]
     assert cassette.index
     started = time.process_time()
@@ -172,7 +172,7 @@ def test_a_request_that_the_api_would_refuse_is_reported_as_such(
     def find_refusal(request: Request) -> str | None:
         return "must be positive" if json.loads(request.body)["max_tokens"] < 1 else None
 
-    cassette = Cassette(ENVELOPE, tuple(map(_interaction, recorded)), PATH)
+    cassette = Cassette(METADATA, tuple(map(_interaction, recorded)), PATH)
     reporter = MissReporter(cassette, cassette.index, CHANGED_BY.get, COMMAND, find_refusal)
     lines = reporter.report_miss(_interaction({"max_tokens": 0}), range(len(recorded))).message.splitlines()
     assert is_reported == ("The API would refuse this request (as the simulator does): must be positive" in lines)
@@ -182,7 +182,7 @@ def test_no_normaliser_is_suggested_for_what_a_flag_changes() -> None:
     """It would hide what the flag does; other parts that differ at random are still named."""
     recorded = _interaction({"system": "Answer in 50 words.", "user": "c1f2a3b4-0000-4000-8000-000000000001"})
     sent = _interaction({"system": "Answer in 90 words.", "user": "d1f2a3b4-0000-4000-8000-000000000002"})
-    cassette = Cassette(ENVELOPE, (recorded,), PATH)
+    cassette = Cassette(METADATA, (recorded,), PATH)
     reporter = MissReporter(
         cassette, cassette.index, lambda path: None, "", depends_on_flag=lambda path: path == "system"
     )

@@ -5,18 +5,18 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import NO_NORMALISERS, Cassette, Envelope, Interaction, Normalisers, replay
+from flag_harness.cassette import NO_NORMALISERS, Cassette, CassetteMetadata, Interaction, Normalisers, replay
 from flag_harness.errors import CassetteMiss, ConfigError
 from flag_harness.wire.timeline import End, Head, Request
 
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 ANSWER = (Head(0.0, 200, ()), End(0.0))
 VALUE = {"a": {"b": [1, {"c": "x"}]}, "d": [{"c": 2, "e": 3}]}
 N = "NORMALISED"
 
 
 def _cassette(body: Any, path: str = "/v1/messages") -> Cassette:
-    return Cassette(ENVELOPE, (Interaction(Request("POST", path, (), json.dumps(body).encode()), ANSWER),))
+    return Cassette(METADATA, (Interaction(Request("POST", path, (), json.dumps(body).encode()), ANSWER),))
 
 
 def _asked(body: Any, path: str = "/v1/messages") -> Request:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
-from flag_harness.cassette.file.format import decode_envelope_and_interactions, encode_cassette_with_files
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
+from flag_harness.cassette.file.format import decode_metadata_and_interactions, encode_cassette_with_files
 from flag_harness.cassette.file.parts import MIN_PART_BYTES
 from flag_harness.cassette.orphans import find_unused_blobs
 from flag_harness.errors import CassetteError
@@ -34,8 +34,8 @@ def _interaction(body: Any, answer: str = "Hello.") -> Interaction:
 
 
 def _cassette(*interactions: Interaction, upstream: Any = "live", combination: str = "streaming") -> Cassette:
-    envelope = Envelope(upstream, "2026-01-02T03:04:05Z", combination=combination)
-    return Cassette(envelope, interactions, has_parts=True)
+    metadata = CassetteMetadata(upstream, "2026-01-02T03:04:05Z", combination=combination)
+    return Cassette(metadata, interactions, has_parts=True)
 
 
 def _save(folder: Path, cassette: Cassette, name: str) -> Path:
@@ -147,11 +147,11 @@ def test_whatever_a_body_holds_is_what_it_was(body: Any, upstream: Any) -> None:
     plain = replace(_interaction({}), request=Request("POST", "/v1/messages", (), b"no JSON"))
     cassette = _cassette(_interaction(body), _interaction({"tools": TOOLS}), plain, upstream=upstream)
     for in_parts in (False, True):
-        encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, "blobs", in_parts=in_parts)
-        envelope, interactions = decode_envelope_and_interactions(
+        encoded = encode_cassette_with_files(cassette.metadata, cassette.interactions, "blobs", in_parts=in_parts)
+        metadata, interactions = decode_metadata_and_interactions(
             encoded.data, partial(_read_blob, encoded.shared_files)
         )
-        assert (cassette.envelope, list(cassette.interactions)) == (envelope, interactions)
+        assert (cassette.metadata, list(cassette.interactions)) == (metadata, interactions)
 
 
 def test_a_missing_part_is_named_with_its_cassette(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette import CassetteMetadata, Filters, Interaction
 from flag_harness.cassette.redact.scan import scan_cassette
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 from tests.cassette.test_key_places import DECLARED, PATTERN, UNDECLARED, _sent
@@ -90,7 +90,7 @@ PLACES: dict[str, Callable[[str], Interaction]] = {
 @pytest.mark.parametrize("place", PLACES)
 def test_a_key_in_a_rarer_place_is_neither_saved_nor_left(place: str) -> None:
     """An undeclared key is found, and a declared pattern takes its value out, once and for all."""
-    assert scan_cassette(Envelope("live", ""), [PLACES[place](UNDECLARED)])
+    assert scan_cassette(CassetteMetadata("live", ""), [PLACES[place](UNDECLARED)])
     filters = Filters(patterns=(PATTERN,))
     interaction = PLACES[place](DECLARED)
     filtered = filters.filter_interaction(interaction)
@@ -113,7 +113,7 @@ def test_a_key_in_a_rarer_place_is_neither_saved_nor_left(place: str) -> None:
 def test_what_holds_no_secret_stays(text: str) -> None:
     """Look-alikes, tags, tables, quotes and lists."""
     interaction = _asked(text)
-    assert [] == scan_cassette(Envelope("live", ""), [interaction])
+    assert [] == scan_cassette(CassetteMetadata("live", ""), [interaction])
     assert interaction == Filters(patterns=(PATTERN,)).filter_interaction(interaction)
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Normalisers, Replay, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Normalisers, Replay, replay
 from flag_harness.cassette.rebase import (
     RequestChange,
     RequestRewrite,
@@ -21,7 +21,7 @@ from flag_harness.cassette.rebase import (
 from flag_harness.errors import CassetteError, CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 PATH = Path("recordings/x.json")
 BODY = {
     "model": "m",
@@ -40,7 +40,7 @@ def _answer(number: int) -> Response:
 
 def _cassette(*bodies: Any) -> Cassette:
     requests = (Request("POST", "/v1/messages", (), json.dumps(body).encode()) for body in bodies)
-    return Cassette(ENVELOPE, tuple(Interaction(one, _answer(n)) for n, one in enumerate(requests)), PATH)
+    return Cassette(METADATA, tuple(Interaction(one, _answer(n)) for n, one in enumerate(requests)), PATH)
 
 
 def _request(body: Any, path: str = "/v1/messages", headers: Any = ()) -> Request:
@@ -77,7 +77,7 @@ def test_a_rebased_cassette_answers_what_was_missed(recorded: Any, sent: Any) ->
     cassette = _cassette(recorded)
     new = rebase_cassette(cassette, [_missed(replay(cassette), _request(sent))])
     assert _answer(0) == replay(new)(_request(sent))
-    assert new.envelope.is_rebased
+    assert new.metadata.is_rebased
     assert (0,) == indices_of_rewritten_requests(cassette, new)
 
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Replay, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Replay, replay
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 
 
 def _request(body: object, *headers: tuple[str, str]) -> Request:
@@ -29,7 +29,7 @@ def _answer(number: int) -> Response:
 def _cassette(*bodies: object) -> Cassette:
     """One interaction for each body, whose answer is its number."""
     kept = (Request("POST", "/v1/messages", (), json.dumps(body).encode()) for body in bodies)
-    return Cassette(ENVELOPE, tuple(Interaction(request, _answer(n)) for n, request in enumerate(kept)))
+    return Cassette(METADATA, tuple(Interaction(request, _answer(n)) for n, request in enumerate(kept)))
 
 
 @given(st.lists(st.integers(0, 3), max_size=12), st.randoms(use_true_random=False))
@@ -107,7 +107,7 @@ def test_the_command_and_the_flag_stand_in_the_report() -> None:
 def test_betas_are_compared_as_a_set() -> None:
     """In any order, over any number of headers."""
     kept = Request("POST", "/v1/messages", (("anthropic-beta", "a,b"),), b"{}")
-    cassette = Cassette(ENVELOPE, (Interaction(kept, _answer(0)),))
+    cassette = Cassette(METADATA, (Interaction(kept, _answer(0)),))
     assert _answer(0) == replay(cassette)(_request({}, ("Anthropic-Beta", "b"), ("anthropic-beta", "a")))
 
 
@@ -151,7 +151,7 @@ def test_repeated_answers_are_those_to_the_very_same_ids() -> None:
     then = [Request("POST", "/v1/messages", (), b'{"tool_use_id":"toolu_%d00000"}' % n) for n in (1, 2)]
     told = [_answer(n) for n in (1, 2)]
     pairs = zip([*asked, *then], [*answers, *told], strict=True)
-    upstream = Replay(Cassette(ENVELOPE, tuple(Interaction(*pair) for pair in pairs)), repeat=True)
+    upstream = Replay(Cassette(METADATA, tuple(Interaction(*pair) for pair in pairs)), repeat=True)
     assert [told[1], told[1], told[0], told[1]] == [upstream(then[n]) for n in (1, 1, 0, 1)]
 
 
@@ -159,7 +159,7 @@ def test_a_repeated_answer_that_was_abandoned_is_no_whole_one() -> None:
     """Whoever reads past its end misses, each time."""
     response = (Head(0.0, 200, ()), Chunk(0.0, b"a"), End(0.0, is_abandoned=True))
     one = Interaction(Request("POST", "/v1/messages", (), b"{}"), response)
-    upstream = Replay(Cassette(ENVELOPE, (one,)), repeat=True)
+    upstream = Replay(Cassette(METADATA, (one,)), repeat=True)
     for count in (1, 2):
         last = upstream(_request({}))[-1]
         assert isinstance(last, End)

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Replay, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Replay, replay
 from flag_harness.cassette.match.returned_ids import response_ids
 from flag_harness.errors import CassetteMiss
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
-ENVELOPE = Envelope("live", "2026-01-02T03:04:05Z")
+METADATA = CassetteMetadata("live", "2026-01-02T03:04:05Z")
 JSON = (("content-type", "application/json"),)
 
 
@@ -71,7 +71,7 @@ def _sub_agents(count: int, question: str = "list") -> Cassette:
         _recorded(_second(question, [one], [f"file {number}"]), {"text": f"done {number}"})
         for number, one in enumerate(ids)
     ]
-    return Cassette(ENVELOPE, (*first, *second))
+    return Cassette(METADATA, (*first, *second))
 
 
 @given(st.permutations(range(5)))
@@ -93,7 +93,7 @@ def test_a_third_turn_goes_on_too() -> None:
         _recorded({"turns": [_second("list", [one], ["same"]), ids[1][n], f"file {n}"]}, {"text": f"done {n}"})
         for n, one in enumerate(ids[0])
     ]
-    upstream = replay(Cassette(ENVELOPE, tuple(interactions)))
+    upstream = replay(Cassette(METADATA, tuple(interactions)))
     one, other = (_said(upstream(_request(_first("list"))))["content"][0]["id"] for _ in range(2))
     for agent, mine, expected in ((1, one, 0), (0, other, 1)):
         second = _second("list", [mine], ["same"])
@@ -109,7 +109,7 @@ def test_the_very_same_ids_are_answered_by_their_own_recording() -> None:
     ids = [_id("toolu", number) for number in range(2)]
     interactions = [_recorded(_first("list"), _calls(one)) for one in ids]
     interactions += [_recorded(_second("list", [one], ["same"]), {"text": one}) for one in ids]
-    upstream = replay(Cassette(ENVELOPE, tuple(interactions)))
+    upstream = replay(Cassette(METADATA, tuple(interactions)))
     for one in reversed(ids):
         assert {"text": one} == _said(upstream(_request(_second("list", [one], ["same"]))))
     with pytest.raises(CassetteMiss, match="It was recorded 2 times, and each answer has been played"):
@@ -120,7 +120,7 @@ def test_results_for_swapped_calls_are_another_request() -> None:
     """Two calls in one answer are two ids: which result is whose matters."""
     ids = [_id("toolu", number) for number in range(2)]
     recorded = (_recorded(_first("list"), _calls(*ids)), _recorded(_second("list", ids, ["a", "b"]), {}))
-    upstream = replay(Cassette(ENVELOPE, recorded))
+    upstream = replay(Cassette(METADATA, recorded))
     assert upstream.find_answer(_request(_second("list", ids, ["a", "b"], order=ids[::-1]))) is None
     assert upstream.find_answer(_request(_second("list", ids, ["a", "b"]))) is not None
 
@@ -130,7 +130,7 @@ def test_files_of_different_contents_are_different_files() -> None:
     files = [_id("file", number) for number in range(2)]
     made = [_recorded({"upload": f"content {n}"}, {"id": one}, "/v1/files") for n, one in enumerate(files)]
     read = [_recorded(None, {"text": one}, f"/v1/files/{one}/content", "GET") for one in files]
-    upstream = replay(Cassette(ENVELOPE, (*made, *read)))
+    upstream = replay(Cassette(METADATA, (*made, *read)))
     for one in reversed(files):
         assert {"text": one} == _said(upstream(_request(None, f"/v1/files/{one}/content", "GET")))
         assert upstream.find_answer(_request(None, f"/v1/files/{one}/content", "GET")) is None
@@ -139,7 +139,7 @@ def test_files_of_different_contents_are_different_files() -> None:
 def test_ids_that_no_answer_held_are_compared_as_they_are() -> None:
     """An id from another time is a value like any other."""
     one, other = _id("toolu", 1), _id("toolu", 2)
-    upstream = replay(Cassette(ENVELOPE, (_recorded(_second("list", [one], ["a"]), {}),)))
+    upstream = replay(Cassette(METADATA, (_recorded(_second("list", [one], ["a"]), {}),)))
     assert upstream.find_answer(_request(_second("list", [other], ["a"]))) is None
     assert upstream.find_answer(_request(_second("list", [one], ["a"]))) is not None
 
@@ -153,7 +153,7 @@ def test_an_id_that_was_sent_before_an_answer_held_it_is_not_bound() -> None:
         _recorded({"upload": "x"}, {"id": other}),
         _recorded({"about": other}, {"text": "after"}),
     )
-    upstream = replay(Cassette(ENVELOPE, recorded))
+    upstream = replay(Cassette(METADATA, recorded))
     assert {"text": "after"} == _said(upstream(_request({"about": other})))
     assert {"text": "before"} == _said(upstream(_request({"about": one})))
 
@@ -163,7 +163,7 @@ def test_ids_within_texts_are_bound(text: str) -> None:
     """After an escape, in JSON within JSON, between letters of other alphabets."""
     ids = [_id("toolu", number) for number in range(2)]
     first = [_recorded(_first("list"), _calls(one)) for one in ids]
-    upstream = replay(Cassette(ENVELOPE, (*first, _recorded({"log": text.format(ids[0])}, {}))))
+    upstream = replay(Cassette(METADATA, (*first, _recorded({"log": text.format(ids[0])}, {}))))
     assert upstream.find_answer(_request({"log": text.format(ids[1])})) is not None
 
 
@@ -173,7 +173,7 @@ def test_a_longer_word_is_no_id(text: str) -> None:
     ids = [_id("toolu", number) for number in range(2)]
     first = [_recorded(_first("list"), _calls(one)) for one in ids]
     recorded = (*first, _recorded({"log": ids[0]}, {}), _recorded({"log": text.format(ids[0])}, {}))
-    upstream = replay(Cassette(ENVELOPE, recorded))
+    upstream = replay(Cassette(METADATA, recorded))
     assert upstream.find_answer(_request({"log": text.format(ids[1])})) is None
     assert upstream.find_answer(_request({"log": text.format(ids[0])})) is not None
 
@@ -184,7 +184,7 @@ def test_ids_of_any_shape_are_bound() -> None:
     ids = [f"{chance.getrandbits(64):016x}" for _ in range(40)]
     answers = [_recorded(_first("list"), {"id": one}) for one in ids]
     again = [_recorded({"about": one, "number": number}, {"text": number}) for number, one in enumerate(ids)]
-    upstream = replay(Cassette(ENVELOPE, (*answers, *again)))
+    upstream = replay(Cassette(METADATA, (*answers, *again)))
     for number, one in enumerate(reversed(ids)):
         assert {"text": number} == _said(upstream(_request({"about": one, "number": number})))
 
@@ -228,7 +228,7 @@ def test_a_miss_that_differs_in_ids_alone_shows_them() -> None:
     """Two results, swapped."""
     ids = [_id("toolu", number) for number in range(2)]
     recorded = (_recorded(_first("list"), _calls(*ids)), _recorded(_second("list", ids, ["a", "b"]), {}))
-    upstream = replay(Cassette(ENVELOPE, recorded))
+    upstream = replay(Cassette(METADATA, recorded))
     upstream(_request(_first("list")))
     with pytest.raises(
         CassetteMiss, match=r"messages\[2\]\.content\[0\]\.tool_use_id: recorded …'_010+', sent …'_010+1'"
@@ -248,7 +248,7 @@ def test_different_conversations_never_get_each_others_answers(
         first.append(_recorded(_first(question), _calls(one)))
         body = _second(question, [one] * len(results), results)
         second.append(_recorded(body, {"about": [question, result, twice]}))
-    upstream = replay(Cassette(ENVELOPE, (*first, *second)))
+    upstream = replay(Cassette(METADATA, (*first, *second)))
     order = data.draw(st.permutations(conversations))
     got = [_said(upstream(_request(_first(question))))["content"][0]["id"] for question, _, _ in order]
     for (question, result, twice), one in zip(order, got, strict=True):

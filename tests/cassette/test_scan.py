@@ -17,7 +17,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Filters, Interaction
 from flag_harness.cassette.redact.encodings import compressed, escapes
 from flag_harness.cassette.redact.scan import KEY_SHAPES, SecretFinding, redact_api_keys, scan_cassette, scan_file
 from flag_harness.errors import CassetteError
@@ -48,7 +48,7 @@ KEYS = {
     "a SendGrid key": f"SG.{WORD}.{WORD}",
     "a JSON web token": f"eyJ{WORD}.eyJ{WORD}.{WORD}",
 }
-ENVELOPE = Envelope("live", "2026-11-01T00:00:00Z")
+METADATA = CassetteMetadata("live", "2026-11-01T00:00:00Z")
 
 
 def _interaction(
@@ -74,19 +74,19 @@ def _document(before: bytes = b"It is ") -> str:
 
 
 def _found(interaction: Interaction) -> list[str]:
-    return list(map(str, scan_cassette(ENVELOPE, [interaction])))
+    return list(map(str, scan_cassette(METADATA, [interaction])))
 
 
 @pytest.mark.parametrize("kind", KEYS)
 def test_every_kind_of_key_is_found_and_its_shape_is_a_filter_against_it(kind: str) -> None:
     """In a request's JSON; only its beginning is shown."""
     interaction = _interaction({"messages": [{"role": "user", "content": f"Use {KEYS[kind]} please."}]})
-    (found,) = scan_cassette(ENVELOPE, [interaction])
+    (found,) = scan_cassette(METADATA, [interaction])
     assert ("request messages[0].content", kind, 0) == (found.location, found.kind, found.interaction)
     assert len(found.excerpt) == len("sk-ant…")
     assert KEYS[kind] not in redact_api_keys(f"Use {KEYS[kind]} please.")
     hidden = Filters(patterns=(KEY_SHAPES[kind],)).filter_interaction(interaction)
-    assert [] == scan_cassette(ENVELOPE, [hidden])
+    assert [] == scan_cassette(METADATA, [hidden])
 
 
 @pytest.mark.parametrize(
@@ -154,13 +154,13 @@ def test_a_secret_key_is_known_by_its_name() -> None:
 )
 def test_the_place_is_named(interaction: Interaction, place: str) -> None:
     """By its JSON path, by the deltas, or by the part of the request."""
-    assert [place] == [found.location for found in scan_cassette(ENVELOPE, [interaction])]
+    assert [place] == [found.location for found in scan_cassette(METADATA, [interaction])]
 
 
 def test_headers_and_the_names_of_cases_are_searched() -> None:
     """A case's name may hold a parameter, also that of a test that shares the cassette."""
     interaction = replace(_interaction({}, headers=(("x", KEY),)), case=f"test_other[{KEY}]")
-    found = scan_cassette(Envelope("live", "", case=f"test[{KEY}]"), [interaction])
+    found = scan_cassette(CassetteMetadata("live", "", case=f"test[{KEY}]"), [interaction])
     kind, shown = "an Anthropic key", "sk-ant…"
     assert [
         SecretFinding("envelope case", kind, shown),
@@ -190,14 +190,14 @@ def test_what_cannot_be_searched_is_not_written(tmp_path: Path) -> None:
     head = Head(0.1, 200, (("content-encoding", "compress"),))
     hidden = Interaction(Request("GET", "/", (), b""), (head, Chunk(0.2, b"\x1f\x9d\xff"), End(1.0)))
     with pytest.raises(CassetteError) as refused:
-        Cassette(ENVELOPE, (hidden,)).save(tmp_path / "x.json")
+        Cassette(METADATA, (hidden,)).save(tmp_path / "x.json")
     assert (
         f"{tmp_path / 'x.json'} was not written, because what it holds cannot be seen:\n"
         "  interaction 0, response body: compressed so that it cannot be searched for keys (compress)\n"
         "Install brotli for br, zstandard for zstd; or have the server send it without that compression."
     ) == str(refused.value)
     with pytest.raises(CassetteError, match="this still looks like a key"):
-        Cassette(ENVELOPE, (hidden, _interaction({"a": KEY}))).save(tmp_path / "x.json")
+        Cassette(METADATA, (hidden, _interaction({"a": KEY}))).save(tmp_path / "x.json")
     assert [] == list(tmp_path.iterdir())
 
 
@@ -252,12 +252,12 @@ def test_recorded_traffic_raises_no_alarm() -> None:
 def test_a_cassette_with_a_key_is_not_written(tmp_path: Path) -> None:
     """Not a byte; the old file stays, and the message says where and what to type."""
     path = tmp_path / "x.json"
-    clean = Cassette(ENVELOPE, (_interaction({"a": 1}, b"{}"),))
+    clean = Cassette(METADATA, (_interaction({"a": 1}, b"{}"),))
     assert clean.save(path)
     old = path.read_bytes()
     places = [_interaction({"a": KEY, "b": f"Bearer {WORD}"}), _interaction("", _delta(KEY[:9]), _delta(KEY[9:]))]
     with pytest.raises(CassetteError) as refused:
-        Cassette(ENVELOPE, tuple(places)).save(path)
+        Cassette(METADATA, tuple(places)).save(path)
     assert (
         f"{path} was not written, because this still looks like a key:\n"
         "  interaction 0, request a: an Anthropic key (sk-ant…)\n"
@@ -271,7 +271,7 @@ def test_a_cassette_with_a_key_is_not_written(tmp_path: Path) -> None:
     ) == str(refused.value)
     assert (old, [path]) == (path.read_bytes(), list(tmp_path.iterdir()))
     with pytest.raises(CassetteError, match=r"\n  \.\.\. and 2 more\n"):
-        Cassette(ENVELOPE, (_interaction([KEY] * 10),)).save(path)
+        Cassette(METADATA, (_interaction([KEY] * 10),)).save(path)
 
 
 def test_a_file_that_is_no_cassette_is_searched_too() -> None:
@@ -287,12 +287,12 @@ def test_a_document_with_a_key_is_not_written_as_a_blob_either(tmp_path: Path) -
     """Blobs hold the bytes that base64 hides. The pattern that is proposed takes the key out of them."""
     source = {"type": "base64", "media_type": "text/plain", "data": _document(b"words " * 1024)}
     asked = json.dumps({"messages": [{"content": [{"source": source}]}]}, separators=(",", ":"))
-    kept = Cassette(ENVELOPE, (_interaction(asked.encode()),))
+    kept = Cassette(METADATA, (_interaction(asked.encode()),))
     with pytest.raises(CassetteError, match=r"request messages\[0\]\.content\[0\]\.source\.data: an Anthropic key"):
         kept.save(tmp_path / "x.json")
     assert [] == list(tmp_path.iterdir())
     hidden = Filters(patterns=(KEY_SHAPES["an Anthropic key"],)).filter_interaction(kept.interactions[0])
-    assert Cassette(ENVELOPE, (hidden,)).save(tmp_path / "x.json")
+    assert Cassette(METADATA, (hidden,)).save(tmp_path / "x.json")
     (blob,) = (tmp_path / "blobs").iterdir()
     assert b"words " * 1024 + b"REDACTED" == blob.read_bytes()
 
@@ -328,7 +328,7 @@ def test_a_key_beside_the_compressed_content_is_found() -> None:
     interaction = Interaction(
         Request("POST", "/v1/messages", (), b"{}"), (head, Chunk(0.1, packed.getvalue()), End(0.2))
     )
-    (found,) = scan_cassette(ENVELOPE, [interaction])
+    (found,) = scan_cassette(METADATA, [interaction])
     assert "an Anthropic key" == found.kind
 
 
@@ -337,7 +337,7 @@ def test_a_key_in_a_request_that_got_no_answer_is_found() -> None:
     interaction = Interaction(
         Request("POST", "/v1/messages", (), json.dumps({"system": KEY}).encode()), (Cut(0.1, "eof"),)
     )
-    (found,) = scan_cassette(ENVELOPE, [interaction])
+    (found,) = scan_cassette(METADATA, [interaction])
     assert "an Anthropic key" == found.kind
 
 
@@ -348,7 +348,7 @@ def test_gzip_data_that_expands_too_far_is_searched_up_to_the_limit(monkeypatch:
     packed = gzip.compress(f"{KEY} ".encode() + random.Random(0).randbytes(9000).hex().encode()).decode("latin-1")
     body = json.dumps({"system": packed}).encode()
     interaction = Interaction(Request("POST", "/v1/messages", (), body), (End(0.1),))
-    assert "an Anthropic key" in [found.kind for found in scan_cassette(ENVELOPE, [interaction])]
+    assert "an Anthropic key" in [found.kind for found in scan_cassette(METADATA, [interaction])]
 
 
 def test_escapes_are_removed_a_limited_number_of_times() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette import CassetteMetadata, Interaction
 from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.cli.cassette import check
@@ -44,7 +44,7 @@ def _write(path: str, text: str = "Hello.") -> None:
     request = Request("POST", "/v1/messages", (), json.dumps({"messages": [{"content": text}]}).encode())
     interaction = Interaction(request, (Head(0.1, 200, ()), Chunk(0.2, b"{}"), End(0.3)))
     Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Path(path).write_bytes(encode_cassette_in_one_file(Envelope("live", "2026-11-01T00:00:00Z"), [interaction]))
+    Path(path).write_bytes(encode_cassette_in_one_file(CassetteMetadata("live", "2026-11-01T00:00:00Z"), [interaction]))
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, list[str]]:
@@ -164,7 +164,7 @@ def test_what_a_filter_names_by_now_is_reported(repository: Path, capsys: pytest
     request = Request("POST", "/v1/messages", (), b'{"metadata":{"user_id":"customer-17"}}')
     interaction = Interaction(request, (Head(0.0, 200, ()), Chunk(0.0, b"{}"), End(0.0)))
     (repository / "a.json").write_bytes(
-        encode_cassette_in_one_file(Envelope("live", "2026-11-22T00:00:00Z"), [interaction])
+        encode_cassette_in_one_file(CassetteMetadata("live", "2026-11-22T00:00:00Z"), [interaction])
     )
     assert 0 == main(["cassette", "check", "a.json"])
     (repository / "pyproject.toml").write_text("[tool.flag-harness.filters]\njson = ['metadata.user_id']\n")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette import CassetteMetadata, Interaction
 from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
@@ -29,7 +29,7 @@ def _write(path: Path, *bodies: Any, text: str = "Hi.") -> str:
         )
         for body in bodies
     ]
-    path.write_bytes(encode_cassette_in_one_file(Envelope("live", "2026-11-01T00:00:00Z"), interactions))
+    path.write_bytes(encode_cassette_in_one_file(CassetteMetadata("live", "2026-11-01T00:00:00Z"), interactions))
     return str(path)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -59,9 +59,11 @@ def test_a_change_at_the_end_of_a_very_long_text_is_found(
     for combination, end in (("off", "a"), ("streaming", "b")):
         body = {"model": "m", "messages": [{"role": "user", "content": "long " * 210_000 + end}]}
         request = Request("POST", "https://api.anthropic.com/v1/messages", (), json.dumps(body).encode())
-        envelope = Envelope("simulator", "2026-11-26T00:07:27Z", "anthropic 2.14.0", "t.py::test_a", combination)
+        metadata = CassetteMetadata(
+            "simulator", "2026-11-26T00:07:27Z", "anthropic 2.14.0", "t.py::test_a", combination
+        )
         answer = (Head(0.0, 200, ()), Chunk(0.1, b"{}"), End(0.2))
-        Cassette(envelope, (Interaction(request, answer),)).save(tmp_path / f"{combination}.json")
+        Cassette(metadata, (Interaction(request, answer),)).save(tmp_path / f"{combination}.json")
     _, out = _run(capsys, "--json", str(tmp_path))
     (effect,) = json.loads(out)["effects"]
     assert ("streaming", "messages[*].content[*].text") == (effect["flag"], effect["path"])

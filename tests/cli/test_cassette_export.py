@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.importers import import_cassette
 from flag_harness.cli.main import main
 from flag_harness.wire.timeline import Cut, End, Head, Piece, Request
@@ -18,7 +18,7 @@ def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _save(path: str, end: Piece) -> None:
     one = Interaction(Request("POST", "/v1/messages", (), b"{}"), (Head(0.0, 200, ()), end))
-    Cassette(Envelope("live", ""), (one,)).save(path)
+    Cassette(CassetteMetadata("live", ""), (one,)).save(path)
 
 
 def _run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:

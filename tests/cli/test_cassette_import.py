@@ -72,7 +72,7 @@ def test_a_directory_is_mirrored(room: Path, capsys: pytest.CaptureFixture[str])
         "     1 interactions-left-out",
     ] == out.splitlines()
     assert {"a/one.json", "two.json"} == {str(path.relative_to("new")) for path in Path("new").rglob("*.json")}
-    assert "imported" == Cassette.load("new/two.json").envelope.upstream
+    assert "imported" == Cassette.load("new/two.json").metadata.upstream
 
 
 def test_a_file_that_cannot_be_read_is_named_and_the_others_are_imported(
@@ -197,7 +197,7 @@ def test_scripts_read_json(room: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert {"files": [good, {"source": "in/b.yaml", "error": "in/b.yaml: empty"}]} == json.loads(out)
     out = _run(capsys, "in/a.yaml", "--to", "new", "--json", "--match-on", "method, uri")[1]
     assert "new/a.json" == json.loads(out)["files"][0]["target"]
-    assert ("method", "uri") == Cassette.load("new/a.json").envelope.match_on
+    assert ("method", "uri") == Cassette.load("new/a.json").metadata.match_on
 
 
 SEEDS = (

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -22,8 +22,8 @@ def _save(path: str, max_tokens: int, *, has_parts: bool) -> Cassette:
     answer = {"model": "claude-haiku-4-5", "content": [{"type": "text", "text": "It was shipped on Monday. " * 50}]}
     request = Request("POST", "/v1/messages", (), msgspec.json.encode(body))
     response = (Head(0.0, 200, ()), Chunk(0.1, msgspec.json.encode({**answer, "usage": {"input_tokens": 7}})), End(0.2))
-    envelope = Envelope("simulator", "2026-01-02T03:04:05Z", combination=Path(path).stem)
-    cassette = Cassette(envelope, (Interaction(request, response),), has_parts=has_parts)
+    metadata = CassetteMetadata("simulator", "2026-01-02T03:04:05Z", combination=Path(path).stem)
+    cassette = Cassette(metadata, (Interaction(request, response),), has_parts=has_parts)
     cassette.save(path)
     return cassette
 

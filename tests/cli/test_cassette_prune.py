@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cli import main
 from flag_harness.wire.timeline import End, Head, Request
 
@@ -25,7 +25,7 @@ def _block(data: bytes) -> str:
 def _save(path: str, *blocks: bytes, case: str = "test_it.py::test_it", at: float = PAST) -> None:
     body = msgspec.json.encode({"data": list(map(_block, blocks))})
     asked = Interaction(Request("POST", "/v1/messages", (), body), (Head(0.0, 200, ()), End(0.1)))
-    Cassette(Envelope("live", "2026-01-01T00:00:00Z", case=case), (asked,)).save(path, Path("recordings/blobs"))
+    Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z", case=case), (asked,)).save(path, Path("recordings/blobs"))
     os.utime(path, (at, at))
 
 

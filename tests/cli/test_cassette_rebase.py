@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cli import main
 from flag_harness.wire.timeline import End, Head, Request
@@ -22,7 +22,9 @@ def _cassette(path: Path, *bodies: Any) -> bytes:
     requests = (
         Request("POST", "/v1/messages", (), json.dumps(body, separators=(",", ":")).encode()) for body in bodies
     )
-    Cassette(Envelope("live", "2026-01-02T03:04:05Z"), tuple(Interaction(one, RESPONSE) for one in requests)).save(path)
+    Cassette(
+        CassetteMetadata("live", "2026-01-02T03:04:05Z"), tuple(Interaction(one, RESPONSE) for one in requests)
+    ).save(path)
     return path.read_bytes()
 
 
@@ -81,7 +83,7 @@ def test_it_asks_for_a_dry_run_and_then_does_what_that_showed(
     done = "1 request rewritten. The answers are as they were: rebased, not verified.\n"
     assert (0, shown + done) == _run(capsys)
     after = Cassette.load(one)
-    assert (True, [{"system": "new"}]) == (after.envelope.is_rebased, [one.decoded_body for one in after.interactions])
+    assert (True, [{"system": "new"}]) == (after.metadata.is_rebased, [one.decoded_body for one in after.interactions])
 
 
 def test_it_names_the_run_and_the_files_that_are_newer(

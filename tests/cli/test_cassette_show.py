@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from flag_harness.analysis.conversation import conversation_steps
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request, Response
@@ -36,8 +36,8 @@ def show(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest
 
     def shown(*interactions: Interaction, options: tuple[str, ...] = (), head: bool = False, **known: Any) -> list[str]:
         path = tmp_path / "a.json"
-        envelope = Envelope(**{"upstream": "live", "recorded_at": "2026-11-01T10:00:00Z", **known})
-        path.write_bytes(encode_cassette_in_one_file(envelope, interactions))
+        metadata = CassetteMetadata(**{"upstream": "live", "recorded_at": "2026-11-01T10:00:00Z", **known})
+        path.write_bytes(encode_cassette_in_one_file(metadata, interactions))
         assert 0 == main(["cassette", "show", str(path), *options])
         lines = capsys.readouterr().out.splitlines()
         return lines[:2] if head else lines[2:]
@@ -246,7 +246,9 @@ def test_system_and_tools_are_told_when_they_change() -> None:
         {"system": "One.", "tools": [tool], "messages": [USER]},
         {"system": "Two.", "tools": [{**tool, "cache_control": {"type": "ephemeral"}}], "messages": [USER]},
     ]
-    found = list(conversation_steps(Cassette(Envelope("live", ""), tuple(_asked(body, _plain({})) for body in bodies))))
+    found = list(
+        conversation_steps(Cassette(CassetteMetadata("live", ""), tuple(_asked(body, _plain({})) for body in bodies)))
+    )
     assert [["system", "tools", "user"], ["system"]] == [[role for role, _ in one.new_content] for one in found]
 
 
@@ -264,7 +266,7 @@ def test_a_large_cassette_is_shown_in_little_memory(tmp_path: Path, capsys: pyte
     bodies = [{"messages": [{"role": "user", "content": f"{number} " + "word " * 100_000}]} for number in range(8)]
     path = tmp_path / "a.json"
     size = path.write_bytes(
-        encode_cassette_in_one_file(Envelope("live", ""), [_asked(body, _plain({})) for body in bodies])
+        encode_cassette_in_one_file(CassetteMetadata("live", ""), [_asked(body, _plain({})) for body in bodies])
     )
     tracemalloc.start()
     try:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Envelope, Interaction
+from flag_harness.cassette import CassetteMetadata, Interaction
 from flag_harness.cassette.file.format import encode_cassette_in_one_file
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
@@ -33,7 +33,9 @@ def _write(path: str, *statuses: int, upstream: Any = "live", days: float = 0, m
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(
-        encode_cassette_in_one_file(Envelope(upstream, moment), [Interaction(request, answer) for answer in answers])
+        encode_cassette_in_one_file(
+            CassetteMetadata(upstream, moment), [Interaction(request, answer) for answer in answers]
+        )
     )
     return file.stat().st_size
 

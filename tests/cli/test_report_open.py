@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope
+from flag_harness.cassette import Cassette, CassetteMetadata
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
 from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart, save_conversations
@@ -25,7 +25,9 @@ def _write(path: Path, *cases: str, text: str = "It is lost.", flags: str = "con
     said = MessagePart("assistant", "text", text, len(text))
     save_conversations(path, [Conversation(case, (ConversationTurn((asked,), (said,), "reset"),)) for case in cases])
     for case in cases:
-        Cassette(Envelope("live", "2026-01-01T00:00:00Z", case=case), ()).save(path_of_failed_test_cassette(path, case))
+        Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z", case=case), ()).save(
+            path_of_failed_test_cassette(path, case)
+        )
     return path
 
 

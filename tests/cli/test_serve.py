@@ -18,7 +18,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.interaction import make_storable_request
 from flag_harness.cli import main
 from flag_harness.cli.serve import CassettesUpstream
@@ -82,7 +82,7 @@ def cassette(loop: list[Exchange], tmp_path: Path) -> Path:
     """The loop as a cassette."""
     interactions = tuple(Interaction(make_storable_request(request(value)), response) for value, response in loop)
     path = tmp_path / "loop.json"
-    Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), interactions).save(path)
+    Cassette(CassetteMetadata("simulator", "2026-11-22T00:00:00Z"), interactions).save(path)
     return path
 
 
@@ -152,7 +152,7 @@ def test_a_node_program_plays_the_loop_byte_for_byte(cassette: Path, loop: list[
 def test_a_miss_is_a_number_to_the_client_and_a_report_to_the_user(cassette: Path, tmp_path: Path) -> None:
     """404, no reason to retry, nothing to act on; the difference on standard error, and exit code 1."""
     other = tmp_path / "empty.json"
-    Cassette(Envelope("simulator", "2026-11-22T00:00:00Z"), ()).save(other)
+    Cassette(CassetteMetadata("simulator", "2026-11-22T00:00:00Z"), ()).save(other)
     with served("replay", cassette, other) as (url, process):
         response = post(url, {**ASKED, "max_tokens": 1})
         assert (404, "false") == (response.status_code, response.headers["x-should-retry"])
@@ -219,7 +219,9 @@ def test_a_stall_is_waited_for_at_any_pace(loop: list[Exchange], tmp_path: Path)
     asked, response = loop[0]
     slow = tuple(replace(piece, at=piece.at + 60) for piece in response)
     cassette = tmp_path / "slow.json"
-    Cassette(Envelope("simulator", ""), (Interaction(make_storable_request(request(asked)), slow),)).save(cassette)
+    Cassette(CassetteMetadata("simulator", ""), (Interaction(make_storable_request(request(asked)), slow),)).save(
+        cassette
+    )
     with served("replay", cassette, "--repeat", "--fault", "slow_start:seconds=0.5") as (url, _):
         start = time.perf_counter()
         assert body(response) == post(url, asked).content
@@ -369,7 +371,7 @@ def test_a_signal_ends_it_at_once_whatever_its_clients_do(cassette: Path, number
 def test_two_cassettes_are_one_upstream(loop: list[Exchange]) -> None:
     """The first that holds the request answers; what none holds is a miss of all."""
     parts = [
-        Cassette(Envelope("simulator", ""), (Interaction(make_storable_request(request(value)), response),))
+        Cassette(CassetteMetadata("simulator", ""), (Interaction(make_storable_request(request(value)), response),))
         for value, response in loop
     ]
     upstream = CassettesUpstream(parts)
@@ -384,7 +386,7 @@ def test_repeated_answers_begin_again(loop: list[Exchange]) -> None:
     interactions = tuple(
         Interaction(make_storable_request(request(asked)), response) for response in (first, loop[1][1])
     )
-    upstream = CassettesUpstream([Cassette(Envelope("simulator", ""), interactions)], repeat=True)
+    upstream = CassettesUpstream([Cassette(CassetteMetadata("simulator", ""), interactions)], repeat=True)
     answers = [first, loop[1][1]]
     assert [*answers, *answers] == [upstream(request(asked)) for _ in range(4)]
     for _ in range(2):

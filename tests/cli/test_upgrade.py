@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.file import blobs
 from flag_harness.cli import main
 from flag_harness.cli.upgrade import command
@@ -42,9 +42,9 @@ def _save(combination: str, case: str, *, has_parts: bool = False, folder: Path 
     body: dict[str, Any] = {"model": "m", "system": "You help. " * words, "messages": [], "top_k": len(combination)}
     request = Request("POST", "/v1/messages", (), msgspec.json.encode(body))
     response = (Head(0.0, 200, ()), Chunk(0.1, b'{"usage":{"input_tokens":7}}'), End(0.2))
-    envelope = Envelope("simulator", "2026-01-02T03:04:05Z", case=case, combination=combination)
+    metadata = CassetteMetadata("simulator", "2026-01-02T03:04:05Z", case=case, combination=combination)
     path = folder / f"test_it[{combination}].json"
-    Cassette(envelope, (Interaction(request, response),), has_parts=has_parts).save(path, folder.parent / "blobs")
+    Cassette(metadata, (Interaction(request, response),), has_parts=has_parts).save(path, folder.parent / "blobs")
     return path
 
 
@@ -187,8 +187,8 @@ def test_a_matrix_keeps_the_large_files_that_it_has(capsys: pytest.CaptureFixtur
     body = msgspec.json.encode({"system": "You help. " * 400, "image": "QUJD" * (blobs.MIN_BLOB_CHARACTERS // 4)})
     interaction = Interaction(Request("POST", "/v1/messages", (), body), (Head(0.0, 200, ()), End(0.1)))
     path = Path("elsewhere/a.json")
-    envelope = Envelope("live", "2026-01-02T03:04:05Z", case=f"{TEST}[streaming]", combination="streaming")
-    Cassette(envelope, (interaction,)).save(path, Path("large"))
+    metadata = CassetteMetadata("live", "2026-01-02T03:04:05Z", case=f"{TEST}[streaming]", combination="streaming")
+    Cassette(metadata, (interaction,)).save(path, Path("large"))
     (large,) = Path("large").iterdir()
     assert 0 == main(["upgrade", str(path)])
     assert (interaction,) == Cassette.load(path).interactions

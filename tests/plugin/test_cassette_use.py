@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cli import main
 from flag_harness.wire.timeline import End, Head, Request
 
@@ -41,7 +41,7 @@ def _files(repository: pytest.Pytester) -> set[str]:
 def _cases(path: Path) -> list[tuple[str, str]]:
     cassette = Cassette.load(path)
     return [
-        ((one.case or cassette.envelope.case).partition("::")[2], one.decoded_body["messages"][0]["content"])
+        ((one.case or cassette.metadata.case).partition("::")[2], one.decoded_body["messages"][0]["content"])
         for one in cassette.interactions
     ]
 
@@ -185,7 +185,7 @@ IDLE = "import pytest\n@pytest.mark.harness_no_request\n@pytest.mark.harness_unp
 def _cassette(case: str) -> Cassette:
     """What a test has recorded that sends nothing any more."""
     asked = Interaction(Request("POST", "/v1/messages", (), b"{}"), (Head(0.0, 200, ()), End(0.1)))
-    return Cassette(Envelope("live", "2026-01-01T00:00:00Z", case=case), (asked,))
+    return Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z", case=case), (asked,))
 
 
 @pytest.fixture

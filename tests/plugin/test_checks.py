@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.match.miss import BUG_ADVICE
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Piece, Request
 
@@ -34,7 +34,7 @@ def _recorded(pytester: pytest.Pytester, *pieces: Piece, upstream: Any = "live")
     path = pytester.path / "recordings" / "test_it" / "test_it.json"
     request = Request("POST", "/v1/messages", (("content-type", "application/json"),), b'{"n":1}')
     response = pieces or (HEAD, Chunk(0.2, b'{"id":"msg_01"}'), End(0.3))
-    Cassette(Envelope(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, response),)).save(path)
+    Cassette(CassetteMetadata(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, response),)).save(path)
     return str(path.relative_to(pytester.path))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cassette.match.difference import describe_difference, find_differences
 from flag_harness.flag import Flag
 from flag_harness.plugin.run.misses import MissCollector
@@ -63,7 +63,9 @@ def _record(path: Path, tests: int, upstream: Any = "live") -> list[Path]:
     for number in range(tests):
         data = json.dumps(_body(number), separators=(",", ":")).encode()
         request = Request("POST", "/v1/messages", (("content-type", "application/json"),), data)
-        cassette = Cassette(Envelope(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, _answer(number)),))
+        cassette = Cassette(
+            CassetteMetadata(upstream, "2026-01-02T03:04:05Z"), (Interaction(request, _answer(number)),)
+        )
         made.append(folder / f"test_ask[number={number}].json")
         cassette.save(made[-1])
     return made

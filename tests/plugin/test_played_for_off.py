@@ -11,7 +11,7 @@ import pytest
 import flag_harness.plugin.parts
 import flag_harness.transports.network
 import flag_harness.vcr  # noqa: F401
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.cli import main
 from flag_harness.config import Config
 from flag_harness.flag import Flag
@@ -41,9 +41,9 @@ def test_it_is_played_and_not_pruned(
     answer = (Head(0.0, 200, (("content-type", "application/json"),)), Chunk(0.0, b"{}"), End(0.0))
     asked = Interaction(Request("GET", "/v1/models", (), b""), answer, case="test_it.py::test_get")
     folder = pytester.path / "recordings" / "test_it"
-    Cassette(Envelope("live", "2026-01-01T00:00:00Z"), (asked,)).save(folder / "test_get.json")
+    Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z"), (asked,)).save(folder / "test_get.json")
     short = replace(asked, case="test_it.py::test_get[short]")
-    Cassette(Envelope("live", "2026-01-01T00:00:00Z"), (short,)).save(folder / "test_get[short].json")
+    Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z"), (short,)).save(folder / "test_get[short].json")
     before = [path.read_bytes() for path in sorted(folder.iterdir())]
     pytester.runpytest_inprocess(*OTHERS, "--record-mode=once").assert_outcomes(passed=2)
     assert before == [path.read_bytes() for path in sorted(folder.iterdir())]

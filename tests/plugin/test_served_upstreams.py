@@ -66,7 +66,7 @@ def test_a_recording_of_a_served_simulator_is_stamped_simulator(pytester: pytest
     with serve("simulator"):
         pytester.runpytest_inprocess("--record-mode=once", "--harness-record=run.jsonl").assert_outcomes(passed=1)
     cassette = Cassette.load(pytester.path / "recordings/test_it/test_ask.json")
-    assert "simulator" == cassette.envelope.upstream
+    assert "simulator" == cassette.metadata.upstream
     assert ORIGIN_HEADER not in (pytester.path / "recordings/test_it/test_ask.json").read_text(encoding="utf-8")
     assert "simulator" == _answered_by(pytester.path / "run.jsonl")
 
@@ -94,7 +94,7 @@ def test_a_recording_of_a_served_cassette_is_stamped_as_that_cassette(
     path.unlink()
     with serve("replay", "served.json", "--repeat"):
         pytester.runpytest_inprocess("--record-mode=once").assert_outcomes(passed=1)
-    assert upstream == Cassette.load(path).envelope.upstream
+    assert upstream == Cassette.load(path).metadata.upstream
 
 
 def test_a_fault_of_the_server_is_stamped_as_its_upstream(pytester: pytest.Pytester, serve: Any) -> None:
@@ -102,7 +102,7 @@ def test_a_fault_of_the_server_is_stamped_as_its_upstream(pytester: pytest.Pytes
     pytester.makepyfile(test_it=CATCHING_TEST)
     with serve("simulator", "--fault", "overloaded:on=1"):
         pytester.runpytest_inprocess("--record-mode=once").assert_outcomes(passed=1)
-    assert "simulator" == Cassette.load(pytester.path / "recordings/test_it/test_ask.json").envelope.upstream
+    assert "simulator" == Cassette.load(pytester.path / "recordings/test_it/test_ask.json").metadata.upstream
 
 
 def test_a_server_that_a_script_starts_names_its_simulator(
@@ -116,5 +116,5 @@ def test_a_server_that_a_script_starts_names_its_simulator(
         with server:
             monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
             pytester.runpytest_inprocess("--record-mode=rewrite").assert_outcomes(passed=1)
-        assert "simulator" == Cassette.load(path).envelope.upstream
+        assert "simulator" == Cassette.load(path).metadata.upstream
         path.unlink()

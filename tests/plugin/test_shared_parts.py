@@ -51,7 +51,7 @@ def _check_upgrade(folder: Path) -> None:
     for path in recorded:
         cassette = Cassette.load(path)
         path.unlink()
-        Cassette(cassette.envelope, cassette.interactions).save(path)
+        Cassette(cassette.metadata, cassette.interactions).save(path)
     assert recorded != {path: path.read_bytes() for path in recorded}
     assert 0 == main(["upgrade"])
     assert recorded == {path: path.read_bytes() for path in recorded}

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
 from flag_harness.plugin.limits.spending import costs_of_recordings
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
@@ -89,6 +89,6 @@ def test_a_file_that_is_no_cassette_has_no_price(tmp_path: Path) -> None:
     body = {"model": "claude-haiku-4-5", "max_tokens": 100_000}
     request = Request("POST", "/v1/messages", (), json.dumps(body).encode())
     recorded = Interaction(request, _answer(request))
-    Cassette(Envelope("live", "2026-01-02T03:04:05Z", case="test_a"), (recorded,)).save(tmp_path / "a.json")
+    Cassette(CassetteMetadata("live", "2026-01-02T03:04:05Z", case="test_a"), (recorded,)).save(tmp_path / "a.json")
     (tmp_path / "broken.json").write_text("{")
     assert {"test_a": 0.5} == costs_of_recordings(sorted(tmp_path.glob("*.json")))

@@ -145,7 +145,7 @@ def test_the_pace_chooses_the_clock(pace: float, kind: type[Any]) -> None:
 
 
 def test_the_sdks_version_is_that_of_the_distribution() -> None:
-    """As envelopes and reports name it."""
+    """As metadata and reports name it."""
     assert f"anthropic {version('anthropic')}" == sdk_version()
 
 

@@ -13,7 +13,7 @@ import httpx
 import httpx2
 import pytest
 
-from flag_harness.cassette import Cassette, Envelope, Interaction, Recorder, replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, Recorder, replay
 from flag_harness.clock import VirtualClock
 from flag_harness.errors import CassetteMiss
 from flag_harness.transports import SystemClock, async_http_client, http_client, make_transport_class
@@ -85,7 +85,7 @@ def _transport(http: Any, upstream: Any, *layers: Any, clock: Any = None) -> Any
 
 
 def _replayed(recorder: Recorder) -> Any:
-    return replay(Cassette(Envelope("live", ""), recorder.interactions))
+    return replay(Cassette(CassetteMetadata("live", ""), recorder.interactions))
 
 
 def test_recording_holds_nothing_up_and_keeps_every_boundary(
@@ -380,7 +380,7 @@ def test_a_refusal_goes_through_the_sdk_at_once(http: ModuleType, kind: str) -> 
     """Its retries and its `except Exception` do not see it; the layers are told that there was no answer."""
     import anthropic
 
-    tap, upstream = TrafficLog(), replay(Cassette(Envelope("live", ""), ()))
+    tap, upstream = TrafficLog(), replay(Cassette(CassetteMetadata("live", ""), ()))
     asked: dict[str, Any] = {"model": "m", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}
 
     async def asynchronous() -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from flag_harness.analysis.conversation import describe_answer_ending
-from flag_harness.cassette import REDACTED, Envelope, Interaction
+from flag_harness.cassette import REDACTED, CassetteMetadata, Interaction
 from flag_harness.cassette.importers.fidelity import REQUEST_BODY_MISSING, REQUEST_HEADERS_DROPPED, STILL_ENCODED
 from flag_harness.cassette.match.difference import ABSENT
 from flag_harness.wire.compression import decompress_response
@@ -64,7 +64,7 @@ class DriftResult:
     applies_to_later_requests: bool = False
 
 
-def reason_not_to_verify(interaction: Interaction, recording: Envelope, upstream: str) -> str:
+def reason_not_to_verify(interaction: Interaction, recording: CassetteMetadata, upstream: str) -> str:
     """Return why a recorded request cannot be sent again to look for drift in its answer, or an empty string if it can.
 
     `upstream` says who would answer now: `live` or `simulator`.

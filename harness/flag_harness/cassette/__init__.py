@@ -3,7 +3,7 @@
 These names are public; every module below this package is private and may change without notice.
 
 - `Cassette`: the recorded interactions of a test, with `load` and `save`.
-- `Envelope`: describes a recording: its date, its upstream (live or simulated), its SDK and its test.
+- `CassetteMetadata`: describes a recording: its date, its upstream (live or simulated), its SDK and its test.
 - `Interaction`: one request and its response.
 - `Recorder`: records the requests and responses that pass through it.
 - `replay`: returns a `Replay`, which answers requests from a cassette.
@@ -13,7 +13,7 @@ These names are public; every module below this package is private and may chang
 """
 
 from flag_harness.cassette.cassette import Cassette
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.cassette.match.miss import Miss
 from flag_harness.cassette.match.normalisers import NO_NORMALISERS, Normalisers
 from flag_harness.cassette.recorder import Recorder
@@ -26,7 +26,7 @@ __all__ = [
     "NO_NORMALISERS",
     "REDACTED",
     "Cassette",
-    "Envelope",
+    "CassetteMetadata",
     "Filters",
     "Interaction",
     "Miss",

@@ -1,4 +1,4 @@
-"""A cassette: the recorded interactions of a test, with an envelope that describes the recording."""
+"""A cassette: the recorded interactions of a test, with metadata that describes the recording."""
 
 import difflib
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from pathlib import Path
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
 from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, encode_cassette_with_files
 from flag_harness.cassette.file.large import InteractionsOnDisk, decode_large_cassette
-from flag_harness.cassette.interaction import Envelope, Interaction, is_same_recording
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.errors import CassetteError
@@ -25,7 +25,7 @@ _MIN_BYTES_OF_LARGE_FILE = 16 << 20
 class Cassette:
     """Recorded requests with their responses, in the order in which the requests were sent."""
 
-    envelope: Envelope
+    metadata: CassetteMetadata
     interactions: tuple[Interaction, ...]
     path: Path | None = None
     blob_folder: Path | None = field(default=None, compare=False)
@@ -46,7 +46,7 @@ class Cassette:
             raise CassetteError(_missing_file_message(path)) from None
         except (OSError, ValueError) as error:
             raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
-        return cls(content.envelope, tuple(content.interactions), path, reader.folder, content.has_parts)
+        return cls(content.metadata, tuple(content.interactions), path, reader.folder, content.has_parts)
 
     def save(
         self,
@@ -69,25 +69,25 @@ class Cassette:
         Raise `OSError` if writing fails. In both cases the old file stays.
         """
         path = Path(path)
-        refuse_api_keys(path, self.envelope, self.interactions)
+        refuse_api_keys(path, self.metadata, self.interactions)
         old = stored or _load_if_readable(path)
         if old is None or not self._differs_only_in_times(old):
             self._write_files(path, blob_folder or self.blob_folder or path.parent / BLOB_FOLDER)
             return True
-        if max_age is None or not _is_older_than(max_age, old.envelope.recorded_at, self.envelope.recorded_at):
+        if max_age is None or not _is_older_than(max_age, old.metadata.recorded_at, self.metadata.recorded_at):
             return False
-        renewed = replace(old, envelope=replace(old.envelope, recorded_at=self.envelope.recorded_at))
+        renewed = replace(old, metadata=replace(old.metadata, recorded_at=self.metadata.recorded_at))
         renewed._write_files(path, old.blob_folder or path.parent / BLOB_FOLDER)
         return True
 
     @cached_property
     def index(self) -> RequestIndex:
         """The index that finds interactions by their request. It is built on first use."""
-        return RequestIndex(self.interactions, self.envelope.match_on)
+        return RequestIndex(self.interactions, self.metadata.match_on)
 
     def _write_files(self, path: Path, folder: Path) -> None:
         names = relative_folder(folder, path.parent)
-        encoded = encode_cassette_with_files(self.envelope, self.interactions, names, in_parts=self.has_parts)
+        encoded = encode_cassette_with_files(self.metadata, self.interactions, names, in_parts=self.has_parts)
         if len(encoded.data) > MAX_CASSETTE_BYTES:
             raise CassetteError(
                 f"{path} was not written: it would have {len(encoded.data):,} bytes, and at most "
@@ -101,7 +101,7 @@ class Cassette:
 
     def _differs_only_in_times(self, old: "Cassette") -> bool:
         return (
-            _provenance_fields(old.envelope) == _provenance_fields(self.envelope)
+            _provenance_fields(old.metadata) == _provenance_fields(self.metadata)
             and len(old.interactions) == len(self.interactions)
             and all(map(is_same_recording, old.interactions, self.interactions))
         )
@@ -148,18 +148,18 @@ def _is_older_than(max_age: timedelta, recorded_at: str, now: str) -> bool:
         return False
 
 
-def _provenance_fields(envelope: Envelope) -> tuple[str, ...]:
-    """Return the fields of an envelope that must be equal for two recordings to count as the same.
+def _provenance_fields(metadata: CassetteMetadata) -> tuple[str, ...]:
+    """Return those parts of a cassette's metadata that must be equal for two recordings to count as the same.
 
     These are all fields except the date and the version of the SDK.
     """
     marks = (
-        *envelope.fidelity,
-        *envelope.match_on,
-        "rebased" if envelope.is_rebased else "",
-        envelope.excluded_from_effects,
+        *metadata.fidelity,
+        *metadata.match_on,
+        "rebased" if metadata.is_rebased else "",
+        metadata.excluded_from_effects,
     )
-    return envelope.upstream, envelope.case, envelope.combination, *marks
+    return metadata.upstream, metadata.case, metadata.combination, *marks
 
 
 def _missing_file_message(path: Path) -> str:

@@ -1,4 +1,4 @@
-"""The two kinds of values in a cassette: the envelope, which describes the recording, and the interactions."""
+"""The two kinds of values in a cassette: the metadata, which describes the recording, and the interactions."""
 
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -21,8 +21,10 @@ _TIME_HEADER_ENDINGS = ("-reset",)
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class CassetteMetadata:
     """Describes a recording: date (`recorded_at`, ISO 8601 in UTC), upstream, SDK, test and combination.
+
+    A cassette file has it under the key `envelope`.
 
     In an imported recording, `fidelity` lists what did not come from the API (words of `importers/fidelity.py`), and
     `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `is_rebased` is True if
@@ -45,7 +47,7 @@ class Envelope:
 class Interaction:
     """One request in the form that a cassette keeps (path instead of URL, allow-listed headers), and its response.
 
-    `case` is the node id of the test that recorded the interaction; it is empty if the envelope names this test
+    `case` is the node id of the test that recorded the interaction; it is empty if the metadata names this test
     already. `is_late` is True if the request was sent while the test's fixtures were torn down.
     """
 

@@ -1,7 +1,7 @@
 """Merge a test's recording into a cassette that several tests share.
 
 Each interaction belongs to the test that recorded it: the one in its `case` or, if that is empty, the one in the
-envelope. A test replaces its own interactions, or adds to them, and leaves those of other tests. Interactions are
+metadata. A test replaces its own interactions, or adds to them, and leaves those of other tests. Interactions are
 sorted by test, so that the file does not depend on which test was saved last.
 """
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from flag_harness.cassette.cassette import Cassette
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.errors import CassetteError
 
 
 def name_of_recording_test(cassette: Cassette, interaction: Interaction) -> str:
     """Return the name of the test that recorded the interaction, or an empty string if it is unknown."""
-    return interaction.case or cassette.envelope.case
+    return interaction.case or cassette.metadata.case
 
 
 def indices_recorded_by(cassette: Cassette, case: str) -> tuple[int, ...]:
@@ -35,11 +35,11 @@ def is_recorded_by(cassette: Cassette, case: str) -> bool:
 
 
 def can_add_answers_from(old: Cassette, upstream: str) -> bool:
-    """Return whether answers from `upstream` may be added to `old`, because an envelope names only one upstream.
+    """Return whether answers from `upstream` may be added to `old`, because a cassette has only one upstream.
 
     An imported cassette accepts any answers; its upstream stays "imported".
     """
-    return not old.interactions or old.envelope.upstream in (upstream, "imported")
+    return not old.interactions or old.metadata.upstream in (upstream, "imported")
 
 
 def merge_recordings(
@@ -62,28 +62,31 @@ def merge_recordings(
     """
     if old is None or not old.interactions:
         return new
-    case = new.envelope.case
+    case = new.metadata.case
     named = [replace(one, case=name_of_recording_test(old, one) or case) for one in old.interactions]
-    same_upstream = old.envelope.upstream == new.envelope.upstream
-    if keep_earlier and not can_add_answers_from(old, new.envelope.upstream):
+    same_upstream = old.metadata.upstream == new.metadata.upstream
+    if keep_earlier and not can_add_answers_from(old, new.metadata.upstream):
         raise CassetteError(_mixed_upstreams_message(old, new))
     kept = [one for one in named if keep_earlier or (same_upstream and one.case != case and not is_gone(one.case))]
     recorded = [replace(one, case=case) for one in new.interactions]
     interactions = sorted([*kept, *recorded], key=lambda one: one.case)
     keeps_old_part = any(one.case == case or not is_recorded_now(one.case) for one in kept)
-    envelope = _merge_envelopes(old.envelope, new.envelope, interactions, keeps_old_part) if kept else new.envelope
-    return replace(new, envelope=envelope, interactions=tuple(_remove_redundant_test_names(interactions, envelope)))
+    metadata = _merge_metadata(old.metadata, new.metadata, interactions, keeps_old_part) if kept else new.metadata
+    return replace(new, metadata=metadata, interactions=tuple(_remove_redundant_test_names(interactions, metadata)))
 
 
 def _mixed_upstreams_message(old: Cassette, new: Cassette) -> str:
     return (
-        f"{old.path or 'the cassette'} was recorded from: {old.envelope.upstream}; answers of another upstream "
-        f"({new.envelope.upstream}) cannot be added. Record it again: --record-mode=rewrite"
+        f"{old.path or 'the cassette'} was recorded from: {old.metadata.upstream}; answers of another upstream "
+        f"({new.metadata.upstream}) cannot be added. Record it again: --record-mode=rewrite"
     )
 
 
-def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interaction], keeps_old_part: bool) -> Envelope:
-    """Merge two envelopes into one that names the test of the first of `interactions` and, if known, its combination.
+def _merge_metadata(
+    old: CassetteMetadata, new: CassetteMetadata, interactions: list[Interaction], keeps_old_part: bool
+) -> CassetteMetadata:
+    """Merge the metadata of two cassettes. The result names the test and, if known, the combination of the first of
+    `interactions`.
 
     `keeps_old_part` says whether the result has interactions from the old cassette.
     """
@@ -101,6 +104,6 @@ def _merge_envelopes(old: Envelope, new: Envelope, interactions: list[Interactio
     )
 
 
-def _remove_redundant_test_names(interactions: list[Interaction], envelope: Envelope) -> Iterator[Interaction]:
-    """Yield the interactions. Those that were recorded by the test that the envelope names have an empty `case`."""
-    return (replace(one, case="" if one.case == envelope.case else one.case) for one in interactions)
+def _remove_redundant_test_names(interactions: list[Interaction], metadata: CassetteMetadata) -> Iterator[Interaction]:
+    """Yield the interactions. Those that were recorded by the test that the metadata names have an empty `case`."""
+    return (replace(one, case="" if one.case == metadata.case else one.case) for one in interactions)

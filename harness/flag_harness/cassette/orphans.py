@@ -31,20 +31,20 @@ class CassettesUsedByRun:
     test_file_paths: frozenset[str]
 
 
-class EnvelopeFields(Struct):
-    """The fields of a cassette's envelope that tell whether the cassette is still used."""
+class CassetteOwner(Struct):
+    """The part of a cassette's metadata that tells whether a test still uses the cassette."""
 
     format: int
     case: str = ""
 
 
 class _CassetteFileHead(Struct):
-    """The part of a cassette file that is decoded: its envelope."""
+    """The part of a cassette file that is decoded: who recorded it."""
 
-    envelope: EnvelopeFields
+    owner: CassetteOwner = msgspec.field(name="envelope")
 
 
-_ENVELOPE_DECODER = msgspec.json.Decoder(_CassetteFileHead)
+_FILE_HEAD_DECODER = msgspec.json.Decoder(_CassetteFileHead)
 
 
 def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun) -> Iterator[Path]:
@@ -55,9 +55,9 @@ def find_orphan_cassettes(root: Path, recordings: Path, use: CassettesUsedByRun)
     are not cassettes are skipped, too.
     """
     for path in sorted(recordings.rglob(f"*{CASSETTE_SUFFIX}")):
-        if relative_path_with_slashes(root, path) in use.cassette_paths or (envelope := read_envelope(path)) is None:
+        if relative_path_with_slashes(root, path) in use.cassette_paths or (owner := read_cassette_owner(path)) is None:
             continue
-        file = envelope.case.partition("::")[0]
+        file = owner.case.partition("::")[0]
         if not file or file in use.test_file_paths or not (root / file).is_file():
             yield path
 
@@ -101,9 +101,9 @@ def relative_path_with_slashes(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def read_envelope(path: Path) -> EnvelopeFields | None:
-    """Return the envelope of a cassette file, or None if the file has none or cannot be read."""
+def read_cassette_owner(path: Path) -> CassetteOwner | None:
+    """Return which test recorded a cassette, or None if the file is no cassette or cannot be read."""
     try:
-        return _ENVELOPE_DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).envelope
+        return _FILE_HEAD_DECODER.decode(read_regular_file(path, MAX_CASSETTE_BYTES)).owner
     except (ValueError, OSError):
         return None

@@ -80,7 +80,7 @@ def request_changes_of_miss(miss: Miss, recorded: Interaction) -> tuple[RequestC
 
 
 def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], played: Iterable[int] = ()) -> Cassette:
-    """Return the cassette with requests rewritten and answers kept. Its envelope says that it was rebased.
+    """Return the cassette with requests rewritten and answers kept. Its metadata says that it was rebased.
 
     A rewrite is also applied to other requests with the same old values, unless a test sent them unchanged (`played`),
     because later turns of a conversation repeat the earlier ones. Raise `CassetteError` if a change is refused, if the
@@ -109,7 +109,7 @@ def rebase_cassette(cassette: Cassette, rewrites: Sequence[RequestRewrite], play
     for index, interaction in enumerate(cassette.interactions):
         if index not in kept:
             interactions[index] = _rewrite_repeated_request(interaction, cassette, by_index.values())
-    new = replace(cassette, envelope=replace(cassette.envelope, is_rebased=True), interactions=tuple(interactions))
+    new = replace(cassette, metadata=replace(cassette.metadata, is_rebased=True), interactions=tuple(interactions))
     for index in by_index:
         _require_order(cassette, index, kept)
         _require_unbroken_conversations(cassette, new, index)

@@ -64,7 +64,7 @@ class Replay:
     @property
     def origin(self) -> UpstreamName:
         """The upstream from which the cassette was recorded: `live`, `simulator` or `imported`."""
-        return self.cassette.envelope.upstream
+        return self.cassette.metadata.upstream
 
     def __call__(self, request: Request) -> Response:
         response = self.find_answer(request)
@@ -183,4 +183,4 @@ def _build_request_index(
     if recorded is filtered and not normalisers and not preferred:
         return recorded.index
     aliases = recorded.interactions if recorded is not filtered else ()
-    return RequestIndex(filtered.interactions, filtered.envelope.match_on, normalisers, aliases, preferred)
+    return RequestIndex(filtered.interactions, filtered.metadata.match_on, normalisers, aliases, preferred)

@@ -8,7 +8,7 @@ from pathlib import Path
 from flag_harness.cassette.cassette import Cassette
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, relative_folder
 from flag_harness.cassette.file.format import encode_cassette_with_files
-from flag_harness.cassette.orphans import read_envelope
+from flag_harness.cassette.orphans import read_cassette_owner
 from flag_harness.cassette.redact.scan import refuse_api_keys
 from flag_harness.flag import OFF_COMBINATION
 
@@ -26,12 +26,12 @@ class CassetteUpgrade:
 
 
 def find_cassettes(path: Path) -> Iterator[Path]:
-    """Yield `path`, or the files below it that have the envelope of a cassette, sorted."""
+    """Yield `path`, or the files below it that have the metadata of a cassette, sorted."""
     if path.is_file():
         yield path
         return
     for file in sorted(path.rglob("*.json")):
-        if read_envelope(file) is not None:
+        if read_cassette_owner(file) is not None:
             yield file
 
 
@@ -47,10 +47,10 @@ def upgrade_cassette(path: Path, recordings: Path) -> CassetteUpgrade | None:
         return None
     folder = recordings / BLOB_FOLDER if path.is_relative_to(recordings) else path.parent / BLOB_FOLDER
     names = relative_folder(cassette.blob_folder or folder, path.parent)
-    encoded = encode_cassette_with_files(cassette.envelope, cassette.interactions, names, in_parts=True)
+    encoded = encode_cassette_with_files(cassette.metadata, cassette.interactions, names, in_parts=True)
     if not encoded.has_parts:
         return None
-    refuse_api_keys(path, cassette.envelope, cassette.interactions)
+    refuse_api_keys(path, cassette.metadata, cassette.interactions)
     shared = {(cassette.blob_folder or folder) / name: data for name, data in encoded.shared_files.items()}
     return CassetteUpgrade(path, encoded.data, shared)
 
@@ -60,7 +60,7 @@ def _is_recorded_by_matrix_item(cassette: Cassette) -> bool:
 
     The node id of such an item contains the combination. `COMBINATIONS_WITHOUT_PARTS` do not count.
     """
-    combination = cassette.envelope.combination
+    combination = cassette.metadata.combination
     if combination in COMBINATIONS_WITHOUT_PARTS or any(one.case for one in cassette.interactions):
         return False
-    return re.search(rf"[\[-]{re.escape(combination)}[\]-]", cassette.envelope.case) is not None
+    return re.search(rf"[\[-]{re.escape(combination)}[\]-]", cassette.metadata.case) is not None

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from flag_harness.cassette import Envelope, Filters, Interaction
+from flag_harness.cassette import CassetteMetadata, Filters, Interaction
 from flag_harness.cassette.redact.privacy import refuse_personal_data
 from flag_harness.cassette.redact.scan import MAX_LISTED_FINDINGS, SecretFinding, scan_cassette
 from flag_harness.config import CREDENTIAL_HEADERS
@@ -27,7 +27,7 @@ def refuse_secrets(path: Path, interactions: Iterable[tuple[VcrRequest, VcrRespo
     `path` is the cassette's file, which the message names.
     """
     rows = [Interaction(_to_plain_request(request), response_from_vcr(response)) for request, response in interactions]
-    if found := scan_cassette(Envelope("imported", ""), rows):
+    if found := scan_cassette(CassetteMetadata("imported", ""), rows):
         raise CassetteError("\n".join(_secret_error_lines(path, found)))
 
 

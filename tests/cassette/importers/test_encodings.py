@@ -84,7 +84,7 @@ def test_an_encoding_that_nobody_knows_is_left_on() -> None:
 
 @pytest.mark.parametrize("name", ["br", "zstd"])
 def test_without_its_library_a_body_is_left_compressed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The envelope says so, and playing it is up to the client."""
+    """The metadata says so, and playing it is up to the client."""
     encoding, compress = COMPRESS[name]
     data = compress(JSON)
     monkeypatch.setitem(sys.modules, {"br": "brotli", "zstd": "zstandard"}[name], None)

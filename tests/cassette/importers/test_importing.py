@@ -1,4 +1,4 @@
-"""Foreign cassettes as ours: each format, what is kept, what the envelope says, and what is refused."""
+"""Foreign cassettes as ours: each format, what is kept, what the metadata says, and what is refused."""
 
 import base64
 import gzip
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from flag_harness.cassette import Envelope
+from flag_harness.cassette import CassetteMetadata
 from flag_harness.cassette.importers import ImportLimits, import_cassette, select_stored_match_parts
 from flag_harness.wire.timeline import Chunk, End, Head, body
 
@@ -55,23 +55,23 @@ def _file(*rows: Any) -> bytes:
 
 
 def _fidelity(*rows: Any) -> tuple[str, ...]:
-    return import_cassette(_file(*rows)).cassette.envelope.fidelity
+    return import_cassette(_file(*rows)).cassette.metadata.fidelity
 
 
 def test_an_interaction_becomes_ours() -> None:
-    """Path for URL, headers by allow-list, one chunk, no times; the envelope says when and by which SDK."""
+    """Path for URL, headers by allow-list, one chunk, no times; the metadata says when and by which SDK."""
     found = import_cassette(_file(_row()))
     (one,) = found.cassette.interactions
     assert ("vcrpy", ()) == (found.format, found.skipped_requests)
     assert (
-        Envelope(
+        CassetteMetadata(
             "imported",
             "2026-02-12T19:30:50Z",
             sdk="anthropic 0.73.0",
             fidelity=("timing-invented",),
             match_on=("method", "path", "query"),
         )
-        == found.cassette.envelope
+        == found.cassette.metadata
     )
     assert ("POST", "/v1/messages?beta=true", (("content-type", "application/json"),), ASKED) == (
         one.request.method,
@@ -84,7 +84,7 @@ def test_an_interaction_becomes_ours() -> None:
 
 
 def test_a_stream_is_cut_at_its_events() -> None:
-    """The source keeps no chunks; each event becomes one, and the envelope says that it was so decided."""
+    """The source keeps no chunks; each event becomes one, and the metadata says that it was so decided."""
     row = _row(response_headers=EVENT_STREAM, response_body={"string": STREAM.decode()})
     (one,) = import_cassette(_file(row)).cassette.interactions
     assert STREAM == body(one.response)
@@ -156,7 +156,7 @@ def test_requests_to_other_services_are_left_out_by_name() -> None:
     data = _file(_row(), _row(request_uri="https://someone:secret@telemetry.example/batch?key=secret"))
     found = import_cassette(data)
     assert ("POST https://telemetry.example/batch",) == found.skipped_requests
-    assert ("timing-invented", "interactions-left-out") == found.cassette.envelope.fidelity
+    assert ("timing-invented", "interactions-left-out") == found.cassette.metadata.fidelity
     assert 2 == len(import_cassette(data, keep_other_services=True).cassette.interactions)
 
 
@@ -180,7 +180,7 @@ def test_the_oldest_vcrpy_files_are_read() -> None:
     found = import_cassette(text.encode())
     expected = import_cassette(_file(_row()))
     assert expected.cassette.interactions == found.cassette.interactions
-    assert ("timing-invented",) == found.cassette.envelope.fidelity
+    assert ("timing-invented",) == found.cassette.metadata.fidelity
 
 
 def test_an_old_address_keeps_its_unusual_port_out() -> None:
@@ -285,7 +285,7 @@ interactions:
 
 
 def test_go_vcr_files_are_read() -> None:
-    """cagent's keep no headers at all, and the envelope says so."""
+    """cagent's keep no headers at all, and the metadata says so."""
     found = import_cassette(GO_VCR.encode())
     (one,) = found.cassette.interactions
     assert ("go-vcr", "/v1/messages", ASKED, ANSWER) == (
@@ -299,8 +299,8 @@ def test_go_vcr_files_are_read() -> None:
         "request-headers-dropped",
         "response-headers-dropped",
         "content-type-invented",
-    ) == found.cassette.envelope.fidelity
-    assert ("", "") == (found.cassette.envelope.recorded_at, found.cassette.envelope.sdk)
+    ) == found.cassette.metadata.fidelity
+    assert ("", "") == (found.cassette.metadata.recorded_at, found.cassette.metadata.sdk)
 
 
 def test_a_go_vcr_status_may_stand_in_its_line_alone() -> None:
@@ -324,7 +324,7 @@ def test_a_go_vcr_status_may_stand_in_its_line_alone() -> None:
 def test_a_date_is_a_moment_or_nothing(date: str, moment: str) -> None:
     """One that no calendar has is nothing."""
     row = _row(response_headers={**HEADERS, "Date": [date]})
-    assert moment == import_cassette(_file(row)).cassette.envelope.recorded_at
+    assert moment == import_cassette(_file(row)).cassette.metadata.recorded_at
 
 
 def test_the_sdk_of_other_languages_is_named() -> None:
@@ -332,7 +332,7 @@ def test_the_sdk_of_other_languages_is_named() -> None:
 
     def sdk(language: str, version: str) -> str:
         headers = {"x-stainless-lang": language, "x-stainless-package-version": version}
-        return import_cassette(_file(_row(request_headers=headers))).cassette.envelope.sdk
+        return import_cassette(_file(_row(request_headers=headers))).cassette.metadata.sdk
 
     assert ("anthropic-js 0.33.0", "") == (sdk("js", "0.33.0"), sdk("js", "0.33 sk-secret"))
 

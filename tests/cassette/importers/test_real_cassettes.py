@@ -86,19 +86,19 @@ def test_every_decoded_body_equals_that_of_the_source(imported: dict[Path, Impor
 
 
 def test_a_saved_import_loads_as_it_was(imported: dict[Path, ImportedCassette], tmp_path: Path, deep: bool) -> None:
-    """Envelope and interactions survive the file, for every fifth of the files."""
+    """Metadata and interactions survive the file, for every fifth of the files."""
     target = tmp_path / "cassette.json"
     for path, found in [*imported.items()][:: 1 if deep else 5]:
         target.unlink(missing_ok=True)
         found.cassette.save(target)
         loaded = Cassette.load(target)
-        assert found.cassette.envelope == loaded.envelope, path
+        assert found.cassette.metadata == loaded.metadata, path
         assert found.cassette.interactions == loaded.interactions, path
 
 
 def test_the_envelope_says_what_is_not_the_apis_own(imported: dict[Path, ImportedCassette]) -> None:
     """The figures of all files, by word."""
-    words = Counter(word for one in imported.values() for word in one.cassette.envelope.fidelity)
+    words = Counter(word for one in imported.values() for word in one.cassette.metadata.fidelity)
     assert {
         "timing-invented": 350,
         "response-headers-dropped": 125,

@@ -60,14 +60,14 @@ def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, 
 
     Very long texts are cut to save memory.
     """
-    envelope = cassette.envelope
-    combination = parse_combination(flags, envelope.combination)
-    if combination is None or envelope.excluded_from_effects:
+    metadata = cassette.metadata
+    combination = parse_combination(flags, metadata.combination)
+    if combination is None or metadata.excluded_from_effects:
         return None
-    own = [one for one in cassette.interactions if one.case in ("", envelope.case)]
+    own = [one for one in cassette.interactions if one.case in ("", metadata.case)]
     requests = list_sent_requests((one.request, one.response) for one in own)
     cut = tuple(replace(request, body=_cut_long_texts(request.body)) for request in requests)
-    return node_id_without_combination(envelope.case, envelope.combination), ObservedRun(combination.row, cut)
+    return node_id_without_combination(metadata.case, metadata.combination), ObservedRun(combination.row, cut)
 
 
 def _cut_long_texts(value: Any) -> Any:

@@ -1,8 +1,8 @@
 """Blobs: large base64 strings of JSON bodies, each stored once in its own file, which cassettes share.
 
-If a cassette's envelope says `"blobs": "../blobs"`, `{"$blob": "<sha256>"}` in a body refers to the file of that name
-in that folder. If a body itself holds an object whose only key is `$blob`, the key is written with an extra `$`. In a
-cassette that names no blob folder, `$blob` has no special meaning.
+If the `envelope` of a cassette file says `"blobs": "../blobs"`, `{"$blob": "<sha256>"}` in a body refers to the file of
+that name in that folder. If a body itself holds an object whose only key is `$blob`, the key is written with an extra
+`$`. In a cassette that names no blob folder, `$blob` has no special meaning.
 """
 
 import base64
@@ -32,7 +32,7 @@ BLOB_NAME_PATTERN = re.compile(r"[0-9a-f]{64}")
 """Matches the file name of a blob."""
 
 BlobReader: TypeAlias = Callable[[str, str], bytes]
-"""A function that reads a blob. It takes the folder that the envelope names and the SHA-256 of the blob.
+"""A function that reads a blob. It takes the folder that the cassette file names and the SHA-256 of the blob.
 
 It raises `ValueError` if the blob cannot be read.
 """

@@ -36,12 +36,12 @@ from flag_harness.cassette.file.references import (
 from flag_harness.cassette.file.rows import (
     CassetteFile,
     EncodedBytes,
-    StoredEnvelope,
     StoredInteraction,
+    StoredMetadata,
     StoredRequest,
     StoredResponse,
 )
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.files import refuse_lfs_pointer
 from flag_harness.wire.compression import check_decompressed_sizes
 from flag_harness.wire.json import MAX_JSON_NESTING
@@ -67,13 +67,13 @@ class EncodedCassette:
     has_parts: bool
 
 
-def encode_cassette_in_one_file(envelope: Envelope, interactions: Iterable[Interaction]) -> bytes:
+def encode_cassette_in_one_file(metadata: CassetteMetadata, interactions: Iterable[Interaction]) -> bytes:
     """Encode a cassette as one file. Large base64 strings (blobs) are part of it."""
-    return _encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
+    return _encode_document(FORMAT_VERSION, metadata, msgspec.to_builtins(_to_stored_interactions(interactions)), "")
 
 
 def encode_cassette_with_files(
-    envelope: Envelope, interactions: Iterable[Interaction], blob_folder: str, *, in_parts: bool = False
+    metadata: CassetteMetadata, interactions: Iterable[Interaction], blob_folder: str, *, in_parts: bool = False
 ) -> EncodedCassette:
     """Encode a cassette as one file and, for its large values, further files that it refers to by their SHA-256.
 
@@ -84,18 +84,18 @@ def encode_cassette_with_files(
     rows = _to_stored_interactions(interactions)
     files: dict[str, bytes] = {}
     if not any(has_blob(side.json) for side in _messages_with_json_body(rows)) and not in_parts:
-        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, msgspec.to_builtins(rows), ""), files, False)
+        return EncodedCassette(_encode_document(FORMAT_VERSION, metadata, msgspec.to_builtins(rows), ""), files, False)
     for side in _messages_with_json_body(rows):
         side.json = extract_blobs(side.json, files)
     documents = msgspec.to_builtins(rows)
     if not in_parts:
-        return EncodedCassette(_encode_document(FORMAT_VERSION, envelope, documents, blob_folder), files, False)
+        return EncodedCassette(_encode_document(FORMAT_VERSION, metadata, documents, blob_folder), files, False)
     parts: dict[str, bytes] = {}
-    documents = [_extract_parts(one, envelope, parts) for one in documents]
+    documents = [_extract_parts(one, metadata.upstream, parts) for one in documents]
     if not parts:
-        return encode_cassette_with_files(envelope, interactions, blob_folder)
+        return encode_cassette_with_files(metadata, interactions, blob_folder)
     return EncodedCassette(
-        _encode_document(FORMAT_VERSION_WITH_PARTS, envelope, documents, blob_folder), {**files, **parts}, True
+        _encode_document(FORMAT_VERSION_WITH_PARTS, metadata, documents, blob_folder), {**files, **parts}, True
     )
 
 
@@ -105,7 +105,7 @@ def _messages_with_json_body(rows: list[StoredInteraction]) -> list[StoredReques
     return [side for side in sides if isinstance(side.json, (dict, list, str))]
 
 
-def _extract_parts(document: dict[str, Any], envelope: Envelope, part_by_sha256: dict[str, bytes]) -> dict[str, Any]:
+def _extract_parts(document: dict[str, Any], upstream: str, part_by_sha256: dict[str, bytes]) -> dict[str, Any]:
     """Move values that other cassettes may share to `part_by_sha256`, and put references in their place.
 
     An interaction with the simulator is moved as a whole, because equal requests have equal answers. Of an interaction
@@ -114,24 +114,24 @@ def _extract_parts(document: dict[str, Any], envelope: Envelope, part_by_sha256:
     request = document["request"]
     if "json" in request:
         request["json"] = extract_body_parts(request["json"], part_by_sha256)
-    return extract_large_value(document, part_by_sha256) if envelope.upstream == "simulator" else document
+    return extract_large_value(document, part_by_sha256) if upstream == "simulator" else document
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedCassette:
     """The content of a cassette file. `has_parts` is True if it refers to parts: values shared with other cassettes."""
 
-    envelope: Envelope
+    metadata: CassetteMetadata
     interactions: list[Interaction]
     has_parts: bool
 
 
-def decode_envelope_and_interactions(
+def decode_metadata_and_interactions(
     data: bytes, read_blob: BlobReader | None = None
-) -> tuple[Envelope, list[Interaction]]:
-    """Decode the envelope and interactions of a cassette file, as `decode_cassette` does."""
+) -> tuple[CassetteMetadata, list[Interaction]]:
+    """Decode the metadata and interactions of a cassette file, as `decode_cassette` does."""
     cassette = decode_cassette(data, read_blob)
-    return cassette.envelope, cassette.interactions
+    return cassette.metadata, cassette.interactions
 
 
 def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> DecodedCassette:
@@ -145,7 +145,7 @@ def decode_cassette(data: bytes, read_blob: BlobReader | None = None) -> Decoded
         del data  # only the raw interactions keep it, so it is gone once the last of them is decoded
         rows: list[bytes] = list(file.interactions[::-1])
         file.interactions.clear()
-        return decode_interactions(file.envelope, ([rows.pop()] for _ in range(len(rows))), read_blob)
+        return decode_interactions(file.metadata, ([rows.pop()] for _ in range(len(rows))), read_blob)
 
 
 @contextmanager
@@ -168,25 +168,25 @@ def decode_response(data: bytes) -> Response:
 
 
 def decode_interactions(
-    stored: StoredEnvelope, rows: Iterator[list[bytes]], read_blob: BlobReader | None
+    stored: StoredMetadata, rows: Iterator[list[bytes]], read_blob: BlobReader | None
 ) -> DecodedCassette:
-    """Decode the interactions of a cassette file with the envelope `stored`. `read_blob` reads separate files.
+    """Decode the interactions of a cassette file, whose metadata is `stored`. `read_blob` reads separate files.
 
     Each of `rows` is a list with one item, raw JSON, which is removed from the list to free its memory.
     """
-    envelope = envelope_from_stored(stored)
+    metadata = metadata_from_stored(stored)
     store = ReferencedFileReader(stored, read_blob)
     interactions = [decode_interaction(number, row, store) for number, row in enumerate(rows)]
     check_decompressed_sizes([one.response for one in interactions])
-    return DecodedCassette(envelope, interactions, store.has_parts)
+    return DecodedCassette(metadata, interactions, store.has_parts)
 
 
-def envelope_from_stored(stored: StoredEnvelope) -> Envelope:
-    """Return the envelope of a cassette file. Raise `ValueError` if its format is unknown."""
+def metadata_from_stored(stored: StoredMetadata) -> CassetteMetadata:
+    """Return the metadata of a cassette file. Raise `ValueError` if its format is unknown."""
     if stored.format not in (FORMAT_VERSION, FORMAT_VERSION_WITH_PARTS):
         known = f"formats {FORMAT_VERSION} and {FORMAT_VERSION_WITH_PARTS}"
         raise ValueError(f"format {stored.format} is unknown (this version reads {known})")
-    return Envelope(**{name: getattr(stored, name) for name in Envelope.__slots__})
+    return CassetteMetadata(**{name: getattr(stored, name) for name in CassetteMetadata.__slots__})
 
 
 def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
@@ -196,9 +196,9 @@ def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredI
     ]
 
 
-def _encode_document(format_version: int, envelope: Envelope, interactions: Any, blob_folder: str) -> bytes:
-    fields = {name: getattr(envelope, name) for name in Envelope.__slots__}
-    row = StoredEnvelope(format_version, blobs=blob_folder, **fields)
+def _encode_document(format_version: int, metadata: CassetteMetadata, interactions: Any, blob_folder: str) -> bytes:
+    fields = {name: getattr(metadata, name) for name in CassetteMetadata.__slots__}
+    row = StoredMetadata(format_version, blobs=blob_folder, **fields)
     known = {
         name: value for name, value in msgspec.to_builtins(row).items() if name not in _KEYS_OMITTED_IF_EMPTY or value
     }

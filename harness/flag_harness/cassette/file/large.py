@@ -12,11 +12,11 @@ from flag_harness.cassette.file.format import (
     DecodedCassette,
     decode_interaction,
     decode_interactions,
-    envelope_from_stored,
+    metadata_from_stored,
     raise_value_error_if_nested_too_deep,
 )
 from flag_harness.cassette.file.references import ReferencedFileReader
-from flag_harness.cassette.file.rows import StoredEnvelope
+from flag_harness.cassette.file.rows import StoredMetadata
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.errors import CassetteError
 
@@ -27,8 +27,8 @@ def decode_large_cassette(file: BinaryIO, read_blob: BlobReader | None = None) -
     So its content is in memory only once, and not as text and as decoded values at the same time.
     """
     with raise_value_error_if_nested_too_deep():
-        envelope, spans = _find_interactions_in_file(file.read())
-        return decode_interactions(envelope, ([_read_span(file, *span)] for span in spans), read_blob)
+        metadata, spans = _find_interactions_in_file(file.read())
+        return decode_interactions(metadata, ([_read_span(file, *span)] for span in spans), read_blob)
 
 
 class InteractionsOnDisk(Sequence[Interaction]):
@@ -41,9 +41,9 @@ class InteractionsOnDisk(Sequence[Interaction]):
     def __init__(self, path: Path, read_blob: BlobReader | None = None) -> None:
         self._path = path
         with path.open("rb") as file, raise_value_error_if_nested_too_deep():
-            envelope, self._spans = _find_interactions_in_file(file.read())
-        envelope_from_stored(envelope)
-        self._reader = ReferencedFileReader(envelope, read_blob)
+            metadata, self._spans = _find_interactions_in_file(file.read())
+        metadata_from_stored(metadata)
+        self._reader = ReferencedFileReader(metadata, read_blob)
 
     def __len__(self) -> int:
         return len(self._spans)
@@ -67,15 +67,15 @@ class InteractionsOnDisk(Sequence[Interaction]):
         return (self[number] for number in range(len(self)))
 
 
-def _find_interactions_in_file(data: bytes) -> tuple[StoredEnvelope, list[tuple[int, int]]]:
-    """Return the envelope of a cassette file, and a list of the offset and length of each interaction in the file."""
+def _find_interactions_in_file(data: bytes) -> tuple[StoredMetadata, list[tuple[int, int]]]:
+    """Return the metadata of a cassette file, and a list of the offset and length of each interaction in the file."""
     content = CASSETTE_FILE_DECODER.decode(data)
     spans, position = [], 0
     for raw in (memoryview(one) for one in content.interactions):  # without a copy
         start = data.index(raw, position)
         spans.append((start, len(raw)))
         position = start + len(raw)
-    return content.envelope, spans
+    return content.metadata, spans
 
 
 def _read_span(file: BinaryIO, start: int, length: int) -> bytes:

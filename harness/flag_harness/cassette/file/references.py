@@ -6,7 +6,7 @@ from msgspec import UNSET
 
 from flag_harness.cassette.file.blobs import BlobReader, insert_blobs
 from flag_harness.cassette.file.parts import insert_body_parts
-from flag_harness.cassette.file.rows import StoredEnvelope, StoredInteraction
+from flag_harness.cassette.file.rows import StoredInteraction, StoredMetadata
 
 FORMAT_VERSION_WITH_PARTS = 2
 """The format version of a cassette file that refers to parts (files with values that several cassettes share).
@@ -19,24 +19,24 @@ Releases that read only format 1 refuse such a file.
 class ReferencedFileReader:
     """Reads the separate files to which a cassette file refers. `read_blob` reads a single file."""
 
-    envelope: StoredEnvelope
+    metadata: StoredMetadata
     read_blob: BlobReader | None
 
     @property
     def has_references(self) -> bool:
         """Whether the cassette names a folder of separate files, so that its bodies may refer to them."""
-        return bool(self.envelope.blobs)
+        return bool(self.metadata.blobs)
 
     @property
     def has_parts(self) -> bool:
         """Whether the cassette may refer to parts (values shared with other cassettes), and not only to large base64
         strings.
         """
-        return self.envelope.format == FORMAT_VERSION_WITH_PARTS
+        return self.metadata.format == FORMAT_VERSION_WITH_PARTS
 
     def read_file_content(self, name: str) -> bytes:
         """Return the content of the separate file `name`. Raise `ValueError` if it cannot be read."""
-        folder = self.envelope.blobs
+        folder = self.metadata.blobs
         if self.read_blob is None:
             raise ValueError(f"its blob {folder}/{name} is another file; read the cassette from its own path")
         return self.read_blob(folder, name)

@@ -9,8 +9,8 @@ from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.wire.origin import UpstreamName
 
 
-class StoredEnvelope(Struct, forbid_unknown_fields=True):
-    """The description of a recording (see `Envelope`), in the form in which a cassette file stores it."""
+class StoredMetadata(Struct, forbid_unknown_fields=True):
+    """The description of a recording (see `CassetteMetadata`), in the form in which a cassette file stores it."""
 
     format: int
     upstream: UpstreamName
@@ -66,8 +66,8 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
 
 
 class CassetteFile(Struct, forbid_unknown_fields=True):
-    """The content of a cassette file: an envelope, which describes the recording, and the interactions."""
+    """The content of a cassette file: metadata, which describes the recording, and the interactions."""
 
-    envelope: StoredEnvelope
+    metadata: StoredMetadata = msgspec.field(name="envelope")
     interactions: list[msgspec.Raw]
     """The interactions as raw JSON. They are decoded one by one, so that the garbage collector has less to look at."""

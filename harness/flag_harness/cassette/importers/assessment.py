@@ -40,7 +40,7 @@ def assess_import(imported: ImportedCassette, find_model_problem: FindModelProbl
     `find_model_problem` returns why a model id is out of date, or None.
     """
     found = imported.cassette
-    loose = [_LOOSE_MATCHING_REASONS[word] for word in found.envelope.fidelity if word in _LOOSE_MATCHING_REASONS]
+    loose = [_LOOSE_MATCHING_REASONS[word] for word in found.metadata.fidelity if word in _LOOSE_MATCHING_REASONS]
     loose += _collect_reasons(found.interactions, _find_reasons_for_loose_matching)
     stale = _collect_reasons(found.interactions, lambda one: _find_reasons_for_being_outdated(one, find_model_problem))
     return ImportAssessment(tuple(dict.fromkeys(loose)), tuple(dict.fromkeys(stale)))

@@ -1,4 +1,4 @@
-"""The words for the list `fidelity` in the envelope of an imported cassette.
+"""The words for the list `fidelity` in the metadata of an imported cassette.
 
 Each word names something in the cassette that is not as the API sent it, because the imported file does not have it.
 """
@@ -41,4 +41,4 @@ FIDELITY_WORDS = (
     CONTENT_TYPE_INVENTED,
     INTERACTIONS_LEFT_OUT,
 )
-"""All words of `fidelity`, in the order in which an envelope lists them."""
+"""All words of `fidelity`, in the order in which the metadata of a cassette lists them."""

@@ -1,4 +1,4 @@
-"""Import another tool's cassette: convert its interactions, and note in the envelope what was lost."""
+"""Import another tool's cassette: convert its interactions, and note in the metadata what was lost."""
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -14,7 +14,7 @@ from flag_harness.cassette.importers.encodings import BodyDecoder
 from flag_harness.cassette.importers.limits import ImportLimits
 from flag_harness.cassette.importers.source import ReadInteractions, SourceInteraction
 from flag_harness.cassette.importers.streams import has_lost_event_padding, is_event_stream, split_events
-from flag_harness.cassette.interaction import Envelope, Interaction, make_storable_request
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction, make_storable_request
 from flag_harness.cassette.match.matching import MatchPart
 from flag_harness.cassette.redact.headers import select_response_headers
 from flag_harness.wire.head_rules import reason_head_is_invalid, reason_headers_are_invalid
@@ -70,14 +70,14 @@ def import_cassette(
             f"it contains no request to the API (--every-path keeps the others): {', '.join(left_out[:3])}"
         )
     sources = [row for _, row in kept]
-    envelope = Envelope(
+    metadata = CassetteMetadata(
         upstream="imported",
         recorded_at=_first_response_date(sources),
         sdk=_sdk_version(sources),
         fidelity=tuple(word for word in fidelity.FIDELITY_WORDS if word in notes),
         match_on=match_on,
     )
-    return ImportedCassette(name, Cassette(envelope, interactions), left_out)
+    return ImportedCassette(name, Cassette(metadata, interactions), left_out)
 
 
 def select_stored_match_parts(names: Iterable[str]) -> tuple[MatchPart, ...]:
@@ -183,7 +183,7 @@ def _invent_content_type(headers: Headers, body: bytes, is_stream: bool) -> str:
 def _fidelity_words(
     row: SourceInteraction, body: bytes, is_uncompressed: bool, is_split: bool, has_invented_type: bool
 ) -> Iterator[str]:
-    """Yield the words for the envelope's list `fidelity`: what in an imported interaction is not as the API sent it.
+    """Yield the words for the list `fidelity`: what in an imported interaction is not as the API sent it.
 
     `is_uncompressed` says that the body is not compressed, `is_split` that a stream was split into events, and
     `has_invented_type` that the content type was derived from the body.

@@ -203,7 +203,7 @@ class MissReporter:
         """Return how a sent request differs from the recorded one at `index`, in parts that matter for matching."""
         recorded = self.request_index.normalise_request(self.cassette.interactions[index])
         normalised = self.request_index.normalise_request(sent)
-        match_on = self.cassette.envelope.match_on
+        match_on = self.cassette.metadata.match_on
         found = request_differences(recorded, normalised, self._differ_only_in_ids) or request_differences(
             recorded, normalised
         )

@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 from urllib.parse import unquote_plus
 
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.cassette.redact.bodies import searchable_body
 from flag_harness.cassette.redact.body_strings import (
     MIN_LARGE_BODY_BYTES,
@@ -60,10 +60,10 @@ class SecretFinding:
         return f"{number}{self.location}: {self.kind}" + (f" ({self.excerpt})" if self.excerpt else "")
 
 
-def scan_cassette(envelope: Envelope, interactions: Iterable[Interaction]) -> list[SecretFinding]:
+def scan_cassette(metadata: CassetteMetadata, interactions: Iterable[Interaction]) -> list[SecretFinding]:
     """Return a finding for each text in a cassette that looks like a key, and for each body that cannot be searched."""
     found = [
-        SecretFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_api_key_excerpts(envelope.case)
+        SecretFinding("envelope case", kind, excerpt) for _, _, kind, excerpt in _find_api_key_excerpts(metadata.case)
     ]
     for number, interaction in enumerate(interactions):
         found += [
@@ -111,9 +111,9 @@ _redact_short_text = lru_cache(maxsize=256)(_redact_text)
 _redact_long_text = lru_cache(maxsize=4)(_redact_text)
 
 
-def refuse_api_keys(path: Path, envelope: Envelope, interactions: Iterable[Interaction]) -> None:
+def refuse_api_keys(path: Path, metadata: CassetteMetadata, interactions: Iterable[Interaction]) -> None:
     """Raise `CassetteError` if a cassette contains text that looks like a key, or a body that cannot be searched."""
-    found = scan_cassette(envelope, interactions)
+    found = scan_cassette(metadata, interactions)
     if keys := [one for one in found if one.kind != UNSEARCHABLE_KIND]:
         raise CassetteError("\n".join(_api_key_error_lines(path, keys)))
     if found:

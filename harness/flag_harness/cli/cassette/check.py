@@ -9,8 +9,8 @@ from typing import IO
 
 from flag_harness.cassette.cassette import MAX_CASSETTE_BYTES, read_cassette_file
 from flag_harness.cassette.file.blobs import BlobFolderReader
-from flag_harness.cassette.file.format import decode_envelope_and_interactions
-from flag_harness.cassette.interaction import Envelope, Interaction
+from flag_harness.cassette.file.format import decode_metadata_and_interactions
+from flag_harness.cassette.interaction import CassetteMetadata, Interaction
 from flag_harness.cassette.redact.filters import Filters, project_filters
 from flag_harness.cassette.redact.privacy import find_personal_data
 from flag_harness.cassette.redact.scan import SecretFinding, scan_cassette, scan_file
@@ -126,10 +126,10 @@ def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckRe
     detectors find.
     """
     try:
-        envelope, interactions = _decode_file_version(version)
+        metadata, interactions = _decode_file_version(version)
         declared = [*_find_unfiltered_values(interactions, filters)]
         return _FileCheckResult(
-            replace(version, committed_content=b""), scan_cassette(envelope, interactions), declared
+            replace(version, committed_content=b""), scan_cassette(metadata, interactions), declared
         )
     except OSError as error:
         raise _unreadable_file_error(version.path, error) from None
@@ -145,13 +145,13 @@ def _check_file_version(version: _FileVersion, filters: Filters) -> _FileCheckRe
     )
 
 
-def _decode_file_version(version: _FileVersion) -> tuple[Envelope, list[Interaction]]:
+def _decode_file_version(version: _FileVersion) -> tuple[CassetteMetadata, list[Interaction]]:
     """Decode a cassette. Raise `ValueError` if it is invalid, and `OSError` if it cannot be read."""
     blobs = BlobFolderReader(Path(version.path))
     if version.commit_hash:
-        return decode_envelope_and_interactions(version.committed_content, blobs)
+        return decode_metadata_and_interactions(version.committed_content, blobs)
     content = read_cassette_file(Path(version.path), blobs)
-    return content.envelope, content.interactions
+    return content.metadata, content.interactions
 
 
 def _find_unfiltered_values(interactions: Sequence[Interaction], filters: Filters) -> Iterator[SecretFinding]:

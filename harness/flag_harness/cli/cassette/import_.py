@@ -37,7 +37,7 @@ _EXAMPLES = """examples:
   flag-harness cassette import tests/cassettes --check
 
 It reads YAML and JSON of every version of vcrpy, and YAML of go-vcr. Nothing in a file is executed, whatever its tags.
-Imported cassettes match as loosely as --match-on says until they are recorded again; "fidelity" in the envelope lists
+Imported cassettes match as loosely as --match-on says until they are recorded again; "fidelity" in the metadata lists
 what does not come from the API. What [tool.flag-harness.filters] names is removed. A cassette of
 pytest-recording (tests/cassettes/MODULE/TEST.yaml beside tests/MODULE.py) is written to where that test expects it.
 Files over 64 MiB, bodies over 64 MiB decompressed, and values nested 200 deep are refused.
@@ -200,7 +200,7 @@ def _import_file(source: _ImportSource, settings: _ImportSettings, arguments: ar
 
 def _raise_if_api_key_is_found(cassette: Cassette) -> None:
     """Raise `CassetteError` if the cassette contains an API key; `Cassette.save` would raise it too."""
-    if found := scan_cassette(cassette.envelope, cassette.interactions):
+    if found := scan_cassette(cassette.metadata, cassette.interactions):
         more = f" and {len(found) - 1} more" if len(found) > 1 else ""
         raise CassetteError(f"{found[0]}{more}; name it in [tool.flag-harness.filters] to import the rest")
 
@@ -245,7 +245,7 @@ def _total_lines(read: Sequence[ImportedCassette], file_count: int, action: str)
     yield f"{len(read)} of {file_count} files {action}: {interactions} interactions" + (
         f", {left_out} to other services left out" if left_out else ""
     )
-    words = Counter(word for one in read for word in one.cassette.envelope.fidelity)
+    words = Counter(word for one in read for word in one.cassette.metadata.fidelity)
     yield from (f"{count:>6} {word}" for word, count in words.most_common())
 
 
@@ -280,7 +280,7 @@ def _outcome_to_json(outcome: _ImportOutcome, check: bool) -> dict[str, Any]:
         "format": outcome.imported_cassette.format,
         "interactions": len(outcome.imported_cassette.cassette.interactions),
         "left_out": outcome.imported_cassette.skipped_requests,
-        "fidelity": outcome.imported_cassette.cassette.envelope.fidelity,
+        "fidelity": outcome.imported_cassette.cassette.metadata.fidelity,
     }
     if check:
         assessment = _assess_for_current_api(outcome.imported_cassette)

@@ -43,7 +43,7 @@ _EXAMPLES = """examples:
 
 What is rewritten: the parts of each missed request that differ from the nearest recorded one, and the same parts of
 other requests in the cassette that the run did not reach, if they are equal there. The answers are kept, and nobody has
-asked the API whether it would still give them. So the envelope is stamped "rebased", and every run says so until the
+asked the API whether it would still give them. So the metadata is stamped "rebased", and every run says so until the
 cassette is recorded anew.
 
 What is refused, without writing anything: requests that the API would refuse, as far as the simulator knows; changes of
@@ -181,7 +181,7 @@ def _plan_rebase(path: Path, name: str, misses: Sequence[dict[str, Any]]) -> Reb
         RequestRewrite(row["index"], tuple(map(RequestChange.from_json_object, row["changes"]))) for row in misses
     ]
     new = rebase_cassette(old, rewrites, {place for row in misses for place in row["played"]})
-    refuse_api_keys(path, new.envelope, new.interactions)
+    refuse_api_keys(path, new.metadata, new.interactions)
     require_legal_requests(old, new, refusal_message)
     return RebasePlan(
         path, name, old, new, tuple(dict.fromkeys(difference for row in misses for difference in row["differences"]))

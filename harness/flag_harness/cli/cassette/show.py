@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps
-from flag_harness.cassette import Cassette, Envelope
+from flag_harness.cassette import Cassette, CassetteMetadata
 from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.cli.terminal import (
@@ -75,18 +75,18 @@ def _run_show(arguments: argparse.Namespace) -> int:
     cassette = Cassette.load(arguments.file)
     found = conversation_steps(cassette)
     if arguments.json:
-        print_json(_json_report(arguments.file, cassette.envelope, found))
+        print_json(_json_report(arguments.file, cassette.metadata, found))
         return 0
     screen = make_console(no_color=arguments.no_color)
-    print_lines(screen, _conversation_texts(arguments.file, cassette.envelope, found, screen, full=arguments.full))
+    print_lines(screen, _conversation_texts(arguments.file, cassette.metadata, found, screen, full=arguments.full))
     return 0
 
 
 def _conversation_texts(
-    path: Path, envelope: Envelope, steps: Iterable[ConversationStep], screen: "Console", *, full: bool
+    path: Path, metadata: CassetteMetadata, steps: Iterable[ConversationStep], screen: "Console", *, full: bool
 ) -> Iterator["Text"]:
     yield make_styled_text(str(path), "bold")
-    yield make_styled_text(_provenance_text(envelope), "dim")
+    yield make_styled_text(_provenance_text(metadata), "dim")
     figures = []
     for step in steps:
         yield from _request_heading_lines(step, screen)
@@ -95,14 +95,14 @@ def _conversation_texts(
     yield make_styled_text(_totals_text(figures), "dim")
 
 
-def _provenance_text(envelope: Envelope) -> str:
-    since = time_since(envelope.recorded_at, datetime.now(UTC))
+def _provenance_text(metadata: CassetteMetadata) -> str:
+    since = time_since(metadata.recorded_at, datetime.now(UTC))
     days = since.days if since else 0
     age = "" if since is None else f" ({days} days ago)" if days > 1 else " (yesterday)" if days else " (today)"
-    marks = [envelope.combination, envelope.sdk, "rebased, not verified" if envelope.is_rebased else ""]
-    loose = f"matches on {', '.join(envelope.match_on)}" if envelope.match_on else ""
-    parts = [f"{envelope.upstream}, {envelope.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
-    return _HEADING_SEPARATOR.join(filter(None, [*parts, *envelope.fidelity]))
+    marks = [metadata.combination, metadata.sdk, "rebased, not verified" if metadata.is_rebased else ""]
+    loose = f"matches on {', '.join(metadata.match_on)}" if metadata.match_on else ""
+    parts = [f"{metadata.upstream}, {metadata.recorded_at[:16].replace('T', ' ')}{age}", *marks, loose]
+    return _HEADING_SEPARATOR.join(filter(None, [*parts, *metadata.fidelity]))
 
 
 def _request_heading_lines(step: ConversationStep, screen: "Console") -> Iterator["Text"]:
@@ -217,10 +217,10 @@ def _sum_known_costs(costs: Iterable[float | None]) -> float:
     return sum(cost for cost in costs if cost is not None)
 
 
-def _json_report(path: Path, envelope: Envelope, steps: Iterable[ConversationStep]) -> dict[str, Any]:
+def _json_report(path: Path, metadata: CassetteMetadata, steps: Iterable[ConversationStep]) -> dict[str, Any]:
     return {
         "path": str(path),
-        "envelope": {name: getattr(envelope, name) for name in envelope.__slots__},
+        "envelope": {name: getattr(metadata, name) for name in metadata.__slots__},
         "interactions": [_step_to_json(step) for step in steps],
     }
 

@@ -118,11 +118,11 @@ def _sizes_of_blobs_and_parts(folders: Iterable[Path | None]) -> Iterator[int]:
 def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
     cassette = Cassette.load(path)
     found = list(conversation_steps(cassette))
-    age = time_since(cassette.envelope.recorded_at, now)
+    age = time_since(cassette.metadata.recorded_at, now)
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _CassetteSummary(
         path=str(path),
-        upstream_counts=Counter([cassette.envelope.upstream]),
+        upstream_counts=Counter([cassette.metadata.upstream]),
         model_counts=Counter(exchange.model for exchange in found if exchange.model),
         age_in_days=None if age is None else age.days,
         byte_count=path.stat().st_size,

@@ -102,7 +102,7 @@ class CassettesUpstream:
 
     def __init__(self, cassettes: Sequence[Cassette], **options: Any) -> None:
         self._replays = [Replay(cassette, **options) for cassette in cassettes]
-        origins = {cassette.envelope.upstream for cassette in cassettes}
+        origins = {cassette.metadata.upstream for cassette in cassettes}
         self.origin: UpstreamName = origins.pop() if len(origins) == 1 else "imported"
 
     def __call__(self, request: Request) -> Response:

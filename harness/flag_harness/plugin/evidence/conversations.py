@@ -111,7 +111,7 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
 
 
 def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
-    from flag_harness.cassette import Cassette, Envelope, Interaction
+    from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
     from flag_harness.cassette.interaction import make_storable_request
 
     filters = evidence_filters(traffic.plan.filters, content)
@@ -119,7 +119,7 @@ def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
         filters.filter_interaction(Interaction(make_storable_request(request), response))
         for request, response in traffic.exchanges
     )
-    return Cassette(Envelope("live", ""), interactions, traffic.plan.cassette_path)
+    return Cassette(CassetteMetadata("live", ""), interactions, traffic.plan.cassette_path)
 
 
 def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:

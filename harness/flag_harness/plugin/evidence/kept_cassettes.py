@@ -66,19 +66,19 @@ def _cassette_before_faults(traffic: "CassetteTraffic") -> "Cassette":
     """Return a cassette with the answers to a test as they were before faults changed them."""
     from flag_harness.cassette import Cassette
     from flag_harness.cassette.merge import indices_recorded_by
-    from flag_harness.plugin.test.saving import make_envelope, upstream_that_answered
+    from flag_harness.plugin.test.saving import make_metadata, upstream_that_answered
 
     plan = traffic.plan
     if traffic.evidence is not None:
         return Cassette(
-            make_envelope(plan, upstream_that_answered(plan, traffic.exchanges)), traffic.evidence.interactions
+            make_metadata(plan, upstream_that_answered(plan, traffic.exchanges)), traffic.evidence.interactions
         )
     if plan.cassette is None:
-        return Cassette(make_envelope(plan, plan.upstream), ())
+        return Cassette(make_metadata(plan, plan.upstream), ())
     indices = sorted({*indices_recorded_by(plan.cassette, plan.case), *traffic.played})
     interactions = tuple(_remove_test_id(plan.cassette.interactions[index]) for index in indices)
-    envelope = replace(plan.cassette.envelope, case=plan.case, combination=plan.combination)
-    return Cassette(envelope, interactions)
+    metadata = replace(plan.cassette.metadata, case=plan.case, combination=plan.combination)
+    return Cassette(metadata, interactions)
 
 
 def _remove_test_id(interaction: "Interaction") -> "Interaction":

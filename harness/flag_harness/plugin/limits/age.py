@@ -43,7 +43,7 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
     limit, cassette = max_recording_age(config), traffic.cassette
     if limit is None or not limit.fails_tests or not traffic.plan.is_playing or cassette is None:
         return
-    if age := limit.age_if_over_limit(cassette.envelope.recorded_at, datetime.now(UTC)):
+    if age := limit.age_if_over_limit(cassette.metadata.recorded_at, datetime.now(UTC)):
         yield (
             f"{traffic.plan.cassette_path} was recorded {duration_text(age)} ago; "
             f"{MAX_AGE_OPTION}={limit.text} allows no older ones.\n"

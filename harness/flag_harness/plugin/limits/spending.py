@@ -136,7 +136,7 @@ def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
         except CassetteError:
             continue
         for one in cassette.interactions:
-            case, cost = one.case or cassette.envelope.case, estimate_cost_of_resending(one)
+            case, cost = one.case or cassette.metadata.case, estimate_cost_of_resending(one)
             before = costs.get(case, 0.0)
             costs[case] = None if before is None or cost is None else before + cost
     return costs

@@ -20,7 +20,7 @@ from flag_harness.plugin.test.rows import attach_row, make_request_records, make
 
 if TYPE_CHECKING:
     from flag_harness.analysis.drift import DriftResult
-    from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+    from flag_harness.cassette import Cassette, CassetteMetadata, Filters, Interaction
     from flag_harness.record import Outcome, RunRow
     from flag_harness.wire.timeline import Request, Response, Upstream
 
@@ -161,7 +161,7 @@ class RecordingVerifier:
         lines = list(_result_lines(cassette, verdicts))
         if any(verdict.drifts for verdict in verdicts.values()):
             origin = (
-                f"{job.cassette_path} was recorded from: {cassette.envelope.upstream}, {cassette.envelope.recorded_at}"
+                f"{job.cassette_path} was recorded from: {cassette.metadata.upstream}, {cassette.metadata.recorded_at}"
             )
             command = f"pytest {shlex.quote(nodeid)} --record-mode=rewrite --harness-upstream={self._upstream}"
             return "failed", [origin, *lines, f"Nothing was written. To record what it answers now: {command}"]
@@ -176,13 +176,17 @@ class RecordingVerifier:
 
         upstream, verdicts = _VerificationClient(self._upstream, job.scenario), dict[int, DriftResult]()
         for number, interaction in enumerate(cassette.interactions):
-            verdicts[number] = self._verify_interaction(interaction, cassette.envelope, upstream, job)
+            verdicts[number] = self._verify_interaction(interaction, cassette.metadata, upstream, job)
             if verdicts[number].applies_to_later_requests:
                 break
         return verdicts
 
     def _verify_interaction(
-        self, interaction: "Interaction", recording: "Envelope", upstream: "_VerificationClient", job: VerificationJob
+        self,
+        interaction: "Interaction",
+        recording: "CassetteMetadata",
+        upstream: "_VerificationClient",
+        job: VerificationJob,
     ) -> "DriftResult":
         from flag_harness.analysis.drift import DriftResult, compare_answers, reason_not_to_verify
         from flag_harness.analysis.spending import cost_of_answer, estimate_cost_of_resending

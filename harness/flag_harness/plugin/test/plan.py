@@ -154,7 +154,7 @@ class TrafficPlan:
         If nothing is recorded yet, a test that names a scenario is recorded from the simulator.
         """
         if self.cassette and not self.is_recording:
-            return "simulator" if self.cassette.envelope.upstream == "simulator" else "live"
+            return "simulator" if self.cassette.metadata.upstream == "simulator" else "live"
         return "simulator" if self.scenario and not self.can_reach_upstream else self.upstream
 
     @property

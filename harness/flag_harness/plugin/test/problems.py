@@ -57,7 +57,7 @@ def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
     assert plan.cassette is not None
     return (
         f"{request.method} {request.path} was not sent: {display_path(plan.cassette_path)} was recorded from: "
-        f"{plan.cassette.envelope.upstream}, and --record-mode={plan.mode} would add answers of: "
+        f"{plan.cassette.metadata.upstream}, and --record-mode={plan.mode} would add answers of: "
         f"{plan.upstream}. A cassette holds answers of one upstream.\nTo record it anew: {plan.rewrite_command}"
     )
 

@@ -187,13 +187,13 @@ def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
         )  # imported here: a run without a cassette does not need it
 
         return {"answered_by": upstream_that_answered(plan, traffic.exchanges)}
-    envelope = plan.cassette.envelope if plan.cassette else None
-    if envelope is None:
+    metadata = plan.cassette.metadata if plan.cassette else None
+    if metadata is None:
         return {}
     return {
-        "recorded_from": envelope.upstream,
-        "recorded_at": envelope.recorded_at,
-        "rebased": envelope.is_rebased,
+        "recorded_from": metadata.upstream,
+        "recorded_at": metadata.recorded_at,
+        "rebased": metadata.is_rebased,
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from flag_harness.cassette import Cassette, Envelope, Filters, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Filters, Interaction
 from flag_harness.cassette.file.lock import lock_parent_folder
 from flag_harness.cassette.merge import merge_recordings
 from flag_harness.cassette.redact.privacy import personal_data_warning, refuse_personal_data
@@ -36,9 +36,9 @@ def upstream_that_answered(plan: TrafficPlan, exchanges: Iterable[tuple[Request,
     return origin_of_answers(exchanges) or plan.upstream
 
 
-def make_envelope(plan: TrafficPlan, upstream: UpstreamName) -> Envelope:
-    """Return the envelope (the metadata) of a recording that is made now, of the answers of `upstream`."""
-    return Envelope(
+def make_metadata(plan: TrafficPlan, upstream: UpstreamName) -> CassetteMetadata:
+    """Return the metadata of a recording that is made now, of the answers of `upstream`."""
+    return CassetteMetadata(
         upstream=upstream,
         recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         sdk=sdk_version(),
@@ -56,7 +56,7 @@ def refuse_unsafe_recording(plan: TrafficPlan, recording: Sequence[Interaction])
             '`harness_filters` removes. Give the parameter an id of its own, pytest.param(..., id="key"); or declare '
             "the filter in [tool.flag-harness.filters], which hides it in ids, too."
         )
-    refuse_api_keys(plan.cassette_path, make_envelope(plan, plan.upstream), recording)
+    refuse_api_keys(plan.cassette_path, make_metadata(plan, plan.upstream), recording)
     refuse_personal_data(plan.cassette_path, recording, plan.filters.detectors)
 
 
@@ -79,10 +79,10 @@ def save_recording(
     """
     refuse_unsafe_recording(plan, recording)
     try:
-        envelope = replace(
-            make_envelope(plan, upstream_that_answered(plan, exchanges)), excluded_from_effects=excluded_from_effects
+        metadata = replace(
+            make_metadata(plan, upstream_that_answered(plan, exchanges)), excluded_from_effects=excluded_from_effects
         )
-        return _update_cassette_file(plan, Cassette(envelope, tuple(recording)))
+        return _update_cassette_file(plan, Cassette(metadata, tuple(recording)))
     except OSError as error:
         raise CassetteError(
             f"{plan.cassette_path} was not written: {error.strerror}; what was there before is untouched. "

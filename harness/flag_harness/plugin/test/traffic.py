@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
 from flag_harness.callers import find_calling_line
-from flag_harness.cassette import Cassette, Envelope, Miss, Recorder, Replay
+from flag_harness.cassette import Cassette, CassetteMetadata, Miss, Recorder, Replay
 from flag_harness.clock import Clock, VirtualClock
 from flag_harness.errors import NetworkRefused, Refusal, ScenarioMiss
 from flag_harness.faults.fault import Fault, explain_faults_that_never_fired
@@ -102,7 +102,7 @@ class CassetteTraffic:
 
     def _make_replay(self) -> Replay:
         return Replay(
-            self.plan.cassette or Cassette(Envelope("live", ""), (), self.plan.cassette_path),
+            self.plan.cassette or Cassette(CassetteMetadata("live", ""), (), self.plan.cassette_path),
             explain=self.plan.find_flag_of_path,
             record=self.plan.recording_command,
             filters=self.plan.filters,
@@ -231,7 +231,7 @@ class CassetteTraffic:
     def is_live(self) -> bool:
         """True if the live API gives the answers, or gave them when they were recorded."""
         played = self.plan.cassette if self.plan.is_playing else None
-        return (played.envelope.upstream if played else upstream_that_answered(self.plan, self.exchanges)) == "live"
+        return (played.metadata.upstream if played else upstream_that_answered(self.plan, self.exchanges)) == "live"
 
     @property
     def cassette(self) -> Cassette | None:

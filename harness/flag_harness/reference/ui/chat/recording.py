@@ -69,7 +69,7 @@ def read_recorded_chat(path: Path) -> RecordedChat:
         body for one in cassette.interactions if isinstance(body := one.decoded_body, dict) and body.get("messages")
     ]
     if not bodies:
-        return RecordedChat(combination=cassette.envelope.combination)
+        return RecordedChat(combination=cassette.metadata.combination)
     first, results = bodies[0], list(_tool_results(bodies))
     definitions = [
         {key: value for key, value in tool.items() if key != "cache_control"} for tool in first.get("tools", ())
@@ -82,7 +82,7 @@ def read_recorded_chat(path: Path) -> RecordedChat:
             for one in definitions
         ),
         prompt=_text_of_content(first["messages"][0].get("content")),
-        combination=cassette.envelope.combination,
+        combination=cassette.metadata.combination,
     )
 
 
