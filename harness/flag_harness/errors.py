@@ -45,7 +45,7 @@ class DemoError(HarnessError):
 
 
 class UpgradeError(HarnessError):
-    """`flag-harness upgrade` cannot write a file. No file has changed then."""
+    """The command `flag-harness upgrade` cannot write a file, and has left all files unchanged."""
 
 
 class InitError(HarnessError):

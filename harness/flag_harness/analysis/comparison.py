@@ -109,7 +109,7 @@ def _pair_interactions(ours: Sequence[Interaction], theirs: Sequence[Interaction
 
 
 def _number_repeated_keys(keys: Iterable[tuple[bytes, int]]) -> Iterator[tuple[bytes, int]]:
-    """Yield each key with the number of equal keys before it, which makes the results unique."""
+    """Yield each key with the number of equal keys before it, so that no two results are equal."""
     counts: Counter[bytes] = Counter()
     for key, _ in keys:
         yield key, counts[key]

@@ -75,7 +75,7 @@ class RowEvidence:
         return self._run_counts.get(bits, 0)
 
     def is_untried(self, bits: int) -> bool:
-        """Return whether a row has never run and has not been found to be impossible to run."""
+        """Return whether a row has not run yet, and is not known to be impossible to run."""
         return bits not in self._outcomes and bits not in self.blocked
 
     def unproven_values(self, excluded: int, unexplained: Sequence[int]) -> Iterator[int]:
@@ -188,7 +188,7 @@ class RowEvidence:
         return min(3, len(self.space.flags))
 
     def _is_conjunction_implied_by(self, bits: int, excluded: int) -> bool:
-        """Return whether a conjunction holds in every row that has the values in the mask `bits`."""
+        """Return whether a conjunction (mask of excluded values) holds in every row that has the values in `bits`."""
         return not bits & excluded and all(bits & mask for mask in self.encoding.flag_masks if mask & excluded)
 
 

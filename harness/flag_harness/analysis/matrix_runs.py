@@ -144,7 +144,7 @@ def tests_that_failed_in_their_only_run(runs: Iterable[MatrixRun]) -> list[str]:
 def runs_by_cause_other_than_flags(
     runs: Iterable[MatrixRun], tests: Iterable[FailingTest]
 ) -> dict[str, list[MatrixRun]]:
-    """Return the runs whose outcome is not due to flags, by its cause, such as `skipped`.
+    """Return the runs whose outcome is not due to flags, by the cause of the outcome, such as `skipped`.
 
     A run that was skipped or expected to fail is included only if its test is one of `tests`, which failed under other
     combinations.

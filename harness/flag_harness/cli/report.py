@@ -252,7 +252,7 @@ def _read_production_values(arguments: argparse.Namespace, record: RunRecord) ->
 
 
 def _select_changes(arguments: argparse.Namespace, changes: Sequence[FlagChange]) -> Sequence[FlagChange]:
-    """Return the changes of the flags in `--flags`, or all. Raise `RecordError` if no test ran with and without one."""
+    """Return the changes of the flags in `--flags`, or of all. Raise `RecordError` if no test varied one of them."""
     files, flags = join_names([str(path) for path in arguments.records]), arguments.flags
     names = [name.strip() for name in flags.split(",") if name.strip()]
     known = sorted({one.flag for one in changes})

@@ -53,7 +53,7 @@ class CauseLine:
 
 @dataclass(frozen=True, slots=True)
 class FlagOverview:
-    """What a flag breaks and costs, in a few words each."""
+    """A line of the first screen about one flag: what the flag breaks, what it costs, and a note."""
 
     setting: str
     has_failures: bool

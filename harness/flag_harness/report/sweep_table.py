@@ -13,7 +13,7 @@ from flag_harness.report.failures.reasons import comparable_reason
 TROUBLE_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed", "not tried")
 """The outcomes of a trouble, in the order of the table's columns.
 
-`not tried` counts troubles that exceeded the budget.
+`not tried` counts troubles for which the budget of the sweep did not suffice.
 """
 
 

@@ -124,7 +124,7 @@ class _ParsedModule:
     def _runs_at_import(self, node: ast.AST) -> bool:
         """Return whether a node is evaluated when the module is imported.
 
-        It is not if it is inside a function or `if __name__ == "__main__":`.
+        A node is not if it is inside a function or `if __name__ == "__main__":`.
         """
         return not any(isinstance(one, _FUNCTION_NODES) or is_main_guard(one) for one in self._enclosing_nodes(node))
 

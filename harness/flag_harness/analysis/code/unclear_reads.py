@@ -85,9 +85,9 @@ def find_dynamic_flag_reads(
 def _parse_dynamic_flag_read(
     node: ast.AST, helpers: Mapping[str, FlagReadingFunction], parents: Mapping[ast.AST, ast.AST]
 ) -> tuple[str, ast.expr] | None:
-    """Return `(source, name)` if an expression reads a flag whose name is computed, else None.
+    """Return `(source kind, name)` if an expression reads a flag whose name is computed, else None.
 
-    The source is `env`, `openfeature` or `set`; the name is the expression that computes the flag's name.
+    The kind is `env`, `openfeature` or `set`; the name is the expression that computes the flag's name.
     """
     name = variable_name_expression(node)
     source = "env"
@@ -146,7 +146,7 @@ def _reads_non_flag(node: ast.AST, key: str) -> bool:
 
 
 def _name_template(node: ast.expr) -> str:
-    """Return the name that an expression computes, with `NAME` in place of what is only known while the code runs."""
+    """Return the name that an expression computes, with `NAME` in place of each part that is unknown until it runs."""
     return re.sub(rf"({UNKNOWN_NAME_PART})+", UNKNOWN_NAME_PART, _join_name_parts(node))
 
 

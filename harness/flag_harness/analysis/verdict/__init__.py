@@ -1,3 +1,3 @@
-"""Verdicts: whether a flag is safe to turn on, judged from repeated runs by tests that may be looked at after every
-run.
+"""Verdicts: whether a flag is safe to turn on, judged from repeated runs by statistical tests whose results are
+valid after every run.
 """

@@ -156,7 +156,7 @@ class EvidenceTable:
             self.add_row(row)
 
     def add_row(self, row: "RunRow") -> None:
-        """Add a row. It replaces an earlier row of the same test, flag values and repetition."""
+        """Add a row, in place of an earlier one of the same test, flag values and repetition."""
         if not row.values:
             return
         cell = self._find_runs_of_row(row)

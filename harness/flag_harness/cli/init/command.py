@@ -184,7 +184,7 @@ def _note_lines(plan: InitPlan, repository: Repository) -> list[str]:
 
 
 def _outer_root_lines(repository: Repository) -> Iterator[str]:
-    """Yield lines that say what `[tool.pytest.ini_options]` in a package of a monorepo changes."""
+    """Yield lines that say that a package of a monorepo becomes the root of its pytest runs, and what to do."""
     if (outer := repository.outer_root) is not None:
         yield "[tool.pytest.ini_options] in pyproject.toml makes this folder the root of its runs, in place of"
         yield f"{outer}. Copy the settings of pytest there that its tests need."

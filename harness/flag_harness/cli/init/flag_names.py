@@ -7,7 +7,7 @@ from dataclasses import replace
 from flag_harness.analysis.code.detected_flag import DetectedFlag, full_flag_name, short_flag_name
 
 _FEATURE_PREFIX_PATTERN = re.compile(r"^(?:[a-z0-9]+_)*?(?:features?|ff)_(?=[a-z])")
-"""The prefix of a name such as `myapp_feature_x`."""
+"""Matches the prefix that a name such as `myapp_feature_x` has before the `x`."""
 _MIN_FLAGS_WITH_PREFIX = 2
 _RESERVED_FLAG_NAMES = ("off", "all", "none")
 """Names that no flag can have, because they mean something else in ids and options."""

@@ -37,8 +37,9 @@ request.
 
 @dataclass(frozen=True, slots=True)
 class RecordedAnswer:
-    """A recorded request, as the conditions of turns see it, and a turn that gives the recorded answer. The turn has no
-    conditions yet.
+    """A recorded request in the form that the conditions of turns test, and a turn with the recorded answer.
+
+    The turn has no conditions yet.
     """
 
     request_view: RequestView

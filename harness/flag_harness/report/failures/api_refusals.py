@@ -46,10 +46,9 @@ def find_api_refusals(
 
 
 def _flags_that_explain_refusal(cases: Iterable[str], tests: Mapping[str, FailingTest], flags: Sequence[Flag]) -> str:
-    """Return with which flags tests send a refused request, such as `when cached is on`, or an empty string if not
-    known.
+    """Return the condition on flags under which tests send a refused request, such as `when cached is on`.
 
-    `cases` are the runs that sent the request.
+    Return an empty string if it is not known. `cases` are the runs that sent the request.
     """
     refused = frozenset(cases)
     own = {name: test for name, test in tests.items() if any(run["nodeid"] in refused for run in test.runs)}

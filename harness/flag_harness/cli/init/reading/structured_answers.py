@@ -36,7 +36,7 @@ def find_structured_answers(
 
 
 def _tool_and_class_names(makers: Mapping[str, ast.Call], tree: ast.Module) -> Iterator[tuple[str, str]]:
-    """Yield the name of each tool with which the model answers, and the name of the class that it fills."""
+    """Yield `(tool, class)`: the name of a tool with which the model answers, and of the class that its input fills."""
     for maker in makers.values():
         for word in maker.keywords:
             if called_maker_name(maker) == "Agent" and word.arg in ("output_type", "result_type"):
