@@ -41,6 +41,20 @@ def _text(text: str) -> dict[str, Any]:
         ("Order number 4711 is done", "Order number 93 is done", "a number"),
         ("took 0.13 s", "took 12.4 s", "a number"),
         ("pin 482910", "pin 118273", "an id or a random number"),
+        ("pin 482910112", "pin 118273445", "an id or a random number"),
+        ("Fri Dec 11 13:50:13 2026", "Wed Jan  4 21:26:51 2027", "a date or time"),
+        ("at http://127.0.0.1:49722/x", "at http://127.0.0.1:39330/x", "an address"),
+        ("at localhost:49722", "at localhost:39330", "an address"),
+        ("from 10.14.15.79", "from 10.90.234.24", "an address"),
+        ("from 69:7a:aa:9f:44:f2", "from ee:14:23:f7:64:4e", "an address"),
+        ("from fe80::6c38:eca2", "from fe80::1025:67dc", "an address"),
+        ("took 208ms", "took 1518ms", "a duration or size"),
+        ("real 0m0.803s", "real 1m2.202s", "a duration or size"),
+        ("wrote 12.5KB", "wrote 3MiB", "a duration or size"),
+        ("of 5,799,072 rows", "of 12,934 rows", "a number"),
+        ("key WVEgONESFXwIn1Ih4b5hAKK9/Zw=", "key WEiq9r/JLmSR99d3+eYW8GN/Me4=", "an id"),
+        ("key 83OQ9IxDkN1t4lLpUuB2s", "key rTQ5zixDZocm6jVsDsXD5", "an id"),
+        ("job wvwslkqojm", "job jwdofywuuc", "an id"),
     ],
 )
 def test_a_text_that_differs_at_every_run_gets_the_line_that_mends_it(recorded: str, sent: str, kind: str) -> None:
@@ -61,6 +75,8 @@ def test_a_text_that_differs_at_every_run_gets_the_line_that_mends_it(recorded: 
         ({"model": "claude-haiku-4-5"}, {"model": "claude-sonnet-5-5"}),
         ({"tools": [{"name": "search_v1a2b3"}]}, {"tools": [{"name": "search_v9x8y7"}]}),
         ({"stream": False}, {"stream": True}),
+        (_text("Refund the whole order."), _text("Cancel the whole order.")),
+        (_text("Sum the addition."), _text("Sum the subtract.")),
     ],
 )
 def test_a_real_change_gets_no_advice(recorded: Any, sent: Any) -> None:
@@ -86,6 +102,36 @@ def test_the_same_tools_in_another_order_are_one_difference() -> None:
         == str(one)
     )
     assert (["an order"], "[tool.flag-harness.normalise]\njson = ['tools']") == _advice(recorded, sent)
+
+
+def test_tools_in_another_order_are_named_beside_what_else_differs_in_them() -> None:
+    """A cache mark on the last tool moves with the order; a tool may be new, gone or changed as well."""
+    tools = [{"name": "search", "x": 1}, {"name": "fetch"}, {"name": "answer", "cache_control": {"type": "ephemeral"}}]
+    marked = [{"name": "answer"}, {"name": "search", "x": 1}, {**tools[1], "cache_control": {"type": "ephemeral"}}]
+    order = "tools: reordered: recorded search, fetch, answer, sent answer, search, fetch"
+    found = list(find_differences({"tools": tools}, {"tools": marked}))
+    assert [order, "tools[2].cache_control"] == [str(found[0]), found[1].path]
+    lines = "[tool.flag-harness.normalise]\njson = ['tools']"
+    assert (["an order"], lines) == _advice({"tools": tools}, {"tools": marked})
+    changed = [tools[2], {"name": "search", "x": 2}, {"name": "new"}]
+    found = list(find_differences({"tools": tools}, {"tools": changed}))
+    assert ["tools", "tools[0].x", "tools[1]", "tools[2]"] == [one.path for one in found]
+    assert (tools[1], ("tools", 1)) == (found[2].recorded_value, found[2].recorded_steps)
+    assert ({"name": "new"}, ("tools", 2)) == (found[3].sent_value, found[3].sent_steps)
+
+
+@pytest.mark.parametrize(
+    ("recorded", "sent"),
+    [
+        ("Tools: search, fetch, answer.", "Tools: answer, search, fetch."),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}'),
+    ],
+)
+def test_the_same_words_in_another_order_are_named(recorded: str, sent: str) -> None:
+    """A set that is joined, or a dict that is printed, is no change of a number."""
+    (one,) = find_differences(_text(recorded), _text(sent))
+    assert f"messages[0].content: the same words in another order, recorded {recorded!r}, sent {sent!r}" == str(one)
+    assert ([], "") == _advice(_text(recorded), _text(sent))
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,9 @@
 """Find the differences between two JSON values, each with its JSON path."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-
-import msgspec
 
 from flag_harness.cassette.match.excerpts import (
     MAX_EXCERPT_LENGTH,
@@ -17,13 +14,19 @@ from flag_harness.cassette.match.excerpts import (
     make_excerpts,
     truncate,
 )
-from flag_harness.cassette.redact.scan import redact_api_keys
+from flag_harness.cassette.match.order import (
+    MAX_LIST_LENGTH,
+    canonical_bytes,
+    describe_order,
+    has_names_in_another_order,
+    has_same_elements,
+    has_words_in_another_order,
+    index_by_name,
+)
 
 ABSENT = type("Absent", (), {"__repr__": lambda self: "nothing"})()
 """The value of a difference on the side that does not have the value at all."""
 
-_MAX_LIST_LENGTH = 10_000
-"""The most elements of a list whose differences are listed one by one. Longer lists are a single difference."""
 _MAX_COMPARISONS = 20_000
 """The most comparisons of elements in one comparison of two values.
 
@@ -53,25 +56,26 @@ class Difference:
 
     @property
     def is_reordered(self) -> bool:
-        """Whether two lists hold the same elements in a different order."""
-        return (
-            isinstance(self.recorded_value, list)
-            and isinstance(self.sent_value, list)
-            and _has_same_elements(self.recorded_value, self.sent_value)
-        )
+        """Whether two lists hold the same elements, or elements of the same names, in a different order."""
+        recorded, sent = self.recorded_value, self.sent_value
+        if not (isinstance(recorded, list) and isinstance(sent, list)):
+            return False
+        return has_same_elements(recorded, sent) or has_names_in_another_order(recorded, sent)
 
     def __str__(self) -> str:
         if self.is_reordered:
-            return f"{self.path or 'body'}: {_describe_order(self.recorded_value, self.sent_value)}"
+            return f"{self.path or 'body'}: {describe_order(self.recorded_value, self.sent_value)}"
         recorded, sent = make_excerpts(self.recorded_value, self.sent_value)
-        words = ""
-        if (
-            isinstance(self.recorded_value, str)
-            and isinstance(self.sent_value, str)
-            and len(self.recorded_value) > MAX_EXCERPT_LENGTH
-        ):
-            words = f"{find_changed_words(self.recorded_value, self.sent_value)}, "
-        return f"{self.path or 'body'}: {words}recorded {recorded}, sent {sent}"
+        return f"{self.path or 'body'}: {self._describe_words()}recorded {recorded}, sent {sent}"
+
+    def _describe_words(self) -> str:
+        """Return which words of two texts differ, or an empty string if the excerpts of the texts show it."""
+        recorded, sent = self.recorded_value, self.sent_value
+        if not (isinstance(recorded, str) and isinstance(sent, str)):
+            return ""
+        if has_words_in_another_order(recorded, sent):
+            return "the same words in another order, "
+        return f"{find_changed_words(recorded, sent)}, " if len(recorded) > MAX_EXCERPT_LENGTH else ""
 
 
 def describe_difference(difference: Difference) -> str:
@@ -147,10 +151,10 @@ class _ComparisonCounter:
 
 def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
     """Yield one difference for each member that differs, or one for the whole values if they have too many members."""
-    if isinstance(recorded, dict) and isinstance(sent, dict) and len(recorded) + len(sent) <= _MAX_LIST_LENGTH:
+    if isinstance(recorded, dict) and isinstance(sent, dict) and len(recorded) + len(sent) <= MAX_LIST_LENGTH:
         for key in recorded | sent:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
-            if ours is ABSENT or theirs is ABSENT or _canonical_bytes(ours) != _canonical_bytes(theirs):
+            if ours is ABSENT or theirs is ABSENT or canonical_bytes(ours) != canonical_bytes(theirs):
                 yield Difference(format_json_path((key,)), ours, theirs, (key,), (key,))
     else:
         yield Difference("", recorded, sent)
@@ -166,14 +170,7 @@ def _differences_between_values(
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
             yield from _differences_between_values(ours, theirs, (*recorded_steps, key), (*sent_steps, key), comparison)
     elif isinstance(recorded, list) and isinstance(sent, list):
-        if _canonical_bytes(recorded) == _canonical_bytes(sent):
-            return
-        found: list[Difference] = []
-        if is_short := max(len(recorded), len(sent)) <= _MAX_LIST_LENGTH:
-            found = list(_list_differences(recorded, sent, (recorded_steps, sent_steps), comparison))
-        if not is_short or (found and _has_same_elements(recorded, sent)):
-            found = [Difference(format_json_path(recorded_steps), recorded, sent, recorded_steps, sent_steps)]
-        yield from found
+        yield from _differences_between_lists(recorded, sent, (recorded_steps, sent_steps), comparison)
     elif (recorded != sent or type(recorded) is not type(sent)) and not comparison.are_equal(recorded, sent):
         yield Difference(
             format_json_path(sent_steps if recorded is ABSENT else recorded_steps),
@@ -184,6 +181,43 @@ def _differences_between_values(
         )
 
 
+def _differences_between_lists(
+    recorded: list[Any], sent: list[Any], steps: tuple[PathSteps, PathSteps], comparison: "_ComparisonCounter"
+) -> Iterator[Difference]:
+    """Yield the differences between two lists. A different order is one difference.
+
+    `steps` are the paths of the recorded and of the sent list.
+    """
+    if canonical_bytes(recorded) == canonical_bytes(sent):
+        return
+    whole = Difference(format_json_path(steps[0]), recorded, sent, *steps)
+    if has_names_in_another_order(recorded, sent):
+        yield whole
+        if not has_same_elements(recorded, sent):
+            yield from _named_element_differences(recorded, sent, steps, comparison)
+        return
+    found: list[Difference] = []
+    if is_short := max(len(recorded), len(sent)) <= MAX_LIST_LENGTH:
+        found = list(_list_differences(recorded, sent, steps, comparison))
+    yield from [whole] if not is_short or (found and has_same_elements(recorded, sent)) else found
+
+
+def _named_element_differences(
+    recorded: list[Any], sent: list[Any], steps: tuple[PathSteps, PathSteps], comparison: "_ComparisonCounter"
+) -> Iterator[Difference]:
+    """Yield the differences between the elements of two lists, such as tools, each compared with the one of its
+    name.
+    """
+    ours, theirs = index_by_name(recorded), index_by_name(sent)
+    for name in [*ours, *(name for name in theirs if name not in ours)]:
+        index, other = ours.get(name), theirs.get(name)
+        one = ABSENT if index is None else recorded[index]
+        another = ABSENT if other is None else sent[other]
+        at = (*steps[0], len(recorded) if index is None else index)
+        to = (*steps[1], len(sent) if other is None else other)
+        yield from _differences_between_values(one, another, at, to, comparison)
+
+
 def _list_differences(
     recorded: list[Any], sent: list[Any], steps: tuple[PathSteps, PathSteps], comparison: "_ComparisonCounter"
 ) -> Iterator[Difference]:
@@ -192,26 +226,8 @@ def _list_differences(
     `steps` are the paths of the recorded and of the sent list.
     """
     comparison.count(len(recorded) + len(sent))
-    for block in differing_slices(list(map(_canonical_bytes, recorded)), list(map(_canonical_bytes, sent))):
+    for block in differing_slices(list(map(canonical_bytes, recorded)), list(map(canonical_bytes, sent))):
         yield from _slice_differences(recorded, sent, block, steps, comparison)
-
-
-def _has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
-    """Return whether two lists have the same elements, in any order, or False if they are too long to compare."""
-    if len(recorded) != len(sent) or len(recorded) > _MAX_LIST_LENGTH:
-        return False
-    return Counter(map(_canonical_bytes, recorded)) == Counter(map(_canonical_bytes, sent))
-
-
-def _describe_order(recorded: list[Any], sent: list[Any]) -> str:
-    """Describe how two lists with the same elements differ in order, such as the order of tools."""
-    ours, theirs = (truncate(redact_api_keys(_names_of_elements(values))) for values in (recorded, sent))
-    return f"reordered, the same {len(sent)} in another order: recorded {ours}, sent {theirs}"
-
-
-def _names_of_elements(values: list[Any]) -> str:
-    """Return a text with the `name` of each element of a list. An element without a name is shown in full."""
-    return ", ".join(str(one["name"]) if isinstance(one, dict) and "name" in one else repr(one) for one in values)
 
 
 def _slice_differences(
@@ -247,7 +263,3 @@ def _slice_differences(
     starts = {(slices.recorded_start, slices.sent_start), (slices.recorded_stop - common, slices.sent_stop - common)}
     found: list[list[Difference]] = [list(align_and_compare(*start)) for start in sorted(starts)]
     yield from min(found, key=len)
-
-
-def _canonical_bytes(value: Any) -> bytes:
-    return msgspec.json.encode(value, order="sorted")

@@ -10,6 +10,7 @@ from typing import Any
 
 from flag_harness.cassette.match.difference import Difference
 from flag_harness.cassette.match.normalisers import Normalisers
+from flag_harness.cassette.match.order import has_words_in_another_order
 from flag_harness.errors import ConfigError
 
 _MONTH_PATTERN = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]*"
@@ -27,19 +28,42 @@ _PATTERNS_BY_KIND: tuple[tuple[str, tuple[str, ...]], ...] = (
         ),
     ),
     (
+        "an address",
+        (
+            r"\b[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}\b",
+            r"\b(?:[0-9]{1,3}\.){3}[0-9]{1,3}(?::[0-9]{1,5})?\b",
+            r"\blocalhost:[0-9]{1,5}\b",
+            r"\b(?:[0-9a-fA-F]{1,4}:){1,7}:(?:[0-9a-fA-F]{1,4}:){0,6}[0-9a-fA-F]{1,4}\b",
+            r"\b(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4}\b",
+        ),
+    ),
+    (
         "a date or time",
         (
             rf"[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}(?:[T ]{_TIME_PATTERN})?",
-            rf"(?:{_WEEKDAY_PATTERN},? )?(?:[0-9]{{1,2}}\.? {_MONTH_PATTERN}|{_MONTH_PATTERN} [0-9]{{1,2}}),? "
-            "[0-9]{4}",
+            rf"(?:{_WEEKDAY_PATTERN},? )?(?:[0-9]{{1,2}}\.? {_MONTH_PATTERN}|{_MONTH_PATTERN} {{1,2}}[0-9]{{1,2}}),? "
+            f"(?:{_TIME_PATTERN} )?[0-9]{{4}}",
             r"[0-9]{1,2}[./][0-9]{1,2}[./][0-9]{4}",
             _TIME_PATTERN,
             f"{_WEEKDAY_PATTERN}\\b",
             r"\b1[0-9]{9}(?:[0-9]{3})?(?:\.[0-9]+)?\b",
         ),
     ),
+    (
+        "a duration or size",
+        (
+            r"\b(?:[0-9]+h)?(?:[0-9]+m)?[0-9]+(?:\.[0-9]+)?(?:[num\u00b5]?s|min|h)\b",
+            r"\b[0-9]+(?:\.[0-9]+)?(?:[KMGT]i?)?B\b",
+        ),
+    ),
+    ("a number", (r"\b[0-9]{1,3}(?:,[0-9]{3})+\b",)),
+    ("an id", (r"(?<![\w+/-])(?=[\w+/-]*[0-9+/])[\w+/-]{10,}={1,2}(?![\w=])",)),
 )
 """The regular expressions that match each kind of variable text, the most specific kind first."""
+_LONG_ID_LENGTH = 16
+"""The length from which an id of mixed characters may have any character of URL-safe base64."""
+_RANDOM_LETTERS_PATTERN = re.compile(r"(?i)(?=.*[bcdfghjklmnpqrstvwxz]{4})[a-z]{8,}")
+"""Letters that no word has: four consonants after each other."""
 _TOKEN_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?(?![\w-])|[\w-]+|\W")
 _NUMBER_PATTERN = re.compile(r"[0-9]+(?:\.[0-9]+)?")
 _CHARACTER_CLASSES = ("0-9", "0-9a-f", "0-9A-F", "0-9A-Z", "0-9a-z", "0-9A-Za-z", "0-9A-Za-z_-")
@@ -82,6 +106,8 @@ def find_variable_part(difference: Difference) -> VariablePart | None:
     if difference.is_reordered:
         return _variable_part_at_path("an order", difference.path) if at[:1] != ("messages",) or len(at) > 1 else None
     if isinstance(recorded, str) and isinstance(sent, str):
+        if has_words_in_another_order(recorded, sent):
+            return None
         found = _patterns_of_differing_texts(recorded, sent)
         kinds = " and ".join(dict.fromkeys(kind for kind, _ in found))
         return VariablePart(kinds, tuple(dict.fromkeys(pattern for _, pattern in found))) if found else None
@@ -165,13 +191,17 @@ def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tu
     """
     if _NUMBER_PATTERN.fullmatch(recorded) and _NUMBER_PATTERN.fullmatch(sent):
         if len(recorded) >= _MIN_ID_LENGTH and len(recorded) == len(sent):
-            return "an id or a random number", rf"\b[0-9]{{{len(recorded)}}}\b"
+            shortest = max(len(recorded) - 2, _MIN_ID_LENGTH)
+            return "an id or a random number", rf"\b[0-9]{{{shortest},{len(recorded) + 2}}}\b"
         context = re.search(r"[^\W\d_]+\W*$", text_before)
-        return ("a number", rf"{re.escape(context[0])}[0-9]+(?:\.[0-9]+)?") if context else None
+        start = re.escape(context[0].removesuffix("-")) if context else ""
+        return ("a number", rf"{start}-?[0-9]+(?:\.[0-9]+)?") if start else None
     prefix = re.match(r"(?:[A-Za-z]+[_-])*", recorded)
     start = prefix[0] if prefix and sent.startswith(prefix[0]) else ""
     ids = recorded[len(start) :], sent[len(start) :]
     has_digits = any(map(str.isdigit, "".join(ids)))
+    if not has_digits and _are_random_letters(*ids):
+        return "an id", rf"\b{re.escape(start)}[A-Za-z]{{{min(map(len, ids))},{max(map(len, ids))}}}\b"
     if min(map(len, ids)) < (1 if start and has_digits else _MIN_ID_LENGTH) or not has_digits:
         return None
     characters = next(
@@ -180,5 +210,12 @@ def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tu
     if characters is None:
         return None
     shortest, longest = sorted(map(len, ids))
+    if longest >= _LONG_ID_LENGTH and characters == "0-9A-Za-z":
+        characters = _CHARACTER_CLASS_PATTERNS[-1]
     length = f"{shortest}" if shortest == longest else f"{shortest},{longest}"
     return "an id", rf"\b{re.escape(start)}[{characters}]{{{length}}}"
+
+
+def _are_random_letters(one: str, other: str) -> bool:
+    """Return whether two texts of letters look random: they have the same length, and one of them is no word."""
+    return len(one) == len(other) and any(map(_RANDOM_LETTERS_PATTERN.fullmatch, (one, other)))
