@@ -1,14 +1,19 @@
 """The `flag-harness` command itself: exit codes, and an ending that nobody waits for."""
 
 import errno
+import io
+import json
+import os
 import subprocess
 import sys
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
+from pathlib import Path
 
 import pytest
 
 from flag_harness.cli import main
+from flag_harness.cli.terminal import print_json
 
 
 def test_a_mistake_is_one_line_and_exit_code_two(
@@ -103,3 +108,40 @@ def test_a_misspelt_command_gets_the_nearest_one(
         main(arguments)
     assert 2 == exited.value.code
     assert capsys.readouterr().err.rstrip().endswith(hint)
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0"}])
+def test_a_terminal_without_a_character_gets_its_escape(environment: dict[str, str], tmp_path: Path) -> None:
+    """The command prints everything else as usual, and JSON can still be read."""
+    code = "import sys; from flag_harness.cli import main; code = main(sys.argv[1:]); "
+    code += r"print('\u2192 \U0001f600'); raise SystemExit(code)"
+    environment = {**os.environ, "PYTHONCOERCECLOCALE": "0", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", code, "matrix"], env=environment, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (0, rb"\u2192 \U0001f600") == (done.returncode, done.stdout.splitlines()[-1])
+
+
+def test_json_on_a_terminal_without_a_character_can_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It has the escapes of JSON, not those of Python; an output in UTF-8 has the characters themselves."""
+    for encoding, expected in (("ascii", rb"\ud83d\ude00"), ("utf-8", "\N{GRINNING FACE}".encode())):
+        raw = io.BytesIO()
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(raw, encoding, write_through=True))
+        print_json({"text": "\N{GRINNING FACE}"})
+        assert expected in raw.getvalue()
+        assert {"text": "\N{GRINNING FACE}"} == json.loads(raw.getvalue())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full, a device that is always full")
+def test_an_output_that_cannot_be_written_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code tells of it, and nothing is left that fails once more when Python exits."""
+    parser = ArgumentParser()
+    parser.set_defaults(run=lambda arguments: print("text") or 0)
+    monkeypatch.setattr(import_module("flag_harness.cli.main"), "make_parser", lambda: parser)
+    with open("/dev/full", "w", encoding="utf-8") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert 2 == main([])
+    said = "the output: No space left on device; make room on the disk, then run the command again\n"
+    assert said == capsys.readouterr().err

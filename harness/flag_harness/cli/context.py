@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from flag_harness.cli.terminal import print_json
 from flag_harness.config import read_project_config
 from flag_harness.errors import ContextError, FlagError
 from flag_harness.files import read_regular_file
@@ -170,4 +171,7 @@ def _block_text(block: dict[str, Any]) -> str:
 
 
 def _print_report(arguments: argparse.Namespace, report: dict[str, Any], lines: list[str]) -> None:
-    print(json.dumps(report, indent=2, ensure_ascii=False) if arguments.json else "\n".join(lines))
+    if arguments.json:
+        print_json(report)
+    else:
+        print("\n".join(lines))

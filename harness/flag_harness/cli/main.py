@@ -1,6 +1,8 @@
 """The `flag-harness` command. Exit codes: 0 for success, 1 if a problem was found, 2 for wrong usage."""
 
 import argparse
+import io
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -79,9 +81,11 @@ def make_parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command in `arguments` (default: those of the process), and return its exit code."""
+    _escape_unprintable_characters()
     parsed = make_parser().parse_args(arguments)
     try:
         code: int = parsed.run(parsed)
+        _flush_output()
     except BrokenPipeError:
         sys.stderr.close()  # the reader of the output has closed it, as `head` does
         return 0
@@ -89,3 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print_error(error)
         return 2
     return code
+
+
+def _escape_unprintable_characters() -> None:
+    """Print a character that the encoding of the output lacks as an escape, such as `\\u2192`, instead of failing."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+def _flush_output() -> None:
+    """Write what the command printed. If that fails, as on a full disk, drop it, and name the output in the error."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())  # Python flushes once more when it exits
+        raise OSError(error.errno, error.strerror, "the output") from None

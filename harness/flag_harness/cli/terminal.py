@@ -79,8 +79,9 @@ def show_progress(task: str) -> Iterator[None]:
 
 
 def print_json(report: Mapping[str, Any]) -> None:
-    """Print a report as indented JSON."""
-    _write_in_batches(json.JSONEncoder(indent=2, ensure_ascii=False).iterencode(report), sys.stdout)
+    """Print a report as indented JSON, without escapes if the encoding of the output is UTF-8."""
+    is_utf8 = (sys.stdout.encoding or "").lower().replace("-", "") == "utf8"
+    _write_in_batches(json.JSONEncoder(indent=2, ensure_ascii=not is_utf8).iterencode(report), sys.stdout)
     print()
 
 
