@@ -180,6 +180,64 @@ TOOLS: dict[str, tuple[dict[str, Any], str]] = {
         {"tools": [{**SEARCH, "allowed_domains": ["a.com"], "blocked_domains": ["b.com"]}]},
         "tools.0.web_search_20250305: Only one of `allowed_domains` and `blocked_domains` may be specified.",
     ),
+    "a domain with a scheme": (
+        {"tools": [{**SEARCH, "blocked_domains": ["a.com", "https://b.com"]}]},
+        "tools.0.web_search_20250305.blocked_domains.1: Domains must not include a scheme such as `https://`.",
+    ),
+    "a screen without pixels": (
+        {
+            "headers": {"anthropic-beta": "computer-use-2025-01-24"},
+            "tools": [{"type": "computer_20250124", "name": "computer", "display_width_px": 9, "display_height_px": 0}],
+        },
+        "tools.0.computer_20250124.display_height_px: Input should be greater than or equal to 1",
+    ),
+    "a bound of draft 4": (
+        {"tools": [{**TOOL, "input_schema": {"type": "object", "properties": {"a": {"exclusiveMinimum": True}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+        "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+        "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview.",
+    ),
+    "items of draft 4": (
+        {"tools": [{**TOOL, "input_schema": {"type": "object", "properties": {"a": {"items": [{}]}}}}]},
+        "tools.0.custom.input_schema: JSON schema is invalid. It must match JSON Schema draft 2020-12 "
+        "(https://json-schema.org/draft/2020-12). Learn more about tool use at "
+        "https://platform.claude.com/docs/en/agents-and-tools/tool-use/overview.",
+    ),
+    "an array of two items at least": (
+        {
+            "output_config": {
+                "format": {
+                    "type": "json_schema",
+                    "schema": {**SCHEMA, "properties": {"a": {"type": "array", "items": {}, "minItems": 2}}},
+                }
+            }
+        },
+        "output_config.format.schema: For 'array' type, property 'minItems' is not supported",
+    ),
+    "a user with a long id": (
+        {"metadata": {"user_id": "a" * 257}},
+        "metadata.user_id: String should have at most 256 characters",
+    ),
+    "an edit that waits for minutes": (
+        {
+            "headers": {"anthropic-beta": EDITS},
+            "context_management": {"edits": [{"type": "clear_tool_uses_20250919", "trigger": {"type": "minutes"}}]},
+        },
+        "context_management.edits.0.clear_tool_uses_20250919.trigger: Input tag 'minutes' found using 'type' does not "
+        "match any of the expected tags: 'input_tokens', 'tool_uses'",
+    ),
+    "an MCP server without TLS": (
+        {"headers": {"anthropic-beta": MCP}, "mcp_servers": [{**SERVER, "url": "http://a"}], "tools": [TOOL]},
+        "mcp_servers.0.url: MCP server URL must start with https://",
+    ),
+    "two MCP servers of one name": (
+        {"headers": {"anthropic-beta": MCP}, "mcp_servers": [SERVER, SERVER], "tools": [TOOL]},
+        "mcp_servers: MCP server names must be unique. Found multiple servers named 'm'.",
+    ),
+    "an error result of an empty text": (
+        result(is_error=True, content=[{"type": "text", "text": ""}]),
+        "messages.2.content.0.tool_result: content cannot be empty if `is_error` is true",
+    ),
     "a search that may not be used": (
         {"tools": [{**SEARCH, "max_uses": 0}]},
         "tools.0.web_search_20250305.max_uses: Input should be greater than 0",

@@ -15,6 +15,7 @@ _KEYS_AND_BETA_BY_EDIT_TYPE: Mapping[str, tuple[frozenset[str], str]] = {
     _COMPACT_EDIT: (frozenset({"type", "instructions", "pause_after_compaction", "trigger"}), "compact-2026-01-12"),
 }
 """For each type of edit: its allowed keys and the beta that it needs (types of anthropic 2.14)."""
+_TRIGGER_TYPES = ("input_tokens", "tool_uses")
 
 
 def check_context_edits(request: ParsedRequest) -> str | None:
@@ -51,7 +52,18 @@ def _edit_problem(request: ParsedRequest, index: int, edit: Any) -> str | None:
         names = ", ".join(f"'{name}'" for name in sorted(known))
         return f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}"
     extra = next((key for key in edit if key not in known[kind]), None)
-    return None if extra is None else f"{path}.{kind}.{extra}: Extra inputs are not permitted"
+    if extra is not None:
+        return f"{path}.{kind}.{extra}: Extra inputs are not permitted"
+    return _trigger_problem(f"{path}.{kind}.trigger", edit.get("trigger"))
+
+
+def _trigger_problem(path: str, trigger: Any) -> str | None:
+    """Return the API's error message for the size at which an edit is made, or None."""
+    kind = trigger.get("type") if isinstance(trigger, dict) else None
+    if trigger is None or kind in _TRIGGER_TYPES:
+        return None
+    names = ", ".join(f"'{name}'" for name in _TRIGGER_TYPES)
+    return f"{path}: Input tag '{kind}' found using 'type' does not match any of the expected tags: {names}"
 
 
 def _edit_order_problem(request: ParsedRequest, edits: list[Any]) -> str | None:

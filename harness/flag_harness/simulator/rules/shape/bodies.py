@@ -132,7 +132,7 @@ MessageThread = Annotated[NewMessageThread | ExistingMessageThread, Field(discri
 
 
 class Metadata(ClosedModel):
-    user_id: str | None = None
+    user_id: Annotated[str, Field(max_length=256)] | None = None
 
 
 def _type_or_kind_tag(value: Any) -> str:

@@ -50,11 +50,17 @@ def check_tool_result_content(request: ParsedRequest) -> str | None:
                         f"{path}.content.{place}: Input tag '{part['type']}' found using 'type' does not match any of "
                         f"the expected tags: {names}"
                     )
-            if block.get("is_error") and not block.get("content"):
+            if block.get("is_error") and _is_without_content(block):
                 return f"{path}: content cannot be empty if `is_error` is true"
             if block.get("is_error") and any(part["type"] != "text" for part in content_blocks(block["content"])):
                 return f"{path}: all content must be type 'text' if 'is_error' is true"
     return None
+
+
+def _is_without_content(result: Mapping[str, Any]) -> bool:
+    """Return whether a tool_result has no content, or only empty texts."""
+    parts = content_blocks(result.get("content"))
+    return all(part["type"] == "text" and not part["text"] for part in parts)
 
 
 def check_tool_results_have_calls(request: ParsedRequest) -> str | None:

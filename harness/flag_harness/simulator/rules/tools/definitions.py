@@ -100,6 +100,9 @@ def definition_problem(tool: Mapping[str, Any]) -> str | None:
         return f"{missing}: Field required"
     if defined.name and tool["name"] != defined.name:
         return f"name: Input should be '{defined.name}'"
+    for key in sorted(_KEYS_OF_SCREEN_TOOLS & tool.keys()):
+        if isinstance(tool[key], int) and tool[key] < 1:
+            return f"{key}: Input should be greater than or equal to 1"
     return next((f"{key}: Extra inputs are not permitted" for key in tool if key not in defined.keys), None)
 
 

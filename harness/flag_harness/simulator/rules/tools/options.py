@@ -76,11 +76,15 @@ def check_tool_versions(request: ParsedRequest) -> str | None:
 def check_domain_lists(request: ParsedRequest) -> str | None:
     """Return the error message for a web tool with contradictory options, or None.
 
-    These are both allowed and blocked domains, or a `max_uses` that is not positive.
+    These are both allowed and blocked domains, a domain with a scheme, or a `max_uses` that is not positive.
     """
     for path, tool in _tools_with_paths(request):
         if tool.get("allowed_domains") and tool.get("blocked_domains"):
             return f"{path}: Only one of `allowed_domains` and `blocked_domains` may be specified."
+        for key in ("allowed_domains", "blocked_domains"):
+            for index, domain in enumerate(tool.get(key) or ()):
+                if "://" in str(domain):
+                    return f"{path}.{key}.{index}: Domains must not include a scheme such as `https://`."
         uses = tool.get("max_uses")
         if isinstance(uses, int) and uses < 1:
             return f"{path}.max_uses: Input should be greater than 0"
@@ -130,8 +134,15 @@ def check_tool_callers(request: ParsedRequest) -> str | None:
 def check_mcp_servers(request: ParsedRequest) -> str | None:
     """Return the error message for an MCP server without a toolset, or a toolset without its server, or None.
 
-    The first beta of MCP has no toolsets: its servers hold their own settings.
+    The name of a server must be unique, and its address secure. The first beta of MCP has no toolsets: its servers hold
+    their own settings.
     """
+    given = [server for server in request.body.get("mcp_servers") or () if isinstance(server, dict)]
+    for index, server in enumerate(given):
+        if str(server.get("url", "")).startswith("http://"):
+            return f"mcp_servers.{index}.url: MCP server URL must start with https://"
+        if server.get("name") in [one.get("name") for one in given[:index]]:
+            return f"mcp_servers: MCP server names must be unique. Found multiple servers named '{server['name']}'."
     if _MCP_TOOLSETS_BETA not in request.betas:
         return None
     servers = [str(server.get("name")) for server in request.body.get("mcp_servers") or ()]

@@ -1,8 +1,7 @@
 """Rules for JSON schemas, most of them for the schemas of strict tools and of structured outputs.
 
-The API compiles the schemas of strict tools and structured outputs, and refuses what it cannot compile.
-
-The limits are those in error messages of 2026-07. They apply to all schemas of a request together.
+The API compiles the schemas of strict tools and structured outputs, and refuses what it cannot compile. The limits are
+those in error messages of 2026-07. They apply to all schemas of a request together.
 """
 
 import re
@@ -17,7 +16,7 @@ MAX_UNION_PARAMETERS = 16
 TOO_MANY_UNIONS_IN_ONE_SCHEMA = 16
 """A single schema with this many unions is refused, although 16 schemas with one union each are accepted (recorded).
 
-The exact limit, somewhere from 2 to 16, is not known.
+The exact limit is not known.
 """
 _DEFINITIONS_KEYWORDS = ("$defs", "definitions")
 _KEYWORDS_WITH_SCHEMA_MAPPING = frozenset(
@@ -204,6 +203,8 @@ _VALUE_CHECK_BY_KEYWORD: Mapping[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("properties", *_DEFINITIONS_KEYWORDS), _is_schema_mapping),
     **dict.fromkeys(("allOf", "anyOf", "oneOf"), _is_schema_list),
     "enum": lambda value: isinstance(value, list),
+    **dict.fromkeys(("exclusiveMaximum", "exclusiveMinimum"), lambda value: not isinstance(value, bool)),
+    "items": lambda value: isinstance(value, (dict, bool)),
     "required": _is_string_list,
     "type": lambda value: (
         _is_string_list(names := value if isinstance(value, list) else [value]) and _SCHEMA_TYPES.issuperset(names)
@@ -246,16 +247,16 @@ def _subschema_problem(schema: Mapping[str, Any]) -> str | None:
         return "For 'object' type, 'additionalProperties' must be explicitly set to false"
     properties = schema.get("properties", {})
     unsupported = sorted(_UNSUPPORTED_KEYWORDS.get(kind, frozenset()) & schema.keys())
-    if kind == "object" and not (isinstance(properties, dict) and all(map(_is_dict, properties.values()))):
+    if kind == "array" and schema.get("minItems", 0) not in (0, 1):
+        unsupported.append("minItems")
+    if kind == "object" and not (
+        isinstance(properties, dict) and all(isinstance(one, dict) for one in properties.values())
+    ):
         unsupported.append("properties")  # a property whose schema is only `true` or `false` (quoted by users, 2026-06)
     if not unsupported:
         return None
     what = f"property '{unsupported[0]}' is" if len(unsupported) == 1 else f"properties {', '.join(unsupported)} are"
     return f"For '{kind}' type, {what} not supported"
-
-
-def _is_dict(value: Any) -> bool:
-    return isinstance(value, dict)
 
 
 def _reference_cycle(schema: Mapping[str, Any]) -> Sequence[str]:
