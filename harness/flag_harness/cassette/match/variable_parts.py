@@ -211,7 +211,7 @@ def _pattern_that_matches_both(recorded: str, sent: str, text_before: str) -> tu
         return None
     shortest, longest = sorted(map(len, ids))
     if longest >= _LONG_ID_LENGTH and characters == "0-9A-Za-z":
-        characters = _CHARACTER_CLASS_PATTERNS[-1]
+        characters = _CHARACTER_CLASSES[-1]
     length = f"{shortest}" if shortest == longest else f"{shortest},{longest}"
     return "an id", rf"\b{re.escape(start)}[{characters}]{{{length}}}"
 

@@ -1,6 +1,6 @@
 """Rules for tools that only some models have, and for options of tools that exclude each other."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from flag_harness.models import Model
@@ -137,12 +137,9 @@ def check_mcp_servers(request: ParsedRequest) -> str | None:
     The name of a server must be unique, and its address secure. The first beta of MCP has no toolsets: its servers hold
     their own settings.
     """
-    given = [server for server in request.body.get("mcp_servers") or () if isinstance(server, dict)]
-    for index, server in enumerate(given):
-        if str(server.get("url", "")).startswith("http://"):
-            return f"mcp_servers.{index}.url: MCP server URL must start with https://"
-        if server.get("name") in [one.get("name") for one in given[:index]]:
-            return f"mcp_servers: MCP server names must be unique. Found multiple servers named '{server['name']}'."
+    problem = _mcp_server_problem(request.body.get("mcp_servers") or ())
+    if problem is not None:
+        return problem
     if _MCP_TOOLSETS_BETA not in request.betas:
         return None
     servers = [str(server.get("name")) for server in request.body.get("mcp_servers") or ()]
@@ -153,6 +150,19 @@ def check_mcp_servers(request: ParsedRequest) -> str | None:
             return f"MCP server '{server}' is defined but not referenced by any `mcp_toolset` in `tools`."
     unknown = next((name for name in names if name not in servers), None)
     return None if unknown is None else f"MCP server '{unknown}' of an `mcp_toolset` is not defined in `mcp_servers`."
+
+
+def _mcp_server_problem(servers: Sequence[Any]) -> str | None:
+    """Return the error message for an MCP server without TLS, or with the name of another one, or None."""
+    names: set[str] = set()
+    for index, server in enumerate(server for server in servers if isinstance(server, dict)):
+        if str(server.get("url", "")).startswith("http://"):
+            return f"mcp_servers.{index}.url: MCP server URL must start with https://"
+        name = str(server.get("name"))
+        if name in names:
+            return f"mcp_servers: MCP server names must be unique. Found multiple servers named '{name}'."
+        names.add(name)
+    return None
 
 
 def check_tool_references(request: ParsedRequest) -> str | None:

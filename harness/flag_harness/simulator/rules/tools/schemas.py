@@ -15,7 +15,6 @@ MAX_OPTIONAL_PARAMETERS = 24
 MAX_UNION_PARAMETERS = 16
 TOO_MANY_UNIONS_IN_ONE_SCHEMA = 16
 """A single schema with this many unions is refused, although 16 schemas with one union each are accepted (recorded).
-
 The exact limit is not known.
 """
 _DEFINITIONS_KEYWORDS = ("$defs", "definitions")
