@@ -52,7 +52,7 @@ def responses(draw: st.DrawFn) -> Response:
 
 
 REQUESTS = st.builds(Request, st.sampled_from(["GET", "POST"]), st.sampled_from(["/a", "//b?c=d"]), HEADERS, BODIES)
-INTERACTIONS = st.lists(st.builds(Interaction, REQUESTS, responses(), is_late=st.booleans()), max_size=3)
+INTERACTIONS = st.lists(st.builds(Interaction, REQUESTS, responses(), in_teardown=st.booleans()), max_size=3)
 METADATA_VARIANTS = st.builds(
     CassetteMetadata, st.sampled_from(["live", "simulator", "imported"]), TEXT, TEXT, TEXT, TEXT
 )

@@ -53,7 +53,7 @@ def test_who_sent_a_request_is_no_time() -> None:
     """Another test did, or one that has ended meanwhile."""
     one = Interaction(REQUEST, RESPONSE)
     assert not is_same_recording(one, replace(one, case="another"))
-    assert not is_same_recording(one, replace(one, is_late=True))
+    assert not is_same_recording(one, replace(one, in_teardown=True))
 
 
 @pytest.mark.parametrize(

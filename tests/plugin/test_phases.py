@@ -294,7 +294,7 @@ def test_what_a_fixture_sends_in_its_teardown_is_recorded_and_played(project: py
     (path,) = project.path.rglob("recordings/**/*.json")
     assert "test_sends.json" == path.name
     assert [("call", False), ("torn", True)] == [
-        (one.decoded_body["messages"][0]["content"], one.is_late) for one in Cassette.load(path).interactions
+        (one.decoded_body["messages"][0]["content"], one.in_teardown) for one in Cassette.load(path).interactions
     ]
     project.runpytest_subprocess(*QUIET, "-ktest_sends").assert_outcomes(passed=1)
     unplayed = f"1 of 2 recorded interactions of {path.relative_to(project.path)} were not played: "

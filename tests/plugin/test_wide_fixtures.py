@@ -93,7 +93,7 @@ def _prompts(project: Path) -> dict[str, list[tuple[str, bool]]]:
     root = project / "recordings"
     return {
         path.relative_to(root).with_suffix("").as_posix(): [
-            (one.decoded_body["messages"][0]["content"], one.is_late) for one in Cassette.load(path).interactions
+            (one.decoded_body["messages"][0]["content"], one.in_teardown) for one in Cassette.load(path).interactions
         ]
         for path in root.rglob("*.json")
     }

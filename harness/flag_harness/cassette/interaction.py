@@ -24,7 +24,7 @@ _TIME_HEADER_ENDINGS = ("-reset",)
 class CassetteMetadata:
     """Describes a recording: date (`recorded_at`, ISO 8601 in UTC), upstream, SDK, test and combination.
 
-    A cassette file has it under the key `envelope`.
+    Cassette files have the metadata under the key `envelope`.
 
     In an imported recording, `fidelity` lists what did not come from the API (words of `importers/fidelity.py`), and
     `match_on` lists the parts of a request to compare; if it is empty, all parts are compared. `is_rebased` is True if
@@ -48,13 +48,13 @@ class Interaction:
     """One request in the form that a cassette keeps (path instead of URL, allow-listed headers), and its response.
 
     `case` is the node id of the test that recorded the interaction; it is empty if the metadata names this test
-    already. `is_late` is True if the request was sent while the test's fixtures were torn down.
+    already. `in_teardown` is True if the request was sent while the test's fixtures were torn down.
     """
 
     request: Request
     response: Response
     case: str = ""
-    is_late: bool = False
+    in_teardown: bool = False
 
     @cached_property
     def decoded_body(self) -> Any:
@@ -83,7 +83,7 @@ def make_storable_request(request: Request) -> Request:
 
 def is_same_recording(old: Interaction, new: Interaction) -> bool:
     """Return whether two interactions are equal, except for times and for how the response is split into chunks."""
-    same_sender = (old.case, old.is_late) == (new.case, new.is_late)
+    same_sender = (old.case, old.in_teardown) == (new.case, new.in_teardown)
     same_request = same_sender and normalise_multipart_boundary(old.request) == normalise_multipart_boundary(
         new.request
     )

@@ -17,7 +17,10 @@ _WHOLE_NUMBER_PATTERN = re.compile(r"-?[0-9]{1,100}")
 
 @dataclass(frozen=True, slots=True)
 class NumberSetting:
-    """A whole number read from the variable `variable`; `default` applies if the variable is unset or empty."""
+    """A setting that is a whole number, read from an environment variable.
+
+    `default` applies if `variable` is unset or empty.
+    """
 
     variable: str
     default: int

@@ -171,7 +171,8 @@ class VcrCassette:
         """The path of the cassette as text, as in vcrpy."""
         return str(self._file)
 
-    _path = path  # what vcrpy called it until 9.4, so suites use it
+    _path = path
+    """The name of `path` in vcrpy until 9.4, so that suites can still use it."""
 
     def __len__(self) -> int:
         return len(self.data)

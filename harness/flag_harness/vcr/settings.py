@@ -92,7 +92,7 @@ def parse_settings(
     `matchers` are those that the test suite has registered beside vcrpy's own. `record_mode` applies unless the
     settings name another one. `serializers` are the known ones by name.
     """
-    _refuse_unsupported(options)
+    _refuse_unsupported_settings(options)
     mode = options.get("record_mode") or record_mode
     mode = getattr(mode, "value", mode)
     if mode not in RECORD_MODES:
@@ -109,7 +109,7 @@ def parse_settings(
     )
 
 
-def _refuse_unsupported(options: Mapping[str, Any]) -> None:
+def _refuse_unsupported_settings(options: Mapping[str, Any]) -> None:
     """Raise `ConfigError` if a setting is unknown or not supported."""
     for key, value in options.items():
         if key in UNSUPPORTED_SETTINGS and value:

@@ -191,7 +191,7 @@ def metadata_from_stored(stored: StoredMetadata) -> CassetteMetadata:
 
 def _to_stored_interactions(interactions: Iterable[Interaction]) -> list[StoredInteraction]:
     return [
-        StoredInteraction(_to_stored_request(one.request), _to_stored_response(one.response), one.case, one.is_late)
+        StoredInteraction(_to_stored_request(one.request), _to_stored_response(one.response), one.case, one.in_teardown)
         for one in interactions
     ]
 
@@ -256,7 +256,7 @@ def decode_interaction(number: int, row_in_list: list[bytes], file_reader: Refer
         request_row = row.request
         body_bytes = next((decode_body(form, value) for form, value in _body_fields(request_row)), b"")
         request = Request(request_row.method, request_row.path, tuple(request_row.headers), body_bytes)
-        return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.is_late)
+        return Interaction(request, tuple(_decode_pieces(row.response)), row.case, row.in_teardown)
     except ValueError as error:
         raise ValueError(f"interaction {number}: {error}") from None
 

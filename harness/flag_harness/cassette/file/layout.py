@@ -7,18 +7,21 @@ import msgspec
 
 def format_json(value: Any) -> str:
     """Return a value as indented JSON. Keys keep their order; non-ASCII characters are not escaped."""
-    return "".join(_format_parts(value, "\n"))
+    return "".join(_format_in_pieces(value, "\n"))
 
 
-def _format_parts(value: Any, newline: str) -> list[str]:
+def _format_in_pieces(value: Any, newline: str) -> list[str]:
     """Return the JSON text of a value in pieces. `newline` is a line break followed by the indentation of the value."""
     if isinstance(value, dict) and value:
         members = [
-            [_format_on_one_line(key), ": ", *_format_parts(member, newline + "  ")] for key, member in value.items()
+            [_format_on_one_line(key), ": ", *_format_in_pieces(member, newline + "  ")]
+            for key, member in value.items()
         ]
         return _format_members_on_lines("{", members, "}", newline)
     if isinstance(value, (list, tuple)) and any(_is_nested(member) for member in value):
-        return _format_members_on_lines("[", [_format_parts(member, newline + "  ") for member in value], "]", newline)
+        return _format_members_on_lines(
+            "[", [_format_in_pieces(member, newline + "  ") for member in value], "]", newline
+        )
     if isinstance(value, (list, tuple)):
         return ["[", ", ".join(map(_format_on_one_line, value)), "]"]
     return [_format_on_one_line(value)]
@@ -27,7 +30,8 @@ def _format_parts(value: Any, newline: str) -> list[str]:
 def _format_members_on_lines(start: str, members: list[list[str]], stop: str, newline: str) -> list[str]:
     """Return the JSON text of an object or list with one member per line, in pieces.
 
-    `start` and `stop` are its brackets, and `members` the pieces of each member. `newline` is as in `_format_parts`.
+    `start` and `stop` are its brackets, and `members` the pieces of each member. `newline` is as in
+    `_format_in_pieces`.
     """
     inner = newline + "  "
     parts = [start]

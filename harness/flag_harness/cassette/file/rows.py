@@ -62,7 +62,7 @@ class StoredInteraction(Struct, forbid_unknown_fields=True, omit_defaults=True):
     request: StoredRequest
     response: StoredResponse
     case: str = ""
-    is_late: bool = msgspec.field(default=False, name="late")
+    in_teardown: bool = msgspec.field(default=False, name="late")
 
 
 class CassetteFile(Struct, forbid_unknown_fields=True):

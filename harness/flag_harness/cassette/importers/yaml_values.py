@@ -74,8 +74,8 @@ class _UnfinishedCollection:
     `size_before` is the size of the document before it: the number of characters and values, as `_ValueBuilder` counts.
     """
 
-    tag: str | None
-    anchor: str | None
+    yaml_tag: str | None
+    yaml_anchor: str | None
     is_mapping: bool
     size_before: int
     values: list[Any] = field(default_factory=list)
@@ -118,14 +118,14 @@ class _ValueBuilder:
                 )
             case yaml.SequenceEndEvent() | yaml.MappingEndEvent():
                 done = self._open_collections.pop()
-                self._add_value(_build_collection(done, event), done.anchor, done.size_before)
+                self._add_value(_build_collection(done, event), done.yaml_anchor, done.size_before)
 
     def _count_characters(self, event: Any, count: int) -> None:
         """Count `count` more characters. Raise `ValueError` if there are too many."""
         self._size += count
-        if self._size > self._limits.max_expanded_size:
+        if self._size > self._limits.max_size_with_aliases:
             raise ValueError(
-                f"more than {self._limits.max_expanded_size:,} characters once aliases are expanded"
+                f"more than {self._limits.max_size_with_aliases:,} characters once aliases are expanded"
                 f"{_line_number_suffix(event)}"
             )
 
@@ -157,7 +157,7 @@ def _build_collection(done: _UnfinishedCollection, event: Any) -> Any:
             value = _build_mapping(done.values[::2], done.values[1::2], event)
         except TypeError:
             raise ValueError(f"a mapping's key is itself a list or a mapping{_line_number_suffix(event)}") from None
-    if not (done.tag or "").startswith(f"{_TAG_PREFIX}python/object/"):
+    if not (done.yaml_tag or "").startswith(f"{_TAG_PREFIX}python/object/"):
         return value
     return _content_of_pickled_object(value)
 

@@ -55,11 +55,11 @@ class BodyRules:
                 yield text.value[start:stop]
 
     def _edits_of_document(
-        self, document: str, texts: Iterable[BodyText], all_texts: bool = False
+        self, document: str, texts: Iterable[BodyText], redact_all: bool = False
     ) -> Iterator[TextEdit]:
         """Yield the edits that redact a document, given its `texts` (strings, keys, numbers).
 
-        A text is redacted as a whole if `all_texts` is set, or if a pattern that contains quotes matches across the
+        A text is redacted as a whole if `redact_all` is set, or if a pattern that contains quotes matches across the
         text.
         """
         spanned = [
@@ -70,7 +70,7 @@ class BodyRules:
             if '"' in match[0]
         ]
         for text in texts:
-            is_whole = all_texts or any(
+            is_whole = redact_all or any(
                 part.start < stop and part.stop > start for part in text.parts for start, stop in spanned
             )
             changes = split_edits_by_part(
@@ -80,15 +80,17 @@ class BodyRules:
                 if edits and not part.is_fixed:
                     yield from convert_to_document_edits(part, edits, document)
 
-    def _body_text_edits(self, text: BodyText, is_whole: bool) -> list[TextEdit]:
-        """Return the edits that redact one text of a body; all of it if `is_whole`.
+    def _body_text_edits(self, text: BodyText, redact_all: bool) -> list[TextEdit]:
+        """Return the edits that redact one text of a body; all of it if `redact_all`.
 
         JSON inside the text stays valid JSON.
         """
         value = text.value
         if text.is_json and (inner := parse_json_parts(value)) is not None:
-            return sorted(self._edits_of_document(value, [part.to_body_text(*text.paths) for part in inner], is_whole))
-        if is_whole or self.has_rule_for(text.paths):
+            return sorted(
+                self._edits_of_document(value, [part.to_body_text(*text.paths) for part in inner], redact_all)
+            )
+        if redact_all or self.has_rule_for(text.paths):
             return [TextEdit(0, len(value), REDACTED)] if value else []
         return self.text_edits(value)
 

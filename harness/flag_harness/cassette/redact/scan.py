@@ -189,13 +189,13 @@ def _texts_of_url(url: str) -> Iterator[str]:
     yield from (unquote_plus(step) for step in url.partition("?")[0].split("/") if len(step) > MIN_KEY_LENGTH)
 
 
-def _find_api_keys_in_body(data: bytes, side: str) -> Iterator[tuple[str, str, str]]:
-    """Yield `(location, kind, excerpt)` for each key in a body. `side` is the beginning of the location."""
+def _find_api_keys_in_body(data: bytes, location_prefix: str) -> Iterator[tuple[str, str, str]]:
+    """Yield `(location, kind, excerpt)` for each key in a body. `location_prefix` is the beginning of the location."""
     plain = searchable_body(data)
     if len(plain) > MIN_LARGE_BODY_BYTES:
-        yield from _find_api_keys_in_large_body(plain, f"{side}body")
+        yield from _find_api_keys_in_large_body(plain, f"{location_prefix}body")
     elif _has_api_key(body_strings(plain)):
-        yield from _find_api_keys_in_texts(body_texts(plain.decode(*LOSSLESS_UTF8)), side)
+        yield from _find_api_keys_in_texts(body_texts(plain.decode(*LOSSLESS_UTF8)), location_prefix)
 
 
 def _find_api_keys_in_large_body(data: bytes, location: str) -> Iterator[tuple[str, str, str]]:
@@ -215,24 +215,26 @@ def _header_locations_and_values(headers: Headers) -> tuple[tuple[str, str], ...
     )
 
 
-def _find_api_keys_in_named_values(side: str, values: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str, str]]:
+def _find_api_keys_in_named_values(
+    location_prefix: str, values: Iterable[tuple[str, str]]
+) -> Iterator[tuple[str, str, str]]:
     """Yield `(location, kind, excerpt)` for each key in `values`, which are pairs of a location and a text.
 
-    `side` is put before the location.
+    `location_prefix` is put before the location.
     """
     return (
-        (side + location, kind, excerpt)
+        (location_prefix + location, kind, excerpt)
         for location, value in values
         for _, _, kind, excerpt in _find_api_key_excerpts(value)
     )
 
 
-def _find_api_keys_in_texts(found: Iterable[BodyText], side: str = "") -> Iterator[tuple[str, str, str]]:
-    """Yield `(location, kind, excerpt)` for each key in texts of a body. `side` is put before the location."""
-    for text in found:
+def _find_api_keys_in_texts(texts: Iterable[BodyText], location_prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Yield `(location, kind, excerpt)` for each key in texts of a body. Locations begin with `location_prefix`."""
+    for text in texts:
         size, value = add_member_name_before_text(text)
         for start, stop, kind, excerpt in _find_api_key_excerpts(value):
-            yield side + text.describe_location(max(start - size, 0), stop - size), kind, excerpt
+            yield location_prefix + text.describe_location(max(start - size, 0), stop - size), kind, excerpt
 
 
 def _find_api_key_excerpts(text: str) -> Iterator[tuple[int, int, str, str]]:

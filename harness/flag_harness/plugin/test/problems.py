@@ -31,7 +31,9 @@ def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: boo
     """
     own, recorded = frozenset(replay.own_indices), replay.cassette.interactions
     unplayed = [
-        index for index in replay.indices_not_played if index in own and (in_teardown or not recorded[index].is_late)
+        index
+        for index in replay.indices_not_played
+        if index in own and (in_teardown or not recorded[index].in_teardown)
     ]
     if not unplayed:
         return []

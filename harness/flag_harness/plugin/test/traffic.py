@@ -287,7 +287,7 @@ class CassetteTraffic:
             return ()
         recorded = self._recorder.interactions
         own = len(recorded) if self._recorded_by_test is None else self._recorded_by_test
-        return (*recorded[:own], *(replace(one, is_late=True) for one in recorded[own:]))
+        return (*recorded[:own], *(replace(one, in_teardown=True) for one in recorded[own:]))
 
     def mark_test_end(self) -> None:
         """Mark the end of the test function: later requests come from the teardown of fixtures."""

@@ -10,7 +10,8 @@ Messages = tuple[MessageDict, ...]
 
 
 def add_user_turn(messages: Messages, text: str | None, transition_prompt: str | None = None) -> Messages:
-    """Return the messages with the user's `text` added. If it is None, the last turn, which has no answer yet, is kept.
+    """Return the messages with the user's `text` added. If `text` is None, the last turn must have no answer; it is
+    kept.
 
     If the last turn has no answer, the text is added to that turn, unless the turn already ends with the text.
     `transition_prompt` is a note for the model; it goes before the user's text, but after tool results, which the API

@@ -81,7 +81,7 @@ _FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh", "PK\x03\x04")
 """The three constants above have the characters with which compressed data begins in a text, if its bytes were decoded
 as Latin-1, as UTF-8, or as either.
 """
-_ZIP = b"PK\x03\x04"
+_ZIP_SIGNATURE = b"PK\x03\x04"
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))
 _BYTES_CHECKED_FOR_TEXT = 256
 
@@ -141,7 +141,10 @@ def _possible_starts_of_compressed_data(data: bytes) -> Iterator[tuple[str, int]
     while following:
         magic = min(following, key=following.__getitem__)
         start = following.pop(magic)
-        yield _ENCODING_BY_FIRST_BYTES[magic], start + (_length_of_zip_header(data, start) if magic == _ZIP else 0)
+        yield (
+            _ENCODING_BY_FIRST_BYTES[magic],
+            start + (_length_of_zip_header(data, start) if magic == _ZIP_SIGNATURE else 0),
+        )
         if (later := data.find(magic, start + 1)) >= 0:
             following[magic] = later
 

@@ -52,7 +52,7 @@ _QUOTED_STRING_PATTERN = re.compile(_QUOTED_STRING_PATTERN_TEXT)
 
 _WORD_LETTERS = string.ascii_letters + string.digits + "_+/=.-"
 _LINE_BREAK_PATTERN_TEXT = r"(?:[ \t]*\|)?\r?\n[ \t>#+*|]{0,12}"
-"""A pattern for the end of a line, and for a sign of a quote, comment, difference or table before the next line."""
+"""Matches the end of a line and the sign that begins the next line in a quotation, comment, diff or table."""
 _LINE_BREAK_PATTERN = re.compile(_LINE_BREAK_PATTERN_TEXT)
 _CONTINUATION_LINES_PATTERN = re.compile(rf"(?:{_LINE_BREAK_PATTERN_TEXT}[A-Za-z0-9_+/=.-]{{4,}}+)++")
 _LIST_OF_CHARACTERS_PATTERN = re.compile(r"""(?:(["'])[!-~]\1\s*,\s*){15,}+(?:["'][!-~]["'])?""")

@@ -141,11 +141,11 @@ def _escape_pattern(text: str) -> re.Pattern[str] | None:
     return _ESCAPE_PATTERN if has_escapes or (not text.isascii() and _LOOK_ALIKES_PATTERN.search(text)) else None
 
 
-def _decode_escape(unit: re.Match[str]) -> str:
+def _decode_escape(match: re.Match[str]) -> str:
     """Return the character for which an escape stands, or an empty string if it stands for none, as an escaped line
     end.
     """
-    return _decode_escape_text(unit[0])
+    return _decode_escape_text(match[0])
 
 
 @lru_cache(maxsize=1024)  # texts have the same escapes again and again

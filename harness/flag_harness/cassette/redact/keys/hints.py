@@ -128,19 +128,23 @@ def _name_positions(text: str) -> Iterator[int]:
     lowered = encode_as_latin_1(text).lower()
     for stem in _KEY_NAME_STEMS:
         yield from (
-            position for position in _positions_of(lowered, stem) if _VALUE_AFTER_KEY_NAME_PATTERN.match(text, position)
+            position
+            for position in _find_all_positions(lowered, stem)
+            if _VALUE_AFTER_KEY_NAME_PATTERN.match(text, position)
         )
     for stem in _UNAMBIGUOUS_NAME_STEMS:
         yield from (
-            position for position in _positions_of(lowered, stem) if _UNAMBIGUOUS_NAME_PATTERN.match(lowered, position)
+            position
+            for position in _find_all_positions(lowered, stem)
+            if _UNAMBIGUOUS_NAME_PATTERN.match(lowered, position)
         )
     if "@" in text:
         yield from (match.start() for match in _PASSWORD_IN_URL_PATTERN.finditer(text))
 
 
-def _positions_of(text: bytes, wanted: bytes) -> Iterable[int]:
-    """Yield each position at which `wanted` occurs in a text."""
-    position = text.find(wanted)
+def _find_all_positions(text: bytes, part: bytes) -> Iterable[int]:
+    """Yield each position at which `part` occurs in a text."""
+    position = text.find(part)
     while position >= 0:
         yield position
-        position = text.find(wanted, position + len(wanted))
+        position = text.find(part, position + len(part))

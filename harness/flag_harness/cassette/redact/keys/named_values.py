@@ -42,10 +42,10 @@ PASSWORD_NAME_PATTERN = (
 ASSIGNMENT_PATTERN = r"""(?:\\*["\x27])?\s*(?:=>|[:=])\s*(?:b?\\*["\x27])?"""
 """Matches the characters between a name and its value in an assignment, such as `: ` or ` = "`."""
 
-_YAML_BLOCK = r":\s*[|>][-+]?\s*\n\s+"
-_VALUE_MEMBER = r"""\\*["\x27]?\s*[,;]?\s*\\*["\x27]?(?i:value)\\*["\x27]?\s*[:=]\s*\\*["\x27]?"""
-_XML_ELEMENT = r"(?:\s[^<>]{0,80})?>\s*(?=[^<>\s]+\s*</)"
-_SENTENCE = r"\s+(?:is|was)\s*:?\s+[\x22\x27`]?(?=[^\s\x22\x27]*[0-9][A-Za-z]+[0-9])"
+_YAML_BLOCK_PATTERN = r":\s*[|>][-+]?\s*\n\s+"
+_VALUE_MEMBER_PATTERN = r"""\\*["\x27]?\s*[,;]?\s*\\*["\x27]?(?i:value)\\*["\x27]?\s*[:=]\s*\\*["\x27]?"""
+_XML_ELEMENT_PATTERN = r"(?:\s[^<>]{0,80})?>\s*(?=[^<>\s]+\s*</)"
+_SENTENCE_PATTERN = r"\s+(?:is|was)\s*:?\s+[\x22\x27`]?(?=[^\s\x22\x27]*[0-9][A-Za-z]+[0-9])"
 
 
 def _link_pattern(closing: str) -> str:
@@ -54,14 +54,22 @@ def _link_pattern(closing: str) -> str:
     `closing` is a pattern of the brackets that may end a pair such as `("name", "value")`.
     """
     pair = rf"""\\*["\x27]\s*,\s*b?\\*["\x27](?=[^\s"\x27\\]+\\*["\x27]\s*{closing})"""
-    return rf"(?:{ASSIGNMENT_PATTERN}|{_YAML_BLOCK}|{pair}|{_VALUE_MEMBER}|{_XML_ELEMENT}|{_SENTENCE})"
+    forms = (
+        ASSIGNMENT_PATTERN,
+        _YAML_BLOCK_PATTERN,
+        pair,
+        _VALUE_MEMBER_PATTERN,
+        _XML_ELEMENT_PATTERN,
+        _SENTENCE_PATTERN,
+    )
+    return f"(?:{'|'.join(forms)})"
 
 
 _KEY_LINK, _PASSWORD_LINK = _link_pattern(r"[)\]]"), _link_pattern(r"\)")
 
 LETTER_AND_DIGIT_LOOKAHEAD = r"(?=[^\s\x22\x27\\&;,<>()]*[0-9])(?=[^\s\x22\x27\\&;,<>()]*[A-Za-z])"
 
-_QUOTED_KEY = (
+_QUOTED_KEY_PATTERN = (
     r"(?<=[\x22\x27])(?![^\x22\x27]*(?:://|\{[A-Za-z_.]+\}))(?=[^\x22\x27\\]*[0-9])(?=[^\x22\x27\\]*[A-Za-z])"
     r"[^\s\x22\x27\\<>]{20,}(?=\\*[\x22\x27])"
 )
@@ -70,7 +78,7 @@ _QUOTED_KEY = (
 PPRINT_BREAK_PATTERN = r"""[ \t]["\x27][ \t]*\n(?:[ \tE>+?|-]|\\n)*b?["\x27]"""
 """The characters that `pprint` puts between the parts of a broken string, as in assertion diffs."""
 
-_COMMANDS_WITH_PASSWORD = (
+_PASSWORD_OPTION_PATTERN = (
     "|".join(
         rf"{command}\s(?:[^\n]{{0,100}}\s)?{option}"
         for command, option in (
@@ -94,14 +102,14 @@ NAMED_KEY_SHAPES: Mapping[str, str] = MappingProxyType(
         "an authentication of a registry": rf"(?i:_?auth){ASSIGNMENT_PATTERN}"
         r"(?=[A-Za-z+/]*[0-9])[A-Za-z0-9+/]{16,}={0,2}(?![A-Za-z0-9+/._-])",
         "a credential, by its name": rf"{_KEY_NAME_END_LOOKAHEAD}(?i:[A-Za-z0-9]{{0,30}}[_-]?(?:{KEY_NAME_PATTERN}))"
-        rf"{_KEY_LINK}(?:{_QUOTED_KEY}|{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
+        rf"{_KEY_LINK}(?:{_QUOTED_KEY_PATTERN}|{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/%$!@#^*=-]{{16,}})",
         "a credential of a tool, by its name": rf"(?i:{TOOL_KEY_NAME_PATTERN}){_KEY_LINK}"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[A-Za-z0-9_.~+/=-]{{20,}}",
         "a token, by its name": rf"(?i:(?<![A-Za-z0-9_-])token){_KEY_LINK}{LETTER_AND_DIGIT_LOOKAHEAD}"
         r"[A-Za-z0-9_.~+/%-]{20,}=*",
         "a password of .pgpass": r"[A-Za-z0-9.*-]{1,90}:(?:[0-9]{4,5}|\*):[A-Za-z0-9_.*-]{1,90}:[A-Za-z0-9_.@-]{1,90}:"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s:\x22\x27]{{8,}}",
-        "a password of a command": rf"(?:{_COMMANDS_WITH_PASSWORD})[\x22\x27]?"
+        "a password of a command": rf"(?:{_PASSWORD_OPTION_PATTERN})[\x22\x27]?"
         rf"{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\]{{8,}}"
         rf"|echo\s+[\x22\x27]?{LETTER_AND_DIGIT_LOOKAHEAD}[^\s\x22\x27$\\]{{8,}}[\x22\x27]?\s*\|\s*sudo\s",
         "a password in SQL": r"(?i:identified\s+by|password)\s+\x27(?=[^\x27]*[0-9])[^\x27\s\\]{8,}\x27",

@@ -64,7 +64,7 @@ def _set_answer(answer: "asyncio.Future[bool]", allow: bool) -> None:
 
 @dataclass(frozen=True, slots=True)
 class ToolWithApproval:
-    """A tool whose calls go through an approval gate."""
+    """A tool whose calls wait at the approval gate until the user has allowed them."""
 
     tool: Tool
     gate: ApprovalGate

@@ -1,7 +1,7 @@
 """Keep the raw requests and responses of a session in files, one file for each request.
 
 A file has one JSON value a line: the request, the head of the response, each chunk with its time, and the end. It is
-written as the response arrives, so that a killed server leaves what had come.
+written as the response arrives, so that the file of a killed server has what had arrived.
 """
 
 import json
