@@ -26,7 +26,7 @@ class CassetteUpgrade:
 
 
 def find_cassettes(path: Path) -> Iterator[Path]:
-    """Yield `path`, or the files below it that have the metadata of a cassette, sorted."""
+    """Yield `path` if it is a file, else the cassettes below it, sorted."""
     if path.is_file():
         yield path
         return

@@ -85,7 +85,7 @@ class VcrRequest:
 
     @property
     def parsed_uri(self) -> SplitResult:
-        """The parts of the URL. Raises `ValueError` if it is invalid."""
+        """The URL, split into its parts. Raise `ValueError` if the URL is invalid."""
         return urlsplit(self.uri)
 
     @property
@@ -102,7 +102,7 @@ class VcrRequest:
 
     @property
     def port(self) -> int | None:
-        """The port, or the default port of `https` and `http`."""
+        """The port in the URL, or else the default port of `https` or `http`; None for any other scheme."""
         return self.parsed_uri.port or _DEFAULT_PORTS.get(self.scheme)
 
     @property

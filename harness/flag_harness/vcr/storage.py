@@ -176,7 +176,7 @@ def _interaction_to_document(interaction: VcrInteraction) -> dict[str, Any]:
 
 
 def _call_serializer(function: Callable[[Any], Any], argument: Any) -> Any:
-    """Call a function of a serializer. Raise `ValueError` if the function raises an unexpected error."""
+    """Return the result of a serializer's function. An unexpected error of the suite's code becomes a `ValueError`."""
     try:
         return function(argument)
     except (ValueError, RecursionError, CassetteError, MissingExtraError):

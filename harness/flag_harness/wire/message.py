@@ -20,8 +20,8 @@ _TEXT_KEYS_BY_DELTA_TYPE = {
     "compaction_delta": ("content", "content"),
     "input_json_delta": ("partial_json", "input"),
 }
-"""For each type of delta that adds text: the key of the text in the delta, and the key of the content block
-it extends.
+"""For each type of delta that adds text: the key of the text in the delta, and the key of the text in the content block
+to which it is added.
 """
 
 

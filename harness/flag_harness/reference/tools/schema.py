@@ -55,10 +55,10 @@ class CompiledSchema:
 
     def __init__(self, schema: Mapping[str, JsonValue]) -> None:
         try:
-            definitions: list[CoreSchema] = [{**_core_schema_of(schema), "ref": "#"}]
+            definitions: list[CoreSchema] = [{**_to_core_schema(schema), "ref": "#"}]
             for group in ("$defs", "definitions"):
                 parts = schema.get(group, {}).items()
-                definitions += [{**_core_schema_of(part), "ref": f"#/{group}/{name}"} for name, part in parts]
+                definitions += [{**_to_core_schema(part), "ref": f"#/{group}/{name}"} for name, part in parts]
             reference = core_schema.definition_reference_schema("#")
             self._validator = SchemaValidator(core_schema.definitions_schema(reference, definitions))
         except (_CoreSchemaError, AttributeError, TypeError, ValueError) as error:
@@ -79,7 +79,7 @@ class CompiledSchema:
             ) from None
 
 
-def _core_schema_of(schema: JsonValue) -> CoreSchema:
+def _to_core_schema(schema: JsonValue) -> CoreSchema:
     """Return the pydantic schema for a JSON schema."""
     if schema is True:
         return core_schema.any_schema()
@@ -89,13 +89,13 @@ def _core_schema_of(schema: JsonValue) -> CoreSchema:
         if keyword not in _CHECKED_KEYWORDS and keyword not in _IGNORED_KEYWORDS and not keyword.startswith("x-"):
             known = ", ".join(sorted(_CHECKED_KEYWORDS))
             raise SchemaError(f"the keyword {keyword!r} is not supported; remove it, or use one of: {known}")
-    parts = [_core_schema_of(part) for part in schema.get("allOf", ())]
+    parts = [_to_core_schema(part) for part in schema.get("allOf", ())]
     if "$ref" in schema:
         parts.append(core_schema.definition_reference_schema(schema["$ref"]))
     if "type" in schema or any(keyword in schema for group in KEYWORDS_BY_TYPE.values() for keyword in group):
         parts.append(_schema_of_types(schema))
     if "enum" in schema or "const" in schema:
-        parts.append(_literal_schema(schema["enum"] if "enum" in schema else [schema["const"]]))
+        parts.append(_enum_schema(schema["enum"] if "enum" in schema else [schema["const"]]))
     if alternatives := schema.get("anyOf") or schema.get("oneOf"):
         parts.append(_union_schema(alternatives))
     if len(parts) == 1:
@@ -126,12 +126,12 @@ def _union_schema(alternatives: list[JsonValue]) -> CoreSchema:
     expected = join_with_or(describe_schema(part) for part in alternatives)
     distinct = all(isinstance(kind, str) for kind in kinds) and len(set(kinds)) == len(kinds)
     if distinct and not {"integer", "number"} <= set(kinds):
-        by_kind = {str(kind): _core_schema_of(part) for kind, part in zip(kinds, alternatives, strict=True)}
+        by_kind = {str(kind): _to_core_schema(part) for kind, part in zip(kinds, alternatives, strict=True)}
         if "number" in by_kind:
             by_kind["integer"] = by_kind["number"]
         return _make_tagged_union_schema(by_kind, expected)
     return _add_error_message(
-        expected, core_schema.union_schema([_core_schema_of(part) for part in alternatives], mode="left_to_right")
+        expected, core_schema.union_schema([_to_core_schema(part) for part in alternatives], mode="left_to_right")
     )
 
 
@@ -204,7 +204,7 @@ def _null_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
 
 
 def _array_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    items = _core_schema_of(schema["items"]) if "items" in schema else None
+    items = _to_core_schema(schema["items"]) if "items" in schema else None
     return core_schema.list_schema(items, min_length=schema.get("minItems"), max_length=schema.get("maxItems"))
 
 
@@ -216,12 +216,12 @@ def _object_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
     return core_schema.typed_dict_schema(
         {name: _property_schema(part, name in required) for name, part in declared.items()},
         extra_behavior="forbid" if others is False else "allow",
-        extras_schema=None if isinstance(others, bool) else _core_schema_of(others),
+        extras_schema=None if isinstance(others, bool) else _to_core_schema(others),
     )
 
 
 def _property_schema(schema: JsonValue, required: bool) -> core_schema.TypedDictField:
-    core = _core_schema_of(schema)
+    core = _to_core_schema(schema)
     if isinstance(schema, Mapping) and "default" in schema:
         default = schema["default"]
         core = core_schema.with_default_schema(core, default_factory=lambda: deepcopy(default))
@@ -240,7 +240,7 @@ _SCHEMA_BUILDER_BY_TYPE: Mapping[str, Callable[[Mapping[str, JsonValue], str], C
 }
 
 
-def _literal_schema(values: Sequence[JsonValue]) -> CoreSchema:
+def _enum_schema(values: Sequence[JsonValue]) -> CoreSchema:
     """Return the pydantic schema of an enumeration. Values are compared as JSON, since True equals 1 in Python."""
     allowed = {json.dumps(value, sort_keys=True) for value in values}
 

@@ -78,8 +78,9 @@ _ENCODING_BY_FIRST_BYTES: Mapping[bytes, str] = {
 _FIRST_CHARACTERS_IN_LATIN_1 = ("\x1f\x8b\x08", "x\x9c", "x\xda", "(\xb5/\xfd", "\xfd7zXZ")
 _FIRST_CHARACTERS_IN_UTF8 = ("\x1f\udc8b\x08", "x\udc9c", "x\udcda", "(\udcb5/\udcfd", "\udcfd7zXZ")
 _FIRST_CHARACTERS_IN_EITHER = ("x\x01", "x^", "BZh", "PK\x03\x04")
-"""The three constants above have the characters with which compressed data begins in a text, if its bytes were decoded
-as Latin-1, as UTF-8, or as either.
+"""The characters with which compressed data begins in a text, whether its bytes were decoded as Latin-1 or as UTF-8.
+
+The two constants above have those that depend on the encoding.
 """
 _ZIP_SIGNATURE = b"PK\x03\x04"
 _CONTROL_CHARACTERS = bytes({*range(1, 32)} - set(b"\t\n\f\r\x1b"))

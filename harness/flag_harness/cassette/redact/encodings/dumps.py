@@ -86,7 +86,7 @@ def hex_dump_spans(text: str) -> Iterator[EncodedSpan]:
 
 
 def _hex_dump_span(lines: list[re.Match[str]]) -> EncodedSpan:
-    """Return the decoded bytes of one dump, given the matches of its lines."""
+    """Return one dump, decoded, given the matches of its lines."""
     data = b"".join(bytes.fromhex(line[1]) for line in lines)
     return EncodedSpan(lines[0].start(), lines[-1].end(), data.decode(*LOSSLESS_UTF8), _encode_hex_dump)
 

@@ -35,7 +35,7 @@ _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]{0,100}[0-9])"
     r"[^\s\x22\x27\\&;,<>()]{8}|\W{0,8}[A-Za-z0-9/+=%.]{24}|[\s:=\\]{1,5}[\"\x27][^\s\"\x27]{20}|[\s\x22\x27\\nbE>+?|-]{1,200}[A-Za-z0-9._~+/-]{10})"
 )
-"""Matches what follows a name if its value may be a key: an assignment, or a long word."""
+"""Matches the text after a name, such as `api_key`, that may contain a key: an assignment, or a long word."""
 _CHARACTERS_BEFORE_ESCAPED_WORD = ("\\", "[", ";")
 """The character before a word that begins with the end of an escape sequence: `\\n`, `ESC[m` or `ESC[1;31m`."""
 _END_OF_ESCAPE_PATTERN = re.compile(r"[bfnrtKm]|[0-9]{1,11}m")
