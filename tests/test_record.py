@@ -46,15 +46,15 @@ ROW = RunRow(
     cassette="recordings/test_a/test_a[streaming].json",
     recorded_from="live",
     recorded_at="2026-01-02T03:04:05Z",
-    rebased=True,
+    is_rebased=True,
     faults=("overloaded:on=1",),
     values={"streaming": True, "model": "claude-haiku-4-5"},
     repetition=2,
     reason="AssertionError: assert 1 == 2",
-    place="test_a.py:12",
-    logs=(LogCount("ERROR", "agent", "no answer after %s s", 3),),
+    error_location="test_a.py:12",
+    log_counts=(LogCount("ERROR", "agent", "no answer after %s s", 3),),
 )
-HEADER = RunHeader(package="0.1", sdk="1.0", started_at="2026-01-02T03:04:05+00:00", files={"a.py": "00"})
+HEADER = RunHeader(package="0.1", sdk="1.0", started_at="2026-01-02T03:04:05+00:00", digest_by_file={"a.py": "00"})
 
 
 def test_a_row_survives_json() -> None:
@@ -163,7 +163,7 @@ def test_shards_add_up_to_one_run(shard_of: list[int]) -> None:
     ]
     merged = merge_records(shards)
     assert rows == merged.rows
-    assert msgspec.structs.replace(HEADER, shards=3) == merged.header
+    assert msgspec.structs.replace(HEADER, shard_count=3) == merged.header
 
 
 def test_a_test_that_two_shards_ran_keeps_both_rows() -> None:
@@ -215,19 +215,22 @@ def test_merged_shards_say_how_the_worst_ended_and_what_they_tested() -> None:
     """A shard that did not end makes the whole incomplete, and files that differ between shards count as changed."""
 
     def merge(*shards: tuple[int, str]) -> RunHeader:
-        headers = [RunHeader(exit_status=status, tested=GateFiles({"a.py": digest})) for status, digest in shards]
+        headers = [RunHeader(exit_status=status, gate_files=GateFiles({"a.py": digest})) for status, digest in shards]
         return merge_records([RunRecord(header, ()) for header in headers]).header
 
-    assert (1, GateFiles({"a.py": "00"})) == (merge((0, "00"), (1, "00")).exit_status, merge((0, "00")).tested)
+    assert (1, GateFiles({"a.py": "00"})) == (merge((0, "00"), (1, "00")).exit_status, merge((0, "00")).gate_files)
     assert -1 == merge((1, "00"), (-1, "00")).exit_status
-    tested = merge((0, "00"), (0, "11")).tested
+    tested = merge((0, "00"), (0, "11")).gate_files
     assert tested
-    assert ("a.py",) == tested.changed
-    tested = (GateFiles({}, opened=("a.md",)), GateFiles({}, opened=("b.md",), opened_in_prod=("c.md",)))
-    merged = merge_records([RunRecord(RunHeader(tested=one), ()) for one in tested])
-    assert GateFiles({}, opened=("a.md", "b.md"), opened_in_prod=("c.md",)) == merged.header.tested
-    without = merge_records([RunRecord(RunHeader(tested=GateFiles({})), ()), RunRecord(RunHeader(), ())])
-    assert None is without.header.tested
+    assert ("a.py",) == tested.changed_paths
+    tested = (
+        GateFiles({}, opened_paths=("a.md",)),
+        GateFiles({}, opened_paths=("b.md",), paths_opened_in_prod=("c.md",)),
+    )
+    merged = merge_records([RunRecord(RunHeader(gate_files=one), ()) for one in tested])
+    assert GateFiles({}, opened_paths=("a.md", "b.md"), paths_opened_in_prod=("c.md",)) == merged.header.gate_files
+    without = merge_records([RunRecord(RunHeader(gate_files=GateFiles({})), ()), RunRecord(RunHeader(), ())])
+    assert None is without.header.gate_files
 
 
 @pytest.mark.deep

@@ -53,11 +53,11 @@ def test_tokens_are_the_ones_that_the_answers_report() -> None:
         sent(0, (10, 2990, 0), system=system("A. " + PROMPT)), sent(3, (10, 2990, 0), system=system("B. " + PROMPT))
     )
     (broken,) = use.breaks
-    assert (3, "system[0]", 9) == (broken.request, broken.block, broken.byte)
-    assert 2990 == pytest.approx(broken.tokens, rel=0.01)
-    assert broken.cost == pytest.approx(broken.tokens * (3.75 - 0.30) / 1e6)
-    assert "system[0] changed at byte 9" == use.turns[1].why
-    assert 5980 == use.unread
+    assert (3, "system[0]", 9) == (broken.request_index, broken.block_path, broken.byte_index)
+    assert 2990 == pytest.approx(broken.tokens_not_read, rel=0.01)
+    assert broken.cost == pytest.approx(broken.tokens_not_read * (3.75 - 0.30) / 1e6)
+    assert "system[0] changed at byte 9" == use.turns[1].explanation
+    assert 5980 == use.tokens_never_read
 
 
 def test_what_an_expired_prefix_loses_is_no_break() -> None:
@@ -71,8 +71,8 @@ def test_an_unchanged_prefix_that_was_not_read_says_so() -> None:
     """It had expired, or two requests were on their way at once."""
     use = use_of(sent(0, (10, 2990, 0), system=system()), sent(1, (10, 2990, 0), system=system()))
     assert () == use.breaks
-    assert "nothing before the mark changed; it had expired, or was still being written" == use.turns[1].why
-    assert 2990 == pytest.approx(use.turns[1].missed, rel=0.01)
+    assert "nothing before the mark changed; it had expired, or was still being written" == use.turns[1].explanation
+    assert 2990 == pytest.approx(use.turns[1].tokens_missed, rel=0.01)
 
 
 def test_what_the_own_tools_of_the_api_do_is_not_called_a_miss() -> None:
@@ -80,8 +80,8 @@ def test_what_the_own_tools_of_the_api_do_is_not_called_a_miss() -> None:
     search = [{"type": "web_search_20250305", "name": "web_search"}]
     body = {"system": system(), "tools": search}
     use = use_of(sent(0, (10, 9000, 9000), **body), sent(1, (10, 3000, 2000), **body))
-    assert [0, 0] == [turn.missed for turn in use.turns]
-    assert "the API's own tools used the cache too, so what was missed is unknown" == use.turns[1].why
+    assert [0, 0] == [turn.tokens_missed for turn in use.turns]
+    assert "the API's own tools used the cache too, so what was missed is unknown" == use.turns[1].explanation
 
 
 def test_other_reasons_for_reading_nothing_are_named() -> None:
@@ -100,8 +100,8 @@ def test_other_reasons_for_reading_nothing_are_named() -> None:
         "no cache mark",
         "the marked prefix has fewer than 1,024 tokens, too few for this model to cache",
         "",
-    ] == [turn.why for turn in use.turns]
-    assert [0] * 5 == [turn.missed for turn in use.turns]
+    ] == [turn.explanation for turn in use.turns]
+    assert [0] * 5 == [turn.tokens_missed for turn in use.turns]
 
 
 def test_a_growing_conversation_reads_what_it_wrote() -> None:
@@ -116,8 +116,8 @@ def test_a_growing_conversation_reads_what_it_wrote() -> None:
     use = use_of(sent(0, (0, 1600, 0), messages=first), sent(1, (0, 240, 1600), messages=second))
     first_block, last_block = "messages[0].content[0]", "messages[2].content[0]"
     assert (CacheTurn(1, 1600, 240, 0, 0, "", first_block, last_block),) == use.turns[1:]
-    assert (240, ()) == (use.unread, use.breaks)
-    assert use.saved == pytest.approx((1600 * (3 - 0.3) - 1840 * 0.75) / 1e6)
+    assert (240, ()) == (use.tokens_never_read, use.breaks)
+    assert use.dollars_saved == pytest.approx((1600 * (3 - 0.3) - 1840 * 0.75) / 1e6)
 
 
 def test_the_recorded_cases_break_no_prefix_and_waste_no_mark() -> None:
@@ -139,7 +139,7 @@ def test_the_recorded_cases_break_no_prefix_and_waste_no_mark() -> None:
 def test_an_unknown_model_has_no_price() -> None:
     """Nor does a body that is no request change anything."""
     use = use_of(sent(0, (10, 2990, 0), model="somebody-elses", system=system()), sent(1, (5, 0, 0), messages=7))
-    assert (None, 1) == (use.saved, len(use.turns))
+    assert (None, 1) == (use.dollars_saved, len(use.turns))
 
 
 def test_betas_that_are_left_out_after_a_refusal_are_dropped() -> None:
@@ -161,4 +161,4 @@ def test_betas_that_are_left_out_after_a_refusal_are_dropped() -> None:
 def test_a_request_without_a_prompt_is_left_out() -> None:
     """It has nothing that could be cached."""
     (turn,) = use_of(sent(0, (2000, 0, 0), messages=[]), sent(1, (10, 2990, 0), system=system())).turns
-    assert 1 == turn.request
+    assert 1 == turn.request_index

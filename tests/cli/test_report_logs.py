@@ -15,7 +15,7 @@ def _write(path: Path, *rows: RunRow) -> str:
 
 
 def _row(name: str, *logs: LogCount, betas: tuple[str, ...] = ()) -> RunRow:
-    return RunRow(case=f"test_a.py::{name}", combination="off", outcome="passed", logs=logs, dropped_betas=betas)
+    return RunRow(case=f"test_a.py::{name}", combination="off", outcome="passed", log_counts=logs, dropped_betas=betas)
 
 
 def test_messages_are_grouped_with_the_tests_that_logged_them(

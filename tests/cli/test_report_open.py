@@ -17,7 +17,7 @@ CASE = "test_a.py::test_refund[streaming]"
 def _write(path: Path, *cases: str, text: str = "It is lost.", flags: str = "concise") -> Path:
     """Write the record of a run whose tests all failed, with what is kept beside it."""
     options = ("--harness-flags", flags, "--harness-fault=reset:on=1", "--disable-recording", "-k", "refund")
-    header = RunHeader(commit="0123456789abcdef", sdk="2.14.0", python="3.13.1", options=options, content="full")
+    header = RunHeader(commit="0123456789abcdef", sdk="2.14.0", python="3.13.1", options=options, content_level="full")
     rows = [RunRow(case=case, combination="streaming", outcome="failed", reason="assert lost") for case in cases]
     path.parent.mkdir(exist_ok=True)
     path.write_bytes(encode_record(header, rows))

@@ -72,7 +72,9 @@ class Project:
             started_at=datetime.now(UTC).isoformat(timespec="seconds"),
             exit_status=0,
             flags={flag.name: flag_declaration(flag) for flag in self.gate.flags},
-            tested=GateFiles(files, tuple(path for path in files if path.endswith(".py")), (), self.gate.policy_digest),
+            gate_files=GateFiles(
+                files, tuple(path for path in files if path.endswith(".py")), (), self.gate.policy_digest
+            ),
         )
         return msgspec.structs.replace(header, **changes)
 

@@ -172,6 +172,6 @@ def test_a_run_names_a_file_whose_bytecode_it_ran_in_place_of_the_source(project
     source.write_text("import tools  # and nothing else\nX = 1\n", encoding="utf-8")
     found = DeclaredFiles(project.root).make_gate_files([("imported", "agent.py"), ("imported", "tools.py")])
     assert found
-    assert ("agent.py",) == found.changed
-    project.record(tested=found)
+    assert ("agent.py",) == found.changed_paths
+    project.record(gate_files=found)
     assert "with the code of another source: agent.py" in project.rule("tested files")[1]

@@ -95,15 +95,15 @@ def test_a_tested_file_that_is_gone_fails(project: Project) -> None:
 
 def test_a_file_that_changed_during_the_run_fails(project: Project) -> None:
     """Nobody knows which tests had which content."""
-    tested = project.header().tested
+    tested = project.header().gate_files
     assert tested
-    project.record(tested=GateFiles(tested.digests, tested.imported, ("agent.py",)))
+    project.record(gate_files=GateFiles(tested.digest_by_path, tested.imported_paths, ("agent.py",)))
     assert ("fail", True) == _says(project.rule("tested files"), "changed during the run, or")
 
 
 def test_a_record_without_hashes_shows_nothing_of_the_files(project: Project) -> None:
     """As of a run in another folder."""
-    project.record(tested=None)
+    project.record(gate_files=None)
     assert ("not shown", True) == _says(project.rule("tested files"), "run pytest in the folder whose settings")
 
 
@@ -148,12 +148,12 @@ def test_a_file_that_is_not_python_fails(project: Project) -> None:
 
 def test_a_file_that_no_run_imported_is_not_shown(project: Project) -> None:
     """Its tests may run another copy; a policy can leave it out."""
-    tested = project.header().tested
+    tested = project.header().gate_files
     assert tested
-    project.record(tested=GateFiles(tested.digests, ("agent.py",)))
+    project.record(gate_files=GateFiles(tested.digest_by_path, ("agent.py",)))
     assert ("not shown", True) == _says(project.rule("imported files"), "no run imported tools.py")
     project.configure(imported=["agent.py"])
-    project.record(tested=GateFiles(tested.digests, ("agent.py",)))
+    project.record(gate_files=GateFiles(tested.digest_by_path, ("agent.py",)))
     assert ("pass", True) == _says(project.rule("imported files"), "1 file")
     project.configure(imported=[])
     assert ("", "") == project.rule("imported files")
@@ -161,9 +161,9 @@ def test_a_file_that_no_run_imported_is_not_shown(project: Project) -> None:
 
 def test_a_run_that_imported_the_file_from_elsewhere_fails(project: Project) -> None:
     """Such as PROD's own."""
-    tested = project.header().tested
+    tested = project.header().gate_files
     assert tested
-    project.record(tested=GateFiles(tested.digests, ("tools.py",)), files={"prod/agent.py": "00"})
+    project.record(gate_files=GateFiles(tested.digest_by_path, ("tools.py",)), digest_by_file={"prod/agent.py": "00"})
     assert ("fail", True) == _says(project.rule("imported files"), "imported prod/agent.py, not the file of TEST")
 
 
@@ -191,15 +191,18 @@ def test_a_required_test_that_failed_in_one_of_two_records_fails(project: Projec
     [
         ({"deselected": ("tests/test_agent.py::test_b",)}, "deselected, as by -k, and in no other record: tests/test_"),
         ({"left_out_by": "--ignore=tests/test_agent.py"}, "may be missing: run.jsonl: it ran with --ignore=tests/test"),
-        ({"selected": ("tests/test_agent.py::test_a",)}, "it ran only tests/test_agent.py::test_a; run it without"),
-        ({"selected": ("tests/test_agent.py", "docs"), "deselected": ("tests/other.py::test_b",)}, ""),
-        ({"selected": ("tests",)}, ""),
         (
-            {"ignored": ("tests/test_agent.py",)},
+            {"selected_tests": ("tests/test_agent.py::test_a",)},
+            "it ran only tests/test_agent.py::test_a; run it without",
+        ),
+        ({"selected_tests": ("tests/test_agent.py", "docs"), "deselected": ("tests/other.py::test_b",)}, ""),
+        ({"selected_tests": ("tests",)}, ""),
+        (
+            {"ignored_paths": ("tests/test_agent.py",)},
             "it left out tests/test_agent.py, by --ignore or because that skips",
         ),
-        ({"ignored": ("tests",)}, "it left out tests, by --ignore"),
-        ({"ignored": ("tests/test_agent", "docs")}, ""),
+        ({"ignored_paths": ("tests",)}, "it left out tests, by --ignore"),
+        ({"ignored_paths": ("tests/test_agent", "docs")}, ""),
     ],
 )
 def test_required_tests_that_an_option_left_out_are_not_shown(
@@ -215,7 +218,7 @@ def test_required_tests_that_an_option_left_out_are_not_shown(
 def test_a_deselected_test_without_a_row_must_be_in_another_whole_run(project: Project) -> None:
     """A test without a cassette has no row, so only a run that did not leave it out shows that it passed."""
     project.record(deselected=("tests/test_agent.py::test_plain",))
-    other = project.record(row("tests/other.py::test_b"), name="other.jsonl", selected=("tests/other.py",))
+    other = project.record(row("tests/other.py::test_b"), name="other.jsonl", selected_tests=("tests/other.py",))
     assert "not shown" == project.rule("whole run", "run.jsonl", other)[0]
     assert "pass" == project.rule("whole run", "run.jsonl", project.record(name="whole.jsonl"))[0]
 
@@ -224,7 +227,7 @@ def test_other_tests_than_those_of_the_run_fail(project: Project) -> None:
     """A weaker test that passed is no evidence about the present one. What is in TEST and PROD has rules of its own."""
     project.write("tests/test_agent.py", "assert answer")
     digests = {"tests/test_agent.py": hashlib.sha256(b"assert answer").hexdigest(), "test/agent.py": "00"}
-    project.record(files=digests)
+    project.record(digest_by_file=digests)
     assert ("pass", "1 file as in the runs: tests, settings, scenarios and recordings") == project.rule("test files")
     project.write("tests/test_agent.py", "assert answer == 42")
     words = "run.jsonl was made with other contents of tests/test_agent.py; run the tests again"
@@ -239,13 +242,13 @@ def test_a_scenario_or_recording_that_changed_after_the_run_fails(project: Proje
     project.write(path, "mild")
     inputs = {path: hashlib.sha256(b"mild").hexdigest()}
     project.write("test/prompts/support.md", "two")
-    project.run("approve", project.record(row(inputs=inputs)), "--name", "Ann", "--reason", "x")
+    project.run("approve", project.record(row(digest_by_input=inputs)), "--name", "Ann", "--reason", "x")
     project.write(path, "as committed")
     words = f"run.jsonl was made with other contents of {path}; run the tests again"
     assert ("fail", words) == project.rule("test files")
     assert words in project.run("promote", "--dry-run", code=1)
     project.write(path, "mild")
-    project.record(row(inputs=inputs), _streamed(inputs={path: "00"}))
+    project.record(row(digest_by_input=inputs), _streamed(digest_by_input={path: "00"}))
     assert ("fail", words) == project.rule("test files")
 
 
@@ -263,7 +266,7 @@ def test_files_of_the_evidence_must_be_committed_if_the_policy_says_so(project: 
     project.write("recordings/test a.json", "played")
     digests = {"tests/test_agent.py": hashlib.sha256(b"assert answer").hexdigest(), "test/agent.py": "00"}
     inputs = {"recordings/test a.json": hashlib.sha256(b"played").hexdigest()}
-    project.record(row(inputs=inputs), files=digests)
+    project.record(row(digest_by_input=inputs), digest_by_file=digests)
     words = "the last commit does not have gate.toml, recordings/test a.json, tests/test_agent.py as the runs had it"
     assert ("not shown", True) == _says(project.rule("committed files"), words)
     project.git("init", "-q")
@@ -291,7 +294,7 @@ def test_a_failed_verdict_is_the_reason_why_pytest_failed(project: Project) -> N
 
 def test_a_prompt_that_the_runs_read_in_prod_fails(project: Project) -> None:
     """The tests passed with the prompt of PROD. One that nothing opened is named; a server may have opened it."""
-    tested = project.header().tested
+    tested = project.header().gate_files
     assert tested
     assert ("", "") == project.rule("opened files")  # an older release wrote the record
     for opened, in_prod, status, words in (
@@ -299,16 +302,16 @@ def test_a_prompt_that_the_runs_read_in_prod_fails(project: Project) -> None:
         ((), (), "pass", "the runs opened 0 files; no run opened prompts/support.md, unless in another process"),
         (("prompts/support.md",), ("prompts/support.md",), "pass", "the runs opened 1 file"),
     ):
-        project.record(tested=msgspec.structs.replace(tested, opened=opened, opened_in_prod=in_prod))
+        project.record(gate_files=msgspec.structs.replace(tested, opened_paths=opened, paths_opened_in_prod=in_prod))
         assert (status, True) == _says(project.rule("opened files"), words)
 
 
 def test_a_run_that_has_not_ended_does_not_say_what_it_imported(project: Project) -> None:
     """It had imported the files of TEST, so the message must not say that it imported others."""
-    tested = project.header().tested
+    tested = project.header().gate_files
     assert tested
     files = {"test/agent.py": "00"}
-    project.record(tested=msgspec.structs.replace(tested, imported=()), files=files, exit_status=-1)
+    project.record(gate_files=msgspec.structs.replace(tested, imported_paths=()), digest_by_file=files, exit_status=-1)
     words = "run.jsonl: the run has not ended, so it does not say what it imported; run it again"
     assert ("not shown", words) == project.rule("imported files")
 
@@ -324,7 +327,7 @@ def test_failed_trials_of_a_verdict_are_judged_by_the_verdict(project: Project) 
     project.record(*rows, verdicts=verdicts)
     assert ("pass", "2 runs passed; 1 failed trial, which the verdicts judge") == project.rule("required tests")
     assert "pass" == project.rule("outcomes")[0]
-    for bad in ({"phase": "setup"}, {"refusals": 1}):
+    for bad in ({"phase": "setup"}, {"refusal_count": 1}):
         project.record(*rows, row(repetition=2, outcome="failed", **bad), verdicts=verdicts)
         assert "fail" == project.rule("required tests")[0]
     project.record(*rows, verdicts=verdicts)
@@ -401,7 +404,7 @@ def test_answers_of_unknown_origin_are_not_shown(project: Project) -> None:
 
 def test_a_rebased_recording_fails_unless_the_policy_takes_it(project: Project) -> None:
     """Its answers are not those to the requests of today."""
-    project.record(row(rebased=True))
+    project.record(row(is_rebased=True))
     assert ("fail", True) == _says(project.rule("rebased recordings"), "record them again")
     project.configure(rebased=True)
     assert ("", "") == project.rule("rebased recordings")
@@ -468,11 +471,11 @@ def test_logged_errors_fail(project: Project) -> None:
     """More than the policy takes; warnings are none."""
     project.configure(log_errors=1)
     logs = (LogCount("ERROR", "agent", "no answer", 2), LogCount("WARNING", "agent", "slow", 9))
-    project.record(row(logs=logs))
+    project.record(row(log_counts=logs))
     assert ("fail", True) == _says(
         project.rule("log errors"), "2 errors logged, at most 1 allowed: agent: no answer; run"
     )
-    project.record(row(logs=logs[1:]))
+    project.record(row(log_counts=logs[1:]))
     assert ("pass", "0 errors logged") == project.rule("log errors")
 
 
@@ -508,7 +511,7 @@ def test_a_flag_without_a_verdict_is_not_shown(project: Project, wanted: list[st
         ([*trials(flag="memory")], "its rows say INCONCLUSIVE"),
         ([*trials()[::2]], "its rows say INCONCLUSIVE"),
         (
-            [*trials(rebased=True, cassette="a.json")],
+            [*trials(is_rebased=True, cassette="a.json")],
             "INCONCLUSIVE; a.json was rebased and not recorded again; run",
         ),
     ],

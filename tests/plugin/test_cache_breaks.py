@@ -80,15 +80,15 @@ def test_the_record_holds_each_turn_and_each_break(project: pytest.Pytester) -> 
     project.makepyfile(AGENT + TIME + STABLE)
     path = Path(project.path, "run.jsonl")
     project.runpytest_subprocess("-n2", f"--harness-record={path}", "--harness-report-content=full")
-    uses = {row.case.partition("::")[2]: row.cache for row in load_record(path).rows}
+    uses = {row.case.partition("::")[2]: row.cache_use for row in load_record(path).rows}
     assert None is uses["test_without_marks"]
     stable, time = uses["test_stable"], uses["test_time[1]"]
     assert stable is not None
     assert time is not None
-    assert (2004, (), 0) == (stable.turns[1].read, stable.breaks, stable.unread)
+    assert (2004, (), 0) == (stable.turns[1].tokens_read, stable.breaks, stable.tokens_never_read)
     assert (CacheBreak(1, "system[0]", 19, *WORDS, 2006, pytest.approx(0.0069207)),) == time.breaks
     assert CacheTurn(1, 0, 2006, 21, 2006, "system[0] changed at byte 19", "", "system[0]") == time.turns[1]
-    assert (stable.saved or 0) > 0 > (time.saved or 0)
+    assert (stable.dollars_saved or 0) > 0 > (time.dollars_saved or 0)
 
 
 def test_a_record_without_content_has_no_words(project: pytest.Pytester) -> None:

@@ -36,8 +36,8 @@ def _header(suite: pytest.Pytester, *options: str) -> RunHeader:
 
 
 def _tested(header: RunHeader) -> GateFiles:
-    assert header.tested
-    return header.tested
+    assert header.gate_files
+    return header.gate_files
 
 
 @pytest.mark.parametrize("options", [[], ["-n2"]])
@@ -45,9 +45,9 @@ def test_declared_files_are_hashed_whoever_reads_them(suite: pytest.Pytester, op
     """Prompts too, though no module is behind them; the imports of workers are collected."""
     header = _header(suite, *options)
     tested = _tested(header)
-    assert ["agent.py", "other.py", "prompts/support.md"] == sorted(tested.digests)
-    assert hashlib.sha256(b"one").hexdigest() == tested.digests["prompts/support.md"]
-    assert (("agent.py",), ()) == (tested.imported, tested.changed)
+    assert ["agent.py", "other.py", "prompts/support.md"] == sorted(tested.digest_by_path)
+    assert hashlib.sha256(b"one").hexdigest() == tested.digest_by_path["prompts/support.md"]
+    assert (("agent.py",), ()) == (tested.imported_paths, tested.changed_paths)
     assert 0 == header.exit_status
     assert "" == find_record_problem((suite.path / "run.jsonl").read_bytes())
 
@@ -65,7 +65,7 @@ def test_a_file_that_changes_during_the_run_is_named(suite: pytest.Pytester) -> 
             (folder / "other.py").unlink()
         """
     )
-    assert ("new.py", "other.py", "prompts/support.md") == _tested(_header(suite)).changed
+    assert ("new.py", "other.py", "prompts/support.md") == _tested(_header(suite)).changed_paths
 
 
 def test_the_variable_names_a_folder_outside_of_the_project(
@@ -78,7 +78,10 @@ def test_the_variable_names_a_folder_outside_of_the_project(
     monkeypatch.setenv("PYTHONPATH", str(elsewhere))
     suite.makepyprojecttoml(GATE.replace('pythonpath = ["test"]', ""))
     tested = _tested(_header(suite))
-    assert ({"agent.py": hashlib.sha256(b"X = 2\n").hexdigest()}, ("agent.py",)) == (tested.digests, tested.imported)
+    assert ({"agent.py": hashlib.sha256(b"X = 2\n").hexdigest()}, ("agent.py",)) == (
+        tested.digest_by_path,
+        tested.imported_paths,
+    )
 
 
 def test_a_module_from_another_folder_does_not_count_as_imported(suite: pytest.Pytester) -> None:
@@ -87,14 +90,14 @@ def test_a_module_from_another_folder_does_not_count_as_imported(suite: pytest.P
     (suite.path / "prod" / "agent.py").write_text("X = 1\n", encoding="utf-8")
     suite.makepyprojecttoml(GATE.replace('pythonpath = ["test"]', 'pythonpath = ["prod"]'))
     header = _header(suite)
-    assert () == _tested(header).imported
-    assert "prod/agent.py" in header.files
+    assert () == _tested(header).imported_paths
+    assert "prod/agent.py" in header.digest_by_file
 
 
 def test_a_project_without_a_gate_has_no_hashes(suite: pytest.Pytester) -> None:
     """Nor has a run in a folder that only holds tests."""
     suite.makepyprojecttoml("[tool.pytest.ini_options]\npythonpath = ['test']\n")
-    assert None is _header(suite).tested
+    assert None is _header(suite).gate_files
 
 
 def test_a_mistake_in_the_gate_stops_a_run_that_writes_evidence(suite: pytest.Pytester) -> None:
@@ -145,19 +148,19 @@ def test_a_killed_run_leaves_a_record_that_says_so(suite: pytest.Pytester) -> No
     assert "it has no digest" in find_record_problem(Path(suite.path / "run.jsonl").read_bytes())
 
 
-WHOLE: dict[str, object] = {"left_out_by": "", "ignored": (), "selected": (), "deselected": ()}
+WHOLE: dict[str, object] = {"left_out_by": "", "ignored_paths": (), "selected_tests": (), "deselected": ()}
 
 
 @pytest.mark.parametrize(
     ("where", "options", "changes"),
     [
-        ("line", "test_it.py::test_a test_it.py --color=no", {"selected": ("test_it.py::test_a", "test_it.py")}),
+        ("line", "test_it.py::test_a test_it.py --color=no", {"selected_tests": ("test_it.py::test_a", "test_it.py")}),
         ("line", "-o python_functions=test_a", {"left_out_by": "-o python_functions=test_a"}),
         ("line", "-o xfail_strict=true -c tox.ini -p removes", {"deselected": ("test_it.py::test_b",)}),
         (
             "addopts",
             "-k test_a . --ignore=sub --ignore=no",
-            {"ignored": ("sub",), "deselected": ("test_it.py::test_b", "test_it.py::test_plain")},
+            {"ignored_paths": ("sub",), "deselected": ("test_it.py::test_b", "test_it.py::test_plain")},
         ),
         (
             "addopts",
@@ -211,7 +214,7 @@ def test_a_run_that_stopped_at_a_failure_has_failed(pytester: pytest.Pytester, m
     pytester.makepyfile(test_it="def test_a(): assert False\ndef test_b(): pass", test_gone=skipping)
     pytester.runpytest_inprocess("--harness-record=run.jsonl", "-q")
     header = load_record(pytester.path / "run.jsonl").header
-    assert (1, ("test_gone.py",)) == (header.exit_status, header.ignored)
+    assert (1, ("test_gone.py",)) == (header.exit_status, header.ignored_paths)
 
 
 @pytest.mark.parametrize("options", [[], ["-n2"]])
@@ -233,4 +236,4 @@ def test_the_record_says_which_prompts_the_tests_opened(suite: pytest.Pytester, 
         """
     )
     tested = _tested(_header(suite, *options))
-    assert (("prompts/other.md",), ("prompts/support.md",)) == (tested.opened, tested.opened_in_prod)
+    assert (("prompts/other.md",), ("prompts/support.md",)) == (tested.opened_paths, tested.paths_opened_in_prod)

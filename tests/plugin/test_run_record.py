@@ -64,17 +64,17 @@ def test_each_test_and_combination_leaves_a_row(suite: pytest.Pytester) -> None:
     record = load_record(suite.path / "run.jsonl")
     off, on, setup, skip = sorted(record.rows, key=lambda row: row.case.replace("[off]", "[a]"))
     assert ("passed", "call", {"streaming": False}, "") == (off.outcome, off.phase, off.values, off.reason)
-    assert ("failed", {"streaming": True}, "test_it.py:11") == (on.outcome, on.values, on.place)
-    assert ("failed", "setup", "test_it.py:16") == (setup.outcome, setup.phase, setup.place)
+    assert ("failed", {"streaming": True}, "test_it.py:11") == (on.outcome, on.values, on.error_location)
+    assert ("failed", "setup", "test_it.py:16") == (setup.outcome, setup.phase, setup.error_location)
     assert "RuntimeError: no database" == setup.reason
     assert ("skipped", "Skipped: not today") == (skip.outcome, skip.reason)
     (request,) = on.requests
     assert ("claude-haiku-4-5", "end_turn", 200) == (request.model, request.stop_reason, request.status)
     assert request.usage is not None
     assert on.usage == request.usage
-    assert request.chunks > 1
+    assert request.chunk_count > 1
     assert [("WARNING", "agent", "slow: %s s", 1)] == [
-        (log.level, log.logger, log.message, log.count) for log in on.logs
+        (log.level, log.logger, log.message, log.count) for log in on.log_counts
     ]
 
 
@@ -95,7 +95,7 @@ def test_the_header_says_which_code_ran(suite: pytest.Pytester) -> None:
     header = load_record(suite.path / "run.jsonl").header
     assert (40, True) == (len(header.commit), header.is_dirty)
     assert "ENABLE_STREAMING" == header.flags["streaming"]["env"]
-    assert {"agent.py", "pyproject.toml", "test_it.py"} == header.files.keys()
+    assert {"agent.py", "pyproject.toml", "test_it.py"} == header.digest_by_file.keys()
     assert ("--harness-record=run.jsonl", "-k", "skip") == header.options
 
 
@@ -105,7 +105,7 @@ def test_workers_write_what_one_process_writes(suite: pytest.Pytester) -> None:
     suite.runpytest_subprocess("--harness-record=two.jsonl", "-n2")
     one, two = (load_record(suite.path / name) for name in ("one.jsonl", "two.jsonl"))
     assert list(map(_timeless, one.rows)) == list(map(_timeless, two.rows))
-    assert one.header.files == two.header.files
+    assert one.header.digest_by_file == two.header.digest_by_file
 
 
 def test_the_last_run_is_kept_in_the_cache(suite: pytest.Pytester) -> None:

@@ -72,7 +72,7 @@ def test_three_shards_merged_equal_one_run(suite: pytest.Pytester, capsys: pytes
     assert "merged.jsonl: 11 rows of 3 records\n" == capsys.readouterr().out
     assert _timeless_rows("whole.jsonl") == _timeless_rows("merged.jsonl")
     assert _header("whole.jsonl") == _header("merged.jsonl")
-    assert 3 == load_record(Path("merged.jsonl")).header.shards
+    assert 3 == load_record(Path("merged.jsonl")).header.shard_count
 
 
 def test_all_combinations_of_a_test_are_in_one_shard(suite: pytest.Pytester) -> None:

@@ -289,13 +289,13 @@ def test_the_record_and_the_report_show_what_a_sweep_found(project: pytest.Pytes
     """Each item is a row with its outcomes and causes, and the report counts them by kind."""
     options = ("--harness-record=run.jsonl", "--harness-report=run.md")
     project.runpytest_subprocess("--harness-sweep", "-k", "empty_answer or overloaded", *options)
-    rows = {row.sweep.kind: row for row in load_record(project.path / "run.jsonl").rows if row.sweep}
+    rows = {row.sweep.trouble_kind: row for row in load_record(project.path / "run.jsonl").rows if row.sweep}
     assert {"empty_answer": "failed", "overloaded": "passed"} == {kind: row.outcome for kind, row in rows.items()}
     assert rows["overloaded"].sweep is not None
     assert rows["empty_answer"].sweep is not None
-    assert {"recovered": 6, "reported": 6} == rows["overloaded"].sweep.outcomes
+    assert {"recovered": 6, "reported": 6} == rows["overloaded"].sweep.count_by_outcome
     (cause,) = rows["empty_answer"].sweep.causes
-    assert ("illegal request", 2, "empty_answer:on=1") == (cause.oracle, cause.count, cause.example)
+    assert ("illegal request", 2, "empty_answer:on=1") == (cause.oracle, cause.trouble_count, cause.first_trouble)
     report = project.path.joinpath("run.md").read_text().splitlines()
     assert "| trouble | recovered | reported | accepted | not shown | known | failed | not tried |" in report
     assert "| `overloaded` | 6 | 6 |  |  |  |  |  |" in report
@@ -335,7 +335,7 @@ def test_a_budget_ends_the_sweep_and_says_what_was_not_tried(project: pytest.Pyt
     assert time.monotonic() - started < 15
     run.stdout.fnmatch_lines(["not tried within 2 s: at least * troubles (*"])
     rows = load_record(project.path / "run.jsonl").rows
-    assert any("not tried" in row.sweep.outcomes for row in rows if row.sweep)
+    assert any("not tried" in row.sweep.count_by_outcome for row in rows if row.sweep)
 
 
 @pytest.mark.parametrize("value", ["0s", "soon"])

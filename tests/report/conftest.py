@@ -155,19 +155,19 @@ def _row(number: int, states: tuple[bool, ...]) -> RunRow:
         recorded_at="2026-11-20T08:00:00Z",
         values=values,
         reason=f"AssertionError: assert 'refund {number % 7}' in answer" if has_failed else "",
-        place=f"tests/test_area_{number // 50}.py:{10 + number % 50}" if has_failed else "",
-        logs=(LogCount("ERROR", "agent", "the stream broke off: %s", 2),) if has_failed else (),
-        cache=_cache_use(has_break=number % 3 == 0) if values["prompt_cache"] else None,
+        error_location=f"tests/test_area_{number // 50}.py:{10 + number % 50}" if has_failed else "",
+        log_counts=(LogCount("ERROR", "agent", "the stream broke off: %s", 2),) if has_failed else (),
+        cache_use=_cache_use(has_break=number % 3 == 0) if values["prompt_cache"] else None,
     )
 
 
 def _cache_use(*, has_break: bool) -> CacheUse:
-    first = CacheTurn(0, 0, 900, 300, 0, "nothing of this prompt was cached before", written_to="system[0]")
-    turns = [first, CacheTurn(1, 900, 0, 700, read_to="system[0]")]
+    first = CacheTurn(0, 0, 900, 300, 0, "nothing of this prompt was cached before", last_block_written="system[0]")
+    turns = [first, CacheTurn(1, 900, 0, 700, last_block_read="system[0]")]
     if not has_break:
-        return CacheUse((*turns, CacheTurn(2, 900, 0, 1100)), saved=0.0042)
+        return CacheUse((*turns, CacheTurn(2, 900, 0, 1100)), dollars_saved=0.0042)
     broken = CacheBreak(2, "system[0]", 31, "It is 12:03. You", "It is 12:04. You", 900, 0.0031)
-    last = CacheTurn(2, 0, 900, 1100, 900, "system[0] changed at byte 31", written_to="system[0]")
+    last = CacheTurn(2, 0, 900, 1100, 900, "system[0] changed at byte 31", last_block_written="system[0]")
     return CacheUse((*turns, last), (broken,), 900, -0.0012)
 
 
@@ -186,7 +186,7 @@ def _request(number: int, values: dict[str, bool], turn: int) -> RequestRecord:
         first,
         0.9 + number % 29 / 50 + turn / 10,
         12 if values["streaming"] else 1,
-        outline=(*_shared_outline(turn, *values.values()), *_system_outline(number, values["prompt_cache"])),
+        body_outline=(*_shared_outline(turn, *values.values()), *_system_outline(number, values["prompt_cache"])),
         **_rhythm(number, turn, first, 0.9 + number % 29 / 50 + turn / 10),
     )
 
@@ -199,7 +199,7 @@ def _rhythm(number: int, turn: int, first: float | None, end: float) -> dict[str
     moments = sorted(round(draw.uniform(first, end), 3) for _ in range(9))
     times = (0.0, round(first, 3), *moments, round(end, 3))
     gap = max(range(len(times) - 1), key=lambda index: times[index + 1] - times[index])
-    return {"rhythm": times, "longest_gap_start": times[gap], "longest_gap": times[gap + 1] - times[gap]}
+    return {"arrival_times": times, "longest_gap_start": times[gap], "longest_gap": times[gap + 1] - times[gap]}
 
 
 @cache

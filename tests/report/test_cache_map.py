@@ -20,7 +20,7 @@ WASTE = CacheUse((CacheTurn(0, 0, 2000, 9), CacheTurn(1, 0, 2000, 9)), (), 4000,
 
 def row(name: str, use: CacheUse | None, upstream: str = "live") -> RunRow:
     """A row of a test that passed."""
-    return RunRow(case=name, combination="off", outcome="passed", cache=use, recorded_from=upstream)
+    return RunRow(case=name, combination="off", outcome="passed", cache_use=use, recorded_from=upstream)
 
 
 def with_break(*breaks: CacheBreak) -> CacheUse:
@@ -30,7 +30,7 @@ def with_break(*breaks: CacheBreak) -> CacheUse:
 
 def test_the_same_change_in_several_tests_is_one_line() -> None:
     """The most expensive break comes first; a test that breaks several times counts once."""
-    dear = replace(BROKEN, byte=400, cost=0.5)
+    dear = replace(BROKEN, byte_index=400, cost=0.5)
     rows = [row("a", with_break(BROKEN, BROKEN)), row("b", with_break(BROKEN)), row("c", with_break(dear))]
     assert [
         "cache: c: the cached prefix breaks at system[0], byte 400: 'at 12:03' became 'at 12:04'; 2,000 tokens are not "
@@ -42,7 +42,7 @@ def test_the_same_change_in_several_tests_is_one_line() -> None:
 
 def test_simulated_tokens_and_unknown_prices_are_named() -> None:
     """A record without content has no words to show."""
-    silent = replace(BROKEN, before="", after="", cost=None)
+    silent = replace(BROKEN, old_text="", new_text="", cost=None)
     assert [
         "cache: a: the cached prefix breaks at system[0], byte 19; 2,000 tokens (simulated) are not read, "
         "at an unknown price"
@@ -53,11 +53,11 @@ def test_simulated_tokens_and_unknown_prices_are_named() -> None:
     ("use", "costs_more"),
     [
         (WASTE, True),
-        (replace(WASTE, saved=None), True),
-        (replace(WASTE, saved=0.001), False),
+        (replace(WASTE, dollars_saved=None), True),
+        (replace(WASTE, dollars_saved=0.001), False),
         (replace(WASTE, turns=WASTE.turns[:1]), False),
-        (CacheUse((CacheTurn(0, 0, 0, 9),) * 2, saved=0.0), False),
-        (CacheUse((CacheTurn(0, 0, 2000, 9), CacheTurn(1, 2000, 0, 9)), saved=None), False),
+        (CacheUse((CacheTurn(0, 0, 0, 9),) * 2, dollars_saved=0.0), False),
+        (CacheUse((CacheTurn(0, 0, 2000, 9), CacheTurn(1, 2000, 0, 9)), dollars_saved=None), False),
     ],
 )
 def test_marks_cost_more_only_if_two_requests_show_it(use: CacheUse, costs_more: bool) -> None:
@@ -67,7 +67,7 @@ def test_marks_cost_more_only_if_two_requests_show_it(use: CacheUse, costs_more:
 
 def test_long_lists_are_cut_and_counted() -> None:
     """Five of each are shown."""
-    rows = [row(f"t{number}", with_break(replace(BROKEN, byte=number))) for number in range(7)]
+    rows = [row(f"t{number}", with_break(replace(BROKEN, byte_index=number))) for number in range(7)]
     rows += [row(f"w{number}", WASTE) for number in range(8)]
     lines = list(cache_lines(rows))
     assert 12 == len(lines)

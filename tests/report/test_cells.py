@@ -70,7 +70,7 @@ def test_requests_are_paired_in_order(left: str, right: str, pairs: Sequence[obj
 
 
 def _request(outline: tuple[tuple[str, Any], ...], status: int | None = 200, **fields: Any) -> RequestRecord:
-    return RequestRecord("POST", "/v1/messages", status, repr(outline), outline=outline, **fields)
+    return RequestRecord("POST", "/v1/messages", status, repr(outline), body_outline=outline, **fields)
 
 
 def _details(theirs: Sequence[RequestRecord], ours: Sequence[RequestRecord], *conversations: Conversation) -> Any:
@@ -117,8 +117,10 @@ def test_requests_are_paired_by_what_they_add_to_the_conversation() -> None:
 
 def test_the_streams_of_a_test_share_a_scale() -> None:
     """It ends with the longest of them, in any combination; answers that were not streamed have no rhythm."""
-    short = _request((), rhythm=(0.0, 0.25, 1.0), longest_gap=0.75, longest_gap_start=0.25, seconds=1.0, chunks=3)
-    long = replace(short, rhythm=(0.5, 2.5), seconds=2.5)
+    short = _request(
+        (), arrival_times=(0.0, 0.25, 1.0), longest_gap=0.75, longest_gap_start=0.25, seconds=1.0, chunk_count=3
+    )
+    long = replace(short, arrival_times=(0.5, 2.5), seconds=2.5)
     details = _details([short, _request((), seconds=9.0)], [long])
     assert [2500, 2500] == [row["scale"] for row in details["rows"]]
     by_rhythm = {tuple(one.get("rhythm", ())): one for one in details["requests"]}
@@ -135,7 +137,7 @@ def test_changed_texts_are_named_only_if_they_are_not_kept() -> None:
             combination=name,
             outcome=outcome,
             values={"a": name == "a"},
-            requests=(RequestRecord("POST", "/v1/messages", 200, "", outline=outline),),
+            requests=(RequestRecord("POST", "/v1/messages", 200, "", body_outline=outline),),
         )
         for name, outcome, outline in (("off", "passed", outlines[0]), ("a", "failed", outlines[1]))
     )

@@ -150,7 +150,9 @@ def test_the_command_names_the_tests_that_the_simulator_can_answer(
     flags = dict.fromkeys(("inert", "fast"), (False, True))
     reasons = dict.fromkeys(("test_a", "test_b"), lambda **values: "")
     record = make_matrix_record(flags, reasons, requests=requests, cost=0.01, recorded_from="live")
-    header = msgspec.structs.replace(record.header, selected=("tests",), options=("-k", "a or b", "--harness-record=x"))
+    header = msgspec.structs.replace(
+        record.header, selected_tests=("tests",), options=("-k", "a or b", "--harness-record=x")
+    )
     rows = [
         msgspec.structs.replace(
             row, requests=() if row.values["fast"] else requests, scenario="s" if "_b" in row.case else ""
@@ -208,7 +210,7 @@ def test_a_report_is_built_above_and_far_from_the_project(
     record = load_record(project / "out" / "run.jsonl")
     monkeypatch.chdir(far)
     for folder, note in (("shop", "in shop, a folder of the repository"), ("", "in the folder that has test_it.py")):
-        header = msgspec.structs.replace(record.header, folder=folder)
+        header = msgspec.structs.replace(record.header, folder_in_repository=folder)
         Path("run.jsonl").write_bytes(encode_record(header, record.rows))
         for name in ("report.md", "report.html"):
             assert 0 == main(["report", "build", "run.jsonl", "-o", name])

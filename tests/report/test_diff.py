@@ -126,7 +126,9 @@ def test_changed_bodies_fail_if_the_project_says_so(diff: Diff) -> None:
 
 
 def _request(body: Any) -> RequestRecord:
-    return RequestRecord("POST", "/v1/messages", 200, body_hash(json.dumps(body).encode()), outline=body_outline(body))
+    return RequestRecord(
+        "POST", "/v1/messages", 200, body_hash(json.dumps(body).encode()), body_outline=body_outline(body)
+    )
 
 
 def test_bodies_are_compared_by_path(diff: Diff) -> None:

@@ -33,7 +33,9 @@ def _record(make_body: Callable[..., Mapping[str, Any]], tests: int = 2, **field
     for number, fast, model in product(range(tests), (False, True), MODELS):
         changes = [*(["fast"] if fast else []), *([f"model={model}"] if model != "haiku" else [])]
         combination = "+".join(changes) or "off"
-        request = RequestRecord("POST", "/v1/messages", 200, "", outline=body_outline(make_body(number, fast, model)))
+        request = RequestRecord(
+            "POST", "/v1/messages", 200, "", body_outline=body_outline(make_body(number, fast, model))
+        )
         values = {"fast": fast, "model": model}
         case = f"test_a.py::test_{number}[{combination}]"
         rows.append(RunRow(case=case, combination=combination, outcome="passed", requests=(request,), values=values))
@@ -104,7 +106,7 @@ def test_a_failed_run_shows_no_effect_of_a_flag() -> None:
 def test_rows_without_outlines_or_with_unknown_values_are_left_out() -> None:
     """Records of earlier versions have none; a value may not be declared any more."""
     assert [] == _changes(_record(lambda number, fast, model: {}))
-    request = RequestRecord("POST", "/v1/messages", 200, "", outline=body_outline({"max_tokens": 7}))
+    request = RequestRecord("POST", "/v1/messages", 200, "", body_outline=body_outline({"max_tokens": 7}))
     odd = RunRow(case="t", combination="x", outcome="passed", requests=(request,), values={"model": "opus"})
     assert {("fast", "nothing"), ("model", "nothing")} == set(
         _changes(_record(lambda number, fast, model: {"max_tokens": 5}, more=[odd]))

@@ -336,8 +336,8 @@ def test_different_reasons_of_one_cause_are_told(make_matrix_record: Callable[..
 def test_marks_below_the_models_minimum_have_one_reason() -> None:
     """At the flag that sets them, and once in the section on the cache, for all runs together."""
     why = "the marked prefix has fewer than 4,096 tokens, too few for this model to cache"
-    use = CacheUse((CacheTurn(0, 0, 0, 719, why=why), CacheTurn(1, 0, 0, 700, why=why)))
-    pairs = [_pair(f"t.py::test_{number}", {}, cache=use) for number in range(3)]
+    use = CacheUse((CacheTurn(0, 0, 0, 719, explanation=why), CacheTurn(1, 0, 0, 700, explanation=why)))
+    pairs = [_pair(f"t.py::test_{number}", {}, cache_use=use) for number in range(3)]
     report = _report(*(row for pair in pairs for row in pair))
     text = f"ache marks save nothing in 3 runs: {why}; the longest prompt has 719"
     overview, page = make_overview(report), render_html(report, NOW)
@@ -380,7 +380,7 @@ def test_what_no_flag_explains_is_found_too() -> None:
             outcome="failed",
             **fields,
         )
-        for letter, fields in (("a", {"reason": reason, "cache": use, "logs": logs}), ("c", refused))
+        for letter, fields in (("a", {"reason": reason, "cache_use": use, "log_counts": logs}), ("c", refused))
         for name in ("off", "fast")
     ]
     cause = SweepCause("illegal request", "400", "t.py:3", 2, "reset:on=1")
@@ -405,8 +405,8 @@ def test_what_no_flag_explains_is_found_too() -> None:
 
 def test_a_run_without_failures_says_how_to_learn_more() -> None:
     """About figures, and about whether a flag is safe; marks that do not pay are named."""
-    waste = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), saved=-0.5)
-    report = _report(_row("t.py::test_a", cache=waste))
+    waste = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), dollars_saved=-0.5)
+    report = _report(_row("t.py::test_a", cache_use=waste))
     overview = make_overview(report)
     assert "cache marks cost more than they save in 1 run" == overview.notices[0].text
     [step] = overview.next_steps

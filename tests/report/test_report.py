@@ -91,8 +91,8 @@ def _hostile_record() -> RunRecord:
             outcome="failed" if flags["a"] else "passed",
             values=flags,
             reason=HOSTILE if flags["a"] else "",
-            place="test_x.py:3",
-            logs=(LogCount("ERROR", HOSTILE, HOSTILE, 1),),
+            error_location="test_x.py:3",
+            log_counts=(LogCount("ERROR", HOSTILE, HOSTILE, 1),),
         )
         for combination, flags in values
     )
@@ -336,7 +336,9 @@ def test_markdown_says_that_figures_are_simulated_only_if_they_are(make_record: 
 def test_markdown_of_a_sweep_counts_the_troubles_and_not_the_baseline() -> None:
     """Without a failure there is no table of causes."""
     sweeps = (SweepRecord("test_a", kind, {"recovered": 2}) for kind in ("baseline", "reset"))
-    rows = tuple(RunRow(case=f"sweep {one.kind}", combination="off", outcome="passed", sweep=one) for one in sweeps)
+    rows = tuple(
+        RunRow(case=f"sweep {one.trouble_kind}", combination="off", outcome="passed", sweep=one) for one in sweeps
+    )
     lines = _markdown(RunRecord(RunHeader(), rows))
     table = lines[lines.index("### Sweep") + 2 :]
     assert ["`reset`"] == [line.split(" | ")[0].strip("| ") for line in table[2:] if line.startswith("|")]
@@ -344,8 +346,8 @@ def test_markdown_of_a_sweep_counts_the_troubles_and_not_the_baseline() -> None:
 
 def test_markdown_names_tests_whose_cache_marks_do_not_pay() -> None:
     """Although nothing that they cached has changed."""
-    use = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), saved=-0.5)
-    row = RunRow(case="test_a.py::test_a", combination="off", outcome="passed", cache=use)
+    use = CacheUse((CacheTurn(0, 0, 2000, 5), CacheTurn(1, 0, 2000, 9)), dollars_saved=-0.5)
+    row = RunRow(case="test_a.py::test_a", combination="off", outcome="passed", cache_use=use)
     lines = _markdown(RunRecord(RunHeader(), (row,)))
     assert [
         line for line in lines if line.startswith("- `test_a.py::test_a`: its cache marks cost more than they save")
@@ -413,7 +415,7 @@ def _report_of_two_failures(reasons: Sequence[str], files: Sequence[str] = ("a.p
             combination="off",
             outcome="failed",
             reason=reason,
-            place=f"{file}:{number}",
+            error_location=f"{file}:{number}",
         )
         for number, (reason, file) in enumerate(zip(reasons, files, strict=True))
     ]

@@ -81,7 +81,8 @@ def test_sums_stand_beside_each_other_only_if_they_are_of_the_same_tests() -> No
             ["in 1 case: only one request, which wrote the cache; a second would read it"],
         ),
         (
-            2 * (CacheTurn(0, 0, 0, 900, why="the marked prefix has fewer than 4,096 tokens, too few to cache"),),
+            2
+            * (CacheTurn(0, 0, 0, 900, explanation="the marked prefix has fewer than 4,096 tokens, too few to cache"),),
             ["in 1 case: the marked prefix has fewer than 4,096 tokens, too few to cache"],
         ),
         (2 * (CacheTurn(0, 0, 0, 900),), []),
@@ -89,8 +90,8 @@ def test_sums_stand_beside_each_other_only_if_they_are_of_the_same_tests() -> No
 )
 def test_no_cache_reads_are_explained(turns: tuple[CacheTurn, ...], expected: list[str]) -> None:
     """Only of tests that have a cache mark, if there are any; a test that reads from the cache needs no reason."""
-    read = _row(combination="tools", cache=CacheUse(), usage=Usage(cache_read_input_tokens=3))
-    rows = [_row(), _row(combination="prompt_cache", cache=CacheUse(turns)), read]
+    read = _row(combination="tools", cache_use=CacheUse(), usage=Usage(cache_read_input_tokens=3))
+    rows = [_row(), _row(combination="prompt_cache", cache_use=CacheUse(turns)), read]
     lines = [line for line in summary_lines(rows, NOW) if line.startswith("cache reads")]
     assert [f"cache reads 0 {one}" for one in expected] == lines
 
@@ -107,11 +108,11 @@ def test_simulated_figures_are_called_so(changes: dict[str, Any]) -> None:
 
 def test_rebased_cassettes_are_counted_once_each() -> None:
     """They are not verified."""
-    one = [_row(cassette="a.json", rebased=True), _row(cassette="a.json", rebased=True)]
+    one = [_row(cassette="a.json", is_rebased=True), _row(cassette="a.json", is_rebased=True)]
     assert "rebased, not verified: 1 cassette, until they are recorded again" == list(summary_lines(one, NOW))[-1]
     assert (
         "rebased, not verified: 2 cassettes, until they are recorded again"
-        == [*summary_lines([*one, _row(cassette="b.json", rebased=True)], NOW)][-1]
+        == [*summary_lines([*one, _row(cassette="b.json", is_rebased=True)], NOW)][-1]
     )
 
 
@@ -163,6 +164,6 @@ def test_columns_are_aligned(rows: list[tuple[str, ...]]) -> None:
 def test_beyond_five_errors_only_their_number_is_shown() -> None:
     """The most frequent ones are listed."""
     logs = tuple(LogCount("ERROR", "agent", f"message {number}", number) for number in range(1, 9))
-    lines = [*logged_error_lines([_row(logs=logs)])]
+    lines = [*logged_error_lines([_row(log_counts=logs)])]
     assert lines[0].endswith("ERROR agent: message 8")
     assert "and 3 other errors in the logs; --harness-record=FILE keeps all" == lines[5]

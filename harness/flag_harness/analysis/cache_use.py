@@ -148,8 +148,8 @@ def _cache_use_of_last_request(turns: Sequence[_RequestWithPromptSegments], brok
         token_counts.uncached_tokens,
         missed,
         why,
-        read_to="" if end is None else turn.segments[end].path,
-        written_to=turn.segments_with_cache_mark[-1].path
+        last_block_read="" if end is None else turn.segments[end].path,
+        last_block_written=turn.segments_with_cache_mark[-1].path
         if token_counts.tokens_written and turn.segments_with_cache_mark
         else "",
     )
@@ -165,8 +165,12 @@ def _count_missed_tokens_with_reason(
     """
     *earlier, turn = turns
     if broken is not None:
-        change = "" if broken.block not in {segment.path for segment in turn.segments} else f" at byte {broken.byte}"
-        return broken.tokens, f"{broken.block} changed{change}"
+        change = (
+            ""
+            if broken.block_path not in {segment.path for segment in turn.segments}
+            else f" at byte {broken.byte_index}"
+        )
+        return broken.tokens_not_read, f"{broken.block_path} changed{change}"
     if not turn.segments_with_cache_mark:
         return 0, "no cache mark"
     smallest, longest = turn.model.smallest_cacheable_prefix, turn.segments_with_cache_mark[-1].prefix_tokens

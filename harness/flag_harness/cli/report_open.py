@@ -152,7 +152,7 @@ def _code_version(header: RunHeader) -> str:
 def _failed_run_lines(opened: OpenedRun, row: RunRow) -> Iterator[str]:
     yield f"FAILED {escape_to_one_line(row.case)}"
     yield f"  {row.phase}: {escape_to_one_line(row.reason) or 'no reason'}" + (
-        f" ({escape_to_one_line(row.place)})" if row.place else ""
+        f" ({escape_to_one_line(row.error_location)})" if row.error_location else ""
     )
     values = ", ".join(f"{name}={value}" for name, value in row.values.items())
     yield from [f"  flags: {escape_to_one_line(values)}"] if values else []

@@ -18,7 +18,7 @@ class MessagePart(msgspec.Struct, frozen=True):
         role: `user`, `assistant`, `system`, `tools`, or another role of the request.
         kind: the type of the content block, such as `text`, `thinking` or `tool_use`.
         text: the text without secrets and personal data; it may be cut.
-        characters: the length of the whole text.
+        characters: the length of the text before it was cut.
     """
 
     role: str
@@ -31,8 +31,8 @@ class ConversationTurn(msgspec.Struct, frozen=True):
     """A request and its answer.
 
     Attributes:
-        request: the messages that the request has and the previous request of the conversation had not.
-        answer: the answer, as far as it arrived.
+        request: the parts of the messages that the previous request of the conversation did not contain.
+        answer: the parts of the answer, as far as it arrived.
         ending: `end`, `abandoned` (the client stopped reading), `no answer`, or how the connection was cut.
     """
 

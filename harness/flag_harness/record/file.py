@@ -28,9 +28,8 @@ _row_decoder = msgspec.json.Decoder(RunRow)
 class RunRecord:
     """The record of one run: a header, and one row for each test, combination and repetition, sorted by these three.
 
-    `problem` says what is wrong with the record, such as an incomplete last line because the run was killed, or is
-    empty.
-    `source` is the file that it was loaded from, or empty.
+    `problem` says what is wrong with the record, such as an incomplete last line because the run was killed; it is
+    empty if nothing is wrong. `source` is the path of the file from which the record was loaded, or empty.
     """
 
     header: RunHeader
@@ -57,7 +56,7 @@ def encode_record(header: RunHeader, rows: Iterable[RunRow]) -> bytes:
 
 
 def find_record_problem(data: bytes) -> str:
-    """Return why the bytes of a record file are not what the run wrote, or an empty string if they are.
+    """Return why the bytes of a record file are not what the run wrote, or an empty string if they are unchanged.
 
     This reveals accidents and careless edits only, because the file's digest needs no secret key: an attacker can
     compute it anew. To reveal more, keep a hash of the file elsewhere.
@@ -106,7 +105,7 @@ def load_record(path: Path) -> RunRecord:
 
 
 def load_checked_record(path: Path) -> RunRecord:
-    """Load a run record as `load_record` does. Its `problem` also says if the file is not what the run wrote."""
+    """Load a run record as `load_record` does. Its `problem` also says if the file was changed after the run."""
     data = read_record_bytes(path)
     record, problem = decode_record(path, data), find_record_problem(data)
     return replace(record, problem=record.problem or (f"{path}: {problem}" if problem else ""))

@@ -17,22 +17,22 @@ class GateFiles(msgspec.Struct, frozen=True):
     """The files that the gate declares, as a run found them in the folder `TEST`. Paths are relative to that folder.
 
     Attributes:
-        digests: the SHA-256 of each file, by path.
-        imported: the paths of the files that the run imported as Python modules.
-        opened: the paths of the files that the run opened in `TEST`, or None in records of earlier versions. What
+        digest_by_path: the SHA-256 of each declared file.
+        imported_paths: the paths of the files that the run imported as Python modules.
+        opened_paths: the paths of the files that the run opened in `TEST`, or None in records of earlier versions. What
             subprocesses open is not known, nor what a conftest.py opens while it is loaded.
-        opened_in_prod: the paths of the files that the run opened in `PROD`.
-        changed: the paths of the files that were added, changed or removed during the run, and of those whose
+        paths_opened_in_prod: the paths of the files that the run opened in `PROD`.
+        changed_paths: the paths of the files that were added, changed or removed during the run, and of those whose
             cached bytecode was compiled from another source.
-        policy: the digest of the gate's policy when the run began.
+        policy_digest: the digest of the gate's policy when the run began.
     """
 
-    digests: dict[str, str]
-    imported: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    policy: str = ""
-    opened: tuple[str, ...] | None = None
-    opened_in_prod: tuple[str, ...] = ()
+    digest_by_path: dict[str, str] = msgspec.field(name="digests")
+    imported_paths: tuple[str, ...] = msgspec.field(name="imported", default=())
+    changed_paths: tuple[str, ...] = msgspec.field(name="changed", default=())
+    policy_digest: str = msgspec.field(name="policy", default="")
+    opened_paths: tuple[str, ...] | None = msgspec.field(name="opened", default=None)
+    paths_opened_in_prod: tuple[str, ...] = msgspec.field(name="opened_in_prod", default=())
 
 
 class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,20 +49,25 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
         is_dirty: True if tracked files differ from that commit.
         options: the options of this package that the command line had, without secrets.
         root_options: the options `-c` and `--rootdir`, if the run had them, with paths relative to pytest's root.
-        folder: the path of pytest's root in its git repository; empty if it is the top of the repository, or in none.
-        left_out_by: the option in effect that left out whole files of tests, such as `--lf`, or empty.
-        ignored: the paths that `--ignore` left out, and the modules that skipped themselves, relative to pytest's root.
-        selected: the paths and node ids that the command line named, relative to pytest's root; empty for all tests.
+        folder_in_repository: the path of pytest's root in its git repository; empty if the root is the top of the
+            repository, or in no repository.
+        left_out_by: an option that left out tests without reporting which, such as `--lf`, or empty.
+        ignored_paths: the paths that `--ignore` left out, and the modules that skipped themselves, relative to pytest's
+            root.
+        selected_tests: the paths and node ids that the command line named, relative to pytest's root; empty if it named
+            none, so that all tests ran.
         deselected: the node ids of the tests that were deselected, as by `-k`.
         flags: the declared flags by name, each with its source, its values and its default.
         flag_order: the names of the flags in the order in which they are declared.
-        files: the SHA-256 of each project file that the run imported or read, by path relative to pytest's root.
-        content: what was kept of failed tests: `none`, `masked` or `full`.
-        shards: the number of runs that were merged into this record.
-        shard: which part of the tests ran, such as `1/3`; empty if it is all of them.
+        digest_by_file: the SHA-256 of each project file that the run imported or read, by path relative to pytest's
+            root.
+        content_level: how much of the traffic of failed tests was kept: `none`, `masked` (without personal data) or
+            `full`.
+        shard_count: the number of runs that were merged into this record.
+        shard: which part of the tests ran, such as `1/3`; empty if the run was not split.
         exit_status: how pytest ended: 0 if all tests passed, 1 if some failed, -1 if it did not come to its end.
-        tested: the files that the gate declares, or None if the project declares none.
-        verdicts: the verdicts on flags, if the run was asked for any.
+        gate_files: the files that the gate declares, or None if the project declares none.
+        verdicts: the verdicts on flags, if the run had `--harness-verdict`.
     """
 
     flag_harness_record: int = FORMAT_VERSION
@@ -75,17 +80,17 @@ class RunHeader(msgspec.Struct, frozen=True, kw_only=True):
     is_dirty: bool = False
     options: tuple[str, ...] = ()
     root_options: tuple[str, ...] = ()
-    folder: str = ""
+    folder_in_repository: str = msgspec.field(name="folder", default="")
     left_out_by: str = ""
-    ignored: tuple[str, ...] = ()
-    selected: tuple[str, ...] = ()
+    ignored_paths: tuple[str, ...] = msgspec.field(name="ignored", default=())
+    selected_tests: tuple[str, ...] = msgspec.field(name="selected", default=())
     deselected: tuple[str, ...] = ()
     flags: dict[str, dict[str, Any]] = {}
     flag_order: tuple[str, ...] = ()
-    files: dict[str, str] = {}
-    content: str = "none"
-    shards: int = 1
+    digest_by_file: dict[str, str] = msgspec.field(name="files", default_factory=dict)
+    content_level: str = msgspec.field(name="content", default="none")
+    shard_count: int = msgspec.field(name="shards", default=1)
     shard: str = ""
     exit_status: int = -1
-    tested: GateFiles | None = None
+    gate_files: GateFiles | None = msgspec.field(name="tested", default=None)
     verdicts: tuple[VerdictRecord, ...] = ()

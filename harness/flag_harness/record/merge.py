@@ -21,22 +21,22 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
     """
     _refuse_records_of_different_runs(records)
     first = records[0].header
-    files = {path: digest for record in records for path, digest in record.header.files.items()}
+    files = {path: digest for record in records for path, digest in record.header.digest_by_file.items()}
     header = msgspec.structs.replace(
         first,
         started_at=min(record.header.started_at for record in records),
         seconds=max(record.header.seconds for record in records),
         is_dirty=any(record.header.is_dirty for record in records),
-        files=dict(sorted(files.items())),
-        shards=sum(record.header.shards for record in records),
+        digest_by_file=dict(sorted(files.items())),
+        shard_count=sum(record.header.shard_count for record in records),
         shard=first.shard if len(records) == 1 else "",
         options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
         left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
-        ignored=tuple(sorted(set.intersection(*(set(record.header.ignored) for record in records)))),
-        selected=_merge_selections([record.header.selected for record in records]),
+        ignored_paths=tuple(sorted(set.intersection(*(set(record.header.ignored_paths) for record in records)))),
+        selected_tests=_merge_selections([record.header.selected_tests for record in records]),
         deselected=tuple(sorted(set.intersection(*(set(record.header.deselected) for record in records)))),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
-        tested=_merge_tested_files([record.header.tested for record in records]),
+        gate_files=_merge_tested_files([record.header.gate_files for record in records]),
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
@@ -72,7 +72,7 @@ def _record_name(records: Sequence[RunRecord], index: int) -> str:
 def _missing_shards_text(shards: Sequence[str]) -> str:
     """Return a message that says which shards of a run are missing, or an empty string if none is missing.
 
-    `shards` are texts such as `1/3`. If there is only one, it is not checked.
+    `shards` are texts such as `1/3`. A single one is not checked.
     """
     parts = [tuple(map(int, shard.split("/"))) for shard in shards if re.fullmatch(r"\d+/\d+", shard)]
     counts = {count for _, count in parts}
@@ -86,8 +86,8 @@ def _missing_shards_text(shards: Sequence[str]) -> str:
 
 
 def _merge_selections(selections: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
-    """Return all paths and node ids that the shards' command lines named, or an empty tuple if some shard ran all
-    tests.
+    """Return all paths and node ids that the shards' command lines named, or an empty tuple if one of them named
+    none.
     """
     return tuple(dict.fromkeys(one for selected in selections for one in selected)) if all(selections) else ()
 
@@ -102,24 +102,24 @@ def _merge_tested_files(shards: Sequence[GateFiles | None]) -> GateFiles | None:
     known = [shard for shard in shards if shard is not None]
     if not known or len(known) < len(shards):
         return None
-    changed = {path for shard in known for path in shard.changed}
+    changed = {path for shard in known for path in shard.changed_paths}
     changed.update(
         path
         for shard in known
-        for path in {*shard.digests, *known[0].digests}
-        if known[0].digests.get(path) != shard.digests.get(path)
+        for path in {*shard.digest_by_path, *known[0].digest_by_path}
+        if known[0].digest_by_path.get(path) != shard.digest_by_path.get(path)
     )
-    imported = {path for shard in known for path in shard.imported}
-    policies = {shard.policy for shard in known}
+    imported = {path for shard in known for path in shard.imported_paths}
+    policies = {shard.policy_digest for shard in known}
     policy = policies.pop() if len(policies) == 1 else ""
-    is_opened_known = all(shard.opened is not None for shard in known)
+    is_opened_known = all(shard.opened_paths is not None for shard in known)
     return GateFiles(
-        known[0].digests,
+        known[0].digest_by_path,
         tuple(sorted(imported)),
         tuple(sorted(changed)),
         policy,
-        tuple(sorted({path for shard in known for path in shard.opened or ()})) if is_opened_known else None,
-        tuple(sorted({path for shard in known for path in shard.opened_in_prod})),
+        tuple(sorted({path for shard in known for path in shard.opened_paths or ()})) if is_opened_known else None,
+        tuple(sorted({path for shard in known for path in shard.paths_opened_in_prod})),
     )
 
 

@@ -97,7 +97,7 @@ def _cache_mark_outline(path: str, blocks: Iterable[Any]) -> Iterator[tuple[str,
 
 
 def _without_cache_marks(part: Any) -> Any:
-    """Return a message or a tool without its cache marks, because these have a path of their own in the outline.
+    """Return a message or a tool without its cache marks, because the outline has a separate path for cache marks.
 
     Content that is a single text block becomes a plain text: agents use a block only to have something to mark.
     """

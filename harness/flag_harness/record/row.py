@@ -40,14 +40,14 @@ class RequestRecord(msgspec.Struct, frozen=True):
         cost: US dollars at list price, or None if there is no usage or its price is unknown.
         first_token: seconds to the first content delta, or None if nothing was streamed.
         seconds: seconds to the end of the answer.
-        chunks: the number of chunks in which the body arrived.
+        chunk_count: the number of chunks in which the body arrived.
         longest_gap: the longest time between two pieces of a stream, in seconds; 0 for any other answer.
-        outline: the parameters of the body by path, and short hashes of its texts: see `outline.body_outline`. It is
-            empty in records of earlier versions, and if the body is not JSON.
-        rhythm: the seconds after which pieces of a stream arrived, in milliseconds' precision: the first and the last
-            piece, those before and after the longest gap, and others at even distances; empty for any other answer.
-        longest_gap_start: the seconds after which the longest gap began; 0 for any other answer. Both fields are empty
-            in records of earlier versions.
+        body_outline: the parameters of the body by path, and short hashes of its texts: see `outline.body_outline`. It
+            is empty in records of earlier versions, and if the body is not JSON.
+        arrival_times: the seconds after which pieces of a stream arrived, to the millisecond: the first and the last
+            piece, the pieces before and after the longest gap, and others at even distances. It is empty if the answer
+            is not a stream, and in records of earlier versions.
+        longest_gap_start: the seconds after which the longest gap began; 0 wherever `arrival_times` is empty.
         is_broken_off: whether the connection broke before the end of the answer, or its stream has an error. It is
             False in records of earlier versions.
     """
@@ -62,11 +62,11 @@ class RequestRecord(msgspec.Struct, frozen=True):
     cost: float | None = None
     first_token: float | None = None
     seconds: float = 0.0
-    chunks: int = 0
+    chunk_count: int = msgspec.field(name="chunks", default=0)
     longest_gap: float = 0.0
-    outline: BodyOutline = ()
+    body_outline: BodyOutline = msgspec.field(name="outline", default=())
     is_broken_off: bool = False
-    rhythm: tuple[float, ...] = ()
+    arrival_times: tuple[float, ...] = msgspec.field(name="rhythm", default=())
     longest_gap_start: float = 0.0
 
 
@@ -103,32 +103,34 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
         cassette: the path of the cassette, relative to pytest's root directory, or None if the test has none.
         recorded_from: the upstream that the played cassette was recorded from, or None if nothing was played.
         recorded_at: the time of that recording in ISO 8601, or None.
-        rebased: True if `rebase` rewrote requests of that cassette after it was recorded.
+        is_rebased: True if `rebase` rewrote requests of that cassette after it was recorded.
         answered_by: the upstream that answered in this run, or None if a cassette did.
         faults: the faults that fired, spelled as on the command line.
         values: the value of each flag of the test, by name.
         repetition: the number of this run among those of the same test and combination, counted from 0.
         reason: why the test failed or was skipped: the first line of the error, without secrets; empty if it passed.
-        place: the file and line of the error, such as `tests/test_agent.py:12`, or empty.
+        error_location: the file and line of the error, such as `tests/test_agent.py:12`, or empty.
         excluded_from_effects: the test's reason for not comparing this run to others; empty if it may be compared.
-        budget: the limits of the test by name: US dollars, requests, tokens, seconds.
-        logs: the warnings and errors that the code under test logged, most frequent first.
-        cache: what the prompt cache did, or None if no request of the test has a cache mark.
+        limit_by_name: the limits of the test by name: US dollars, requests, tokens, seconds.
+        log_counts: the warnings and errors that the code under test logged, most frequent first.
+        cache_use: what the prompt cache did, or None if no request of the test has a cache mark.
         strata: the groups of tests that the test belongs to, by its marks `harness_stratum`.
         scores: the scores that the test gave with `harness_score`, from 0 to 1, by name.
-        refusals: the number of requests that were refused before they were sent, as by `--harness-max-cost`. If it is
-            not 0, the run says nothing about the agent. It is 0 in records of earlier versions.
-        provider_failures: the number of runs that were repeated because the provider of the live API failed.
+        refusal_count: the number of requests that were refused before they were sent, as by `--harness-max-cost`. If it
+            is not 0, the run says nothing about the agent. It is 0 in records of earlier versions.
+        provider_failure_count: the number of runs that were repeated because the provider of the live API failed.
         duration: the real seconds that the decisive phase of the test took.
         misses: the requests that the test's cassette has no answer to, each with the paths at which it differs from the
             nearest recorded request, such as `POST /v1/messages: system[0].text`.
         api_refusals: the messages with which the API would refuse such requests, as far as the simulator knows. Only a
             change of the code helps then, not a recording. It is empty in records of earlier versions.
-        dropped_betas: betas that a refused request had and the requests to the same path after it did not.
+        dropped_betas: the betas that a request had when the API refused it, and that no later request to the same path
+            had.
         scenario: the name of the scenario with which the simulator can answer the test, or empty. It is always empty
             in records of earlier versions.
-        inputs: the SHA-256 of the cassette that was played, or of the scenario by which the simulator answered, by path
-            relative to pytest's root directory. It is empty in records of earlier versions, and in pytest's cache.
+        digest_by_input: the SHA-256 of the cassette that was played, or of the scenario by which the simulator
+            answered, by path relative to pytest's root directory. It is empty in records of earlier versions, and in
+            pytest's cache.
         sweep: the result of a sweep over faults; None in the rows of ordinary tests. Rows of sweeps have no requests.
     """
 
@@ -145,27 +147,27 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
     cassette: str | None = None
     recorded_from: str | None = None
     recorded_at: str | None = None
-    rebased: bool = False
+    is_rebased: bool = msgspec.field(name="rebased", default=False)
     answered_by: str | None = None
     faults: tuple[str, ...] = ()
     values: dict[str, Any] = {}
     repetition: int = 0
     reason: str = ""
-    place: str = ""
+    error_location: str = msgspec.field(name="place", default="")
     excluded_from_effects: str = ""
-    budget: dict[str, float] = {}
-    logs: tuple[LogCount, ...] = ()
-    cache: CacheUse | None = None
+    limit_by_name: dict[str, float] = msgspec.field(name="budget", default_factory=dict)
+    log_counts: tuple[LogCount, ...] = msgspec.field(name="logs", default=())
+    cache_use: CacheUse | None = msgspec.field(name="cache", default=None)
     dropped_betas: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     scores: dict[str, float] = {}
     misses: tuple[str, ...] = ()
     api_refusals: tuple[str, ...] = ()
     duration: float = 0.0
-    refusals: int = 0
-    provider_failures: int = 0
+    refusal_count: int = msgspec.field(name="refusals", default=0)
+    provider_failure_count: int = msgspec.field(name="provider_failures", default=0)
     scenario: str = ""
-    inputs: dict[str, str] = {}
+    digest_by_input: dict[str, str] = msgspec.field(name="inputs", default_factory=dict)
     sweep: SweepRecord | None = None
 
     @property

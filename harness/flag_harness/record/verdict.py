@@ -12,7 +12,7 @@ class VerdictRecord(msgspec.Struct, frozen=True):
 
     Attributes:
         flag: the name of the flag.
-        verdict: only `pass` says that the change is safe.
+        verdict: the result in words; only `pass` says that the change is safe.
         is_simulated: True if the simulator gave answers, so that nothing is shown about a real model.
         summary: one sentence for people.
         base: the value of the flag in production, as a text.

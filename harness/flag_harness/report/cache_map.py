@@ -41,12 +41,12 @@ class BrokenCacheBlock:
     def text_change(self) -> str:
         """How the text changed, such as `'at 12:03' became 'at 12:04'`; empty if the record keeps no content."""
         worst = self.rows_and_breaks[0][1]
-        return f"{worst.before!r} became {worst.after!r}" if worst.before or worst.after else ""
+        return f"{worst.old_text!r} became {worst.new_text!r}" if worst.old_text or worst.new_text else ""
 
     @property
     def missed_token_count(self) -> int:
         """The number of cached tokens that could not be read in the most expensive test."""
-        return self.rows_and_breaks[0][1].tokens
+        return self.rows_and_breaks[0][1].tokens_not_read
 
     @property
     def cost_text(self) -> str:
@@ -76,10 +76,10 @@ class CacheUseOfTest:
     @property
     def cost_text(self) -> str:
         """The US dollars that the cache marks save or cost, as text."""
-        if self.cache_use.saved is None:
+        if self.cache_use.dollars_saved is None:
             return UNKNOWN_PRICE
-        change = "saved" if self.cache_use.saved >= 0 else "more than without marks"
-        return f"{_price_text(abs(self.cache_use.saved))} per {RUNS_PER_PRICE_FIGURE:,} runs {change}"
+        change = "saved" if self.cache_use.dollars_saved >= 0 else "more than without marks"
+        return f"{_price_text(abs(self.cache_use.dollars_saved))} per {RUNS_PER_PRICE_FIGURE:,} runs {change}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class UnusedCacheMarks:
     @property
     def sentence(self) -> str:
         """A sentence with the number of runs and the reason."""
-        longest = max(turn.uncached for row in self.rows if row.cache for turn in row.cache.turns)
+        longest = max(turn.tokens_not_cached for row in self.rows if row.cache_use for turn in row.cache_use.turns)
         reason = self.reason or "nothing was written or read"
         runs = count_with_noun(len(self.rows), "run")
         return f"cache marks save nothing in {runs}: {reason}; the longest prompt has {longest:,}"
@@ -107,8 +107,8 @@ def group_unused_cache_marks(rows: Iterable[RunRow]) -> tuple[UnusedCacheMarks, 
     """
     groups: dict[str, list[RunRow]] = {}
     for row in rows:
-        if has_unused_cache_marks(row.cache):
-            reasons = (turn.why for turn in row.cache.turns if turn.why) if row.cache else ()
+        if has_unused_cache_marks(row.cache_use):
+            reasons = (turn.explanation for turn in row.cache_use.turns if turn.explanation) if row.cache_use else ()
             groups.setdefault(next(iter(reasons), ""), []).append(row)
     found = [UnusedCacheMarks(reason, tuple(own)) for reason, own in groups.items()]
     return tuple(sorted(found, key=lambda one: -len(one.rows)))
@@ -123,14 +123,14 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
     """Group the broken prefixes of a run by the block that changed. The most expensive block comes first."""
     places: dict[tuple[str, int], list[tuple[RunRow, CacheBreak]]] = {}
     for row in rows:
-        for broken in row.cache.breaks if row.cache else ():
-            places.setdefault((broken.block, broken.byte), []).append((row, broken))
+        for broken in row.cache_use.breaks if row.cache_use else ():
+            places.setdefault((broken.block_path, broken.byte_index), []).append((row, broken))
     found = []
     for (block, byte), breaks in places.items():
         costs: dict[str, float] = {}
         for row, broken in breaks:
             costs[row.case] = costs.get(row.case, 0.0) + (broken.cost or 0.0)
-        breaks.sort(key=lambda one: (-costs[one[0].case], -(one[1].cost or 0.0), -one[1].tokens))
+        breaks.sort(key=lambda one: (-costs[one[0].case], -(one[1].cost or 0.0), -one[1].tokens_not_read))
         found.append(BrokenCacheBlock(block, byte, tuple(breaks), any(row.is_simulated for row, _ in breaks)))
     return tuple(sorted(found, key=lambda place: (-(place.cost or 0.0), -place.missed_token_count)))
 
@@ -139,7 +139,7 @@ def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
     """Return the runs with cache marks: first those with broken prefixes, then those whose marks cost more than they
     save.
     """
-    found = [CacheUseOfTest(row, row.cache) for row in rows if row.cache is not None]
+    found = [CacheUseOfTest(row, row.cache_use) for row in rows if row.cache_use is not None]
     return tuple(sorted(found, key=lambda one: (not one.cache_use.breaks, not one.cache_use.costs_more)))
 
 
@@ -178,8 +178,8 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
             {
                 "block": place.block,
                 "byte": place.byte_index,
-                "before": place.rows_and_breaks[0][1].before,
-                "after": place.rows_and_breaks[0][1].after,
+                "before": place.rows_and_breaks[0][1].old_text,
+                "after": place.rows_and_breaks[0][1].new_text,
                 "tokens": place.missed_token_count,
                 "cost": place.rows_and_breaks[0][1].cost,
                 "cases": list(place.node_ids),
@@ -187,7 +187,7 @@ def cache_use_to_json(rows: Iterable[RunRow]) -> dict[str, Any]:
             for place in group_broken_prefixes(rows)
         ],
         "costs_more": [
-            {"case": test.row.case, "saved": test.cache_use.saved}
+            {"case": test.row.case, "saved": test.cache_use.dollars_saved}
             for test in cache_use_by_test(rows)
             if test.cache_use.costs_more
         ],
@@ -199,8 +199,8 @@ def describe_cache_reads_and_writes(turn: CacheTurn) -> str:
 
     The text is empty if the request did neither.
     """
-    parts = [f"read to {turn.read_to}"] if turn.read_to else []
-    return ", ".join([*parts, *([f"written to {turn.written_to}"] if turn.written_to else [])])
+    parts = [f"read to {turn.last_block_read}"] if turn.last_block_read else []
+    return ", ".join([*parts, *([f"written to {turn.last_block_written}"] if turn.last_block_written else [])])
 
 
 def input_token_shares(turn: CacheTurn) -> dict[str, float]:
@@ -208,14 +208,14 @@ def input_token_shares(turn: CacheTurn) -> dict[str, float]:
 
     Missed tokens could have been read from the cache. They are not counted among the written and uncached ones.
     """
-    total = turn.read + turn.written + turn.uncached or 1
-    missed_written = min(turn.missed, turn.written)
-    missed_uncached = min(turn.missed - missed_written, turn.uncached)
+    total = turn.tokens_read + turn.tokens_written + turn.tokens_not_cached or 1
+    missed_written = min(turn.tokens_missed, turn.tokens_written)
+    missed_uncached = min(turn.tokens_missed - missed_written, turn.tokens_not_cached)
     parts = {
-        "read": turn.read,
-        "written": turn.written - missed_written,
+        "read": turn.tokens_read,
+        "written": turn.tokens_written - missed_written,
         "missed": missed_written + missed_uncached,
-        "uncached": turn.uncached - missed_uncached,
+        "uncached": turn.tokens_not_cached - missed_uncached,
     }
     return {name: 100 * tokens / total for name, tokens in parts.items()}
 

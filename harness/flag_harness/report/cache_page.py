@@ -53,10 +53,10 @@ def cache_turn_details(turn: CacheTurn) -> tuple[int, tuple[int, ...], str, str]
     the cache was read and written, and `reason` why tokens were missed.
     """
     return (
-        turn.request + 1,
-        (turn.read, turn.written, turn.missed, turn.uncached),
+        turn.request_index + 1,
+        (turn.tokens_read, turn.tokens_written, turn.tokens_missed, turn.tokens_not_cached),
         describe_cache_reads_and_writes(turn),
-        turn.why,
+        turn.explanation,
     )
 
 

@@ -236,11 +236,11 @@ def _group_failures(rows: Iterable[RunRow]) -> tuple[FailureGroup, ...]:
     groups: dict[tuple[str, str], list[RunRow]] = {}
     for row in rows:
         if row.outcome == "failed":
-            groups.setdefault((comparable_reason(row.reason), row.place.rpartition(":")[0]), []).append(row)
+            groups.setdefault((comparable_reason(row.reason), row.error_location.rpartition(":")[0]), []).append(row)
     found = [
         FailureGroup(
             shorten_failure_reason(members[0].reason),
-            tuple(dict.fromkeys(row.place for row in members if row.place)),
+            tuple(dict.fromkeys(row.error_location for row in members if row.error_location)),
             tuple(members),
         )
         for members in groups.values()

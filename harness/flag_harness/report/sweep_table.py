@@ -54,18 +54,22 @@ def make_sweep_table(rows: Iterable[RunRow]) -> SweepTable:
     counts: dict[str, Counter[str]] = {}
     causes: dict[tuple[str, str, str], CauseCount] = {}
     for found in (row.sweep for row in rows if row.sweep is not None):
-        if found.kind != "baseline":
-            counts.setdefault(found.kind, Counter()).update(found.outcomes)
+        if found.trouble_kind != "baseline":
+            counts.setdefault(found.trouble_kind, Counter()).update(found.count_by_outcome)
         for one in found.causes:
-            key = (one.oracle, one.place or comparable_reason(one.reason), one.place and one.reason.partition(":")[0])
+            key = (
+                one.oracle,
+                one.error_location or comparable_reason(one.reason),
+                one.error_location and one.reason.partition(":")[0],
+            )
             before = causes.get(key)
             causes[key] = CauseCount(
                 before.oracle if before else one.oracle,
                 before.reason if before else one.reason,
-                one.place,
-                one.count + (before.trouble_count if before else 0),
-                before.test if before else found.test,
-                before.example_trouble if before else one.example or found.kind,
+                one.error_location,
+                one.trouble_count + (before.trouble_count if before else 0),
+                before.test if before else found.nodeid,
+                before.example_trouble if before else one.first_trouble or found.trouble_kind,
             )
     kinds = (
         TroubleOutcomeCounts(kind, tuple(by[name] for name in TROUBLE_OUTCOMES))

@@ -50,7 +50,7 @@ def summary_lines(rows: "Sequence[RunRow]", now: datetime, is_quiet: bool = Fals
     if any(row.is_simulated for row in rows):
         yield "simulated: tokens are the simulator's estimate and times its settings, not the API's."
     yield answer_sources_line(rows, now)
-    if rebased := len({row.cassette for row in rows if row.rebased}):
+    if rebased := len({row.cassette for row in rows if row.is_rebased}):
         yield f"rebased, not verified: {rebased} cassette{'s' if rebased != 1 else ''}, until they are recorded again"
 
 
@@ -61,8 +61,8 @@ def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
     may have been refused.
     """
     sent = [row for row in rows if row.requests and row.outcome == "passed"]
-    has_marks = any(row.cache for row in sent)
-    unread = [row for row in sent if not row.usage.cache_read_input_tokens and bool(row.cache) is has_marks]
+    has_marks = any(row.cache_use for row in sent)
+    unread = [row for row in sent if not row.usage.cache_read_input_tokens and bool(row.cache_use) is has_marks]
     for reason, count in Counter(map(_reason_for_no_cache_read, unread)).items():
         if reason:
             yield f"cache reads 0 in {count_with_noun(count, 'case')}: {reason}"
@@ -70,11 +70,11 @@ def _no_cache_read_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
 
 def _reason_for_no_cache_read(row: "RunRow") -> str:
     """Return why no request of a test read anything from the prompt cache, or an empty string if that is not known."""
-    if row.cache is None:
+    if row.cache_use is None:
         return "no request has a cache_control mark"
-    if len(row.cache.turns) == 1 and row.cache.turns[0].written:
+    if len(row.cache_use.turns) == 1 and row.cache_use.turns[0].tokens_written:
         return "only one request, which wrote the cache; a second would read it"
-    return next((turn.why for turn in reversed(row.cache.turns) if turn.why), "")
+    return next((turn.explanation for turn in reversed(row.cache_use.turns) if turn.explanation), "")
 
 
 def logged_error_lines(rows: "Sequence[RunRow]") -> Iterator[str]:
@@ -99,14 +99,14 @@ def group_rows_by_log_message(rows: "Iterable[RunRow]") -> "dict[tuple[str, str,
     """
     counts: dict[tuple[str, str, str], list[tuple[RunRow, int]]] = {}
     for row in rows:
-        for log in row.logs:
+        for log in row.log_counts:
             counts.setdefault((log.level, log.logger, log.message), []).append((row, log.count))
     return counts
 
 
 def has_log_error(row: "RunRow") -> bool:
     """Return whether the code under test logged an error."""
-    return any(log.level != "WARNING" for log in row.logs)
+    return any(log.level != "WARNING" for log in row.log_counts)
 
 
 def _times_text(count: int) -> str:

@@ -96,7 +96,7 @@ def test_arms_of_other_comparisons_are_no_strata_and_a_missing_arm_is_an_empty_o
 
 def test_rebased_recordings_are_an_obstacle() -> None:
     """They are named."""
-    rows = [_row("a", 0, rebased=True, cassette="a.json"), _row("a", 0, strict=True)]
+    rows = [_row("a", 0, is_rebased=True, cassette="a.json"), _row("a", 0, strict=True)]
     assert ("a.json was rebased and not recorded again",) == collect_evidence(rows, CHANGES)[0].pass_obstacles
 
 

@@ -290,7 +290,7 @@ def test_a_test_that_is_skipped_keeps_no_answers_of_a_run_that_ended(pytester: p
 
 def test_a_changed_file_of_the_gate_is_another_run(tmp_path: Path) -> None:
     """Its prompts are no modules, but evidence is about these files too."""
-    old, same, new = (RunHeader(tested=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))
+    old, same, new = (RunHeader(gate_files=GateFiles({"prompt.md": digest})) for digest in ("a", "a", "b"))
     assert "" == reason_not_to_resume(old, same, tmp_path)
     assert "prompt.md changed since then" == reason_not_to_resume(old, new, tmp_path)
 
@@ -319,7 +319,7 @@ def test_a_changed_scenario_or_recording_is_another_run(pytester: pytest.Pyteste
     digest = hashlib.sha256(scenario.read_bytes()).hexdigest()
     rows = load_record(path).rows
     assert rows
-    assert all({"fixtures/scenarios/refund.toml": digest} == row.inputs for row in rows)
+    assert all({"fixtures/scenarios/refund.toml": digest} == row.digest_by_input for row in rows)
     scenario.write_text('[[turn]]\ntext = "better"\n', encoding="utf-8")
     run = pytester.runpytest_inprocess(*options, "--harness-resume=run.jsonl")
     run.stderr.fnmatch_lines(["*not the run that was interrupted: fixtures/scenarios/refund.toml changed since then*"])
@@ -330,9 +330,9 @@ def test_the_record_holds_the_hash_of_each_played_recording(pytester: pytest.Pyt
     (pytester.path / "stop").write_text("")
     pytester.makepyfile(test_it=SUITE_OF_ANY_UPSTREAM)
     pytester.runpytest_inprocess("--record-mode=once", "--harness-upstream=live", "--harness-record=run.jsonl")
-    assert [{}, {}] == [row.inputs for row in load_record(pytester.path / "run.jsonl").rows]
+    assert [{}, {}] == [row.digest_by_input for row in load_record(pytester.path / "run.jsonl").rows]
     pytester.runpytest_inprocess("--harness-record=run.jsonl")
     for row in load_record(pytester.path / "run.jsonl").rows:
         assert row.cassette
         digest = hashlib.sha256((pytester.path / row.cassette).read_bytes()).hexdigest()
-        assert {row.cassette: digest} == row.inputs
+        assert {row.cassette: digest} == row.digest_by_input

@@ -76,12 +76,12 @@ def pass_or_fail_score(row: "RunRow") -> float | None:
 
 def is_refused_or_broken(row: "RunRow") -> bool:
     """Return whether a run says nothing about the agent: a request was refused unsent, or the provider failed."""
-    return bool(row.refusals) or is_provider_failure(row)
+    return bool(row.refusal_count) or is_provider_failure(row)
 
 
 def is_provider_failure(row: "RunRow") -> bool:
     """Return whether a run at the live API failed because its last request broke off or got a status such as 529."""
-    if _SCORE_BY_OUTCOME.get(row.outcome) != 0.0 or row.refusals:
+    if _SCORE_BY_OUTCOME.get(row.outcome) != 0.0 or row.refusal_count:
         return False
     if "live" not in (row.answered_by, row.recorded_from) or row.faults or not row.requests:
         return False
@@ -162,7 +162,7 @@ class EvidenceTable:
         cell = self._find_runs_of_row(row)
         cell.all_rows.append(row)
         cell.groups.update(row.strata)
-        if row.rebased:
+        if row.is_rebased:
             cell.rebased_recordings[f"{row.cassette} was rebased and not recorded again"] = None
         if pass_or_fail_score(row) is not None:
             cell.run_by_repetition[row.repetition] = row

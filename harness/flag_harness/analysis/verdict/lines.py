@@ -60,7 +60,7 @@ def verdict_record(change: FlagChange, verdict: Verdict, rows: "Iterable[RunRow]
 def provider_failures_text(rows: "Iterable[RunRow]") -> str:
     """Return how many runs failed because of the provider of the live API, or an empty string if none did."""
     known = list(rows)
-    repeated = sum(row.provider_failures for row in known)
+    repeated = sum(row.provider_failure_count for row in known)
     broken = sum(map(is_provider_failure, known))
     if not repeated and not broken:
         return ""

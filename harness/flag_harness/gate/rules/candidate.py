@@ -71,7 +71,7 @@ class ReleaseCandidate:
 
 def has_test_function_failed(row: RunRow) -> bool:
     """Return whether the test function itself failed (not a fixture), and no request was refused before it was sent."""
-    return row.outcome == "failed" and row.phase == "call" and not row.refusals
+    return row.outcome == "failed" and row.phase == "call" and not row.refusal_count
 
 
 def all_rules_pass(results: Sequence[RuleResult]) -> bool:

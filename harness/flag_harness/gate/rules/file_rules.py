@@ -50,14 +50,14 @@ def judge_file_digests(candidate: ReleaseCandidate) -> RuleResult:
     """Judge whether the runs in evidence used exactly the files that may go to PROD."""
     digests = file_digests(candidate.file_states)
     for one in candidate.evidence:
-        tested = one.record.header.tested
+        tested = one.record.header.gate_files
         if tested is None:
             hint = "run pytest in the folder whose settings declare the gate"
             return RuleResult("tested files", "not shown", f"{one.path} holds no hashes of declared files; {hint}")
-        if tested.changed:
+        if tested.changed_paths:
             reason = "changed during the run, or in `__pycache__` with the code of another source: "
-            return RuleResult("tested files", "fail", f"{one.path}: {reason}{join_names(tested.changed)}")
-        if other := changed_paths(digests, tested.digests):
+            return RuleResult("tested files", "fail", f"{one.path}: {reason}{join_names(tested.changed_paths)}")
+        if other := changed_paths(digests, tested.digest_by_path):
             return RuleResult(
                 "tested files", "fail", f"{one.path} was made with other contents of {join_names(other)}; test again"
             )
@@ -82,7 +82,12 @@ def judge_test_files(candidate: ReleaseCandidate) -> RuleResult:
         if changed:
             reason = f"{one.path} was made with other contents of {join_names(sorted({*changed}))}; run the tests again"
             return RuleResult("test files", "fail", reason)
-    played = [row.case for one in candidate.evidence for row in one.record.rows if row.recorded_from and not row.inputs]
+    played = [
+        row.case
+        for one in candidate.evidence
+        for row in one.record.rows
+        if row.recorded_from and not row.digest_by_input
+    ]
     if played:
         reason = f"the hashes of the recordings of {join_names(dict.fromkeys(played))} are not in the evidence"
         return RuleResult("test files", "not shown", f"{reason}, as in records of older releases; run the tests again")
@@ -115,8 +120,8 @@ def _files_outside_gate_folders(candidate: ReleaseCandidate, evidence_record: Ev
     folders = [
         folder.resolve() for folder in (candidate.test_folder, gate.test_folder, gate.prod_folder) if folder is not None
     ]
-    files = {item for row in evidence_record.record.rows for item in row.inputs.items()} | {
-        *evidence_record.record.header.files.items()
+    files = {item for row in evidence_record.record.rows for item in row.digest_by_input.items()} | {
+        *evidence_record.record.header.digest_by_file.items()
     }
     return {
         (path, digest)
@@ -153,8 +158,8 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     wanted = {path for path in candidate.file_states if matches_any_file_pattern(path, patterns)}
     if not wanted:
         return None
-    tested = [one.record.header.tested for one in candidate.evidence]
-    missing = wanted - {path for one in tested if one for path in one.imported}
+    tested = [one.record.header.gate_files for one in candidate.evidence]
+    missing = wanted - {path for one in tested if one for path in one.imported_paths}
     if not missing:
         return RuleResult("imported files", "pass", f"the runs imported {count_with_noun(len(wanted), 'file')}")
     if killed := [str(one.path) for one in candidate.evidence if one.record.header.exit_status == -1]:
@@ -163,7 +168,7 @@ def judge_imported_files(candidate: ReleaseCandidate) -> RuleResult | None:
     elsewhere = sorted(
         run_path
         for one in candidate.evidence
-        for run_path in one.record.header.files
+        for run_path in one.record.header.digest_by_file
         for path in missing
         if f"/{run_path}".endswith(f"/{path}") and not path.endswith("__init__.py")
     )
@@ -181,11 +186,11 @@ def judge_opened_files(candidate: ReleaseCandidate) -> RuleResult | None:
     process, such as a server under test, may have opened them.
     """
     wanted = {path for path in candidate.file_states if not path.endswith(".py")}
-    tested = [one.record.header.tested for one in candidate.evidence]
-    if not wanted or any(one is None or one.opened is None for one in tested):
+    tested = [one.record.header.gate_files for one in candidate.evidence]
+    if not wanted or any(one is None or one.opened_paths is None for one in tested):
         return None
-    opened = {path for one in tested if one for path in one.opened or ()} & wanted
-    in_prod = {path for one in tested if one for path in one.opened_in_prod} & wanted
+    opened = {path for one in tested if one for path in one.opened_paths or ()} & wanted
+    in_prod = {path for one in tested if one for path in one.paths_opened_in_prod} & wanted
     if elsewhere := sorted(in_prod - opened):
         names = join_names(f"{candidate.gate.prod_folder}/{path}" for path in elsewhere)
         reason = f"the runs read {names}, not the file of TEST; let the code read that"

@@ -171,7 +171,7 @@ def judge_rebased_recordings(candidate: ReleaseCandidate) -> RuleResult | None:
     """
     if candidate.gate.policy.accepts_rebased:
         return None
-    if rebased := [row.case for row in candidate.required_rows if row.rebased]:
+    if rebased := [row.case for row in candidate.required_rows if row.is_rebased]:
         reason = f"the requests were rewritten after the recording: {join_names(rebased)}; record them again"
         return RuleResult("rebased recordings", "fail", reason)
     return RuleResult("rebased recordings", "pass", "no recording was rebased")
@@ -221,7 +221,7 @@ def judge_log_errors(candidate: ReleaseCandidate) -> RuleResult | None:
     most = candidate.gate.policy.max_log_errors
     if most is None:
         return None
-    logs = [log for row in candidate.rows for log in row.logs if log.level in _ERROR_LEVELS]
+    logs = [log for row in candidate.rows for log in row.log_counts if log.level in _ERROR_LEVELS]
     total = sum(log.count for log in logs)
     if total > most:
         names = join_names(f"{log.logger}: {log.message}" for log in logs)

@@ -87,13 +87,13 @@ def judge_sweep(candidate: ReleaseCandidate) -> RuleResult | None:
     if not sweeps:
         return RuleResult("sweep", "not shown", f"the evidence has no sweep; {hint}, and name sweep.jsonl too")
     for one in sweeps:
-        tested, named = one.record.header.tested, command_line_option_of_run(one, SWEEP_BASELINE_OPTION)
+        tested, named = one.record.header.gate_files, command_line_option_of_run(one, SWEEP_BASELINE_OPTION)
         if named is None or posixpath.normpath(named) != posixpath.normpath(baseline):
             return RuleResult("sweep", "not shown", f"{one.path} was not compared with {baseline}; {hint}")
         if narrow := [
             option for option in one.command_line_options if option.partition("=")[0] in _OPTIONS_THAT_LIMIT_SWEEP
         ]:
             return RuleResult("sweep", "not shown", f"{one.path} is only a part of the sweep: {join_names(narrow)}")
-        if tested is None or tested.policy != candidate.gate.policy_digest:
+        if tested is None or tested.policy_digest != candidate.gate.policy_digest:
             return RuleResult("sweep", "fail", f"{one.path} was made with another {baseline} or policy; {hint}")
     return RuleResult("sweep", "pass", f"{count_with_noun(len(sweeps), 'sweep')} against {baseline}")

@@ -52,7 +52,7 @@ class FailedTestRerun:
         from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
 
         paths = ((path_of_failed_test_cassette(one, case), record.header) for one, record in self._records.items())
-        return next((EvidenceCassette(path, header.content) for path, header in paths if path.exists()), None)
+        return next((EvidenceCassette(path, header.content_level) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
         """Yield a header line that says how many tests are run again, and under which git commit and versions they

@@ -30,9 +30,9 @@ def command_line_fields(config: pytest.Config) -> dict[str, Any]:
     return {
         "options": tuple(harness_arguments_for_header(config)),
         "root_options": root_options(config),
-        "folder": folder_in_repository(config.rootpath),
+        "folder_in_repository": folder_in_repository(config.rootpath),
         "left_out_by": option_that_leaves_out_tests(config),
-        "selected": tests_named_on_command_line(config),
+        "selected_tests": tests_named_on_command_line(config),
     }
 
 

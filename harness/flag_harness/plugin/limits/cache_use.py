@@ -37,12 +37,12 @@ def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
 
     It is for records that keep no content of requests.
     """
-    if row.cache is None or not row.cache.breaks:
+    if row.cache_use is None or not row.cache_use.breaks:
         return row
     import msgspec
 
-    breaks = tuple(msgspec.structs.replace(broken, before="", after="") for broken in row.cache.breaks)
-    return msgspec.structs.replace(row, cache=msgspec.structs.replace(row.cache, breaks=breaks))
+    breaks = tuple(msgspec.structs.replace(broken, old_text="", new_text="") for broken in row.cache_use.breaks)
+    return msgspec.structs.replace(row, cache_use=msgspec.structs.replace(row.cache_use, breaks=breaks))
 
 
 def _remove_secrets_and_personal_data(traffic: "CassetteTraffic", request: "Request") -> "Request":

@@ -96,7 +96,7 @@ def check_can_resume(config: pytest.Config, header: "RunHeader") -> None:
     resumer: RunResumer | None = config.pluginmanager.getplugin(_RESUMER_PLUGIN_NAME)
     if resumer is None:
         return
-    inputs = {path: digest for row in resumer.rows for path, digest in row.inputs.items()}
+    inputs = {path: digest for row in resumer.rows for path, digest in row.digest_by_input.items()}
     if why := reason_not_to_resume(resumer.header, header, config.rootpath, inputs):
         raise pytest.UsageError(
             f"--harness-resume={resumer.path}: this is not the run that was interrupted: {why}. To begin a new one: "
@@ -124,9 +124,11 @@ def reason_not_to_resume(
     before, now = _options_that_must_match(old.options), _options_that_must_match(new.options)
     if before != now:
         return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
-    changed = sorted(path for path, digest in (old.files | dict(inputs)).items() if _hash_file(root / path) != digest)
-    if not changed and old.tested and new.tested:
-        found = old.tested.digests, new.tested.digests
+    changed = sorted(
+        path for path, digest in (old.digest_by_file | dict(inputs)).items() if _hash_file(root / path) != digest
+    )
+    if not changed and old.gate_files and new.gate_files:
+        found = old.gate_files.digest_by_path, new.gate_files.digest_by_path
         changed = sorted({path for path, _ in found[0].items() ^ found[1].items()})
     return f"{join_names(changed)} changed since then" if changed else ""
 
@@ -185,7 +187,7 @@ class RunResumer:
     def _set_report_outcome(self, report: pytest.TestReport, row: "RunRow") -> None:
         """Give a report the outcome of a row, as pytest stores it."""
         if row.outcome == "failed" and not self._is_verdict:
-            report.outcome, report.longrepr = "failed", f"{row.place}: {row.reason}\nTaken from {self.path}."
+            report.outcome, report.longrepr = "failed", f"{row.error_location}: {row.reason}\nTaken from {self.path}."
         elif row.outcome in ("failed", "xfailed"):
             report.outcome, report.wasxfail = "skipped", row.reason
         elif row.outcome == "skipped":

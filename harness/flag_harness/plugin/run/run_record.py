@@ -240,16 +240,16 @@ class RunRecorder:
             commit=commit,
             is_dirty=is_dirty,
             **command_line_fields(self._config),
-            ignored=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
+            ignored_paths=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
             deselected=self._config.stash[CASSETTE_USE_TRACKER_KEY].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},
             flag_order=tuple(flag.name for flag in all_flags(self._config)),
-            content=evidence_content_level(self._config) if is_evidence else "none",
-            files=dict(sorted(files.items())),
+            content_level=evidence_content_level(self._config) if is_evidence else "none",
+            digest_by_file=dict(sorted(files.items())),
             shard=str(self._config.stash[SHARD_KEY] or ""),
             exit_status=self._exit_status,
             verdicts=self._config.stash.get(VERDICTS_KEY, ()),
-            tested=self._declared.make_gate_files(self._used) if self._declared and is_evidence else None,
+            gate_files=self._declared.make_gate_files(self._used) if self._declared and is_evidence else None,
         )
 
     def _hash_files(self, nodeids: Sequence[str] = ()) -> dict[str, str]:

@@ -52,7 +52,7 @@ class RunSummary:
             return
         chosen = session.config.getoption("--harness-fail-on")
         has_error = FAIL_ON_LOG_ERROR in chosen and any(has_log_error(row) for row in self.rows)
-        has_break = FAIL_ON_CACHE_BREAK in chosen and any(row.cache and row.cache.breaks for row in self.rows)
+        has_break = FAIL_ON_CACHE_BREAK in chosen and any(row.cache_use and row.cache_use.breaks for row in self.rows)
         if has_error or has_break:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
@@ -105,7 +105,7 @@ def _sort_key_of_row(row: "RunRow") -> tuple[str, int]:
 
 
 def _prompt_cache_lines(rows: "Sequence[RunRow]") -> "Iterator[str]":
-    if all(row.cache is None for row in rows):
+    if all(row.cache_use is None for row in rows):
         return
     from flag_harness.report.cache_map import cache_lines  # imported here: a run without cache marks does not need it
 

@@ -32,7 +32,7 @@ def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Call
         values=combination.values if combination else {},
         outcome=outcome,
         reason=f"{first.oracle}: {first.reason}" if first else mask(skipped),
-        place=first.place if first else "",
+        error_location=first.error_location if first else "",
         excluded_from_effects=_EXCLUDED_REASON,
         duration=round(report.duration, 4),
         sweep=found,

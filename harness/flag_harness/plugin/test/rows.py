@@ -49,15 +49,15 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         traffic.metrics,
         make_request_records(traffic.exchanges, traffic.request_metrics, traffic.plan.filters),
         phase=phase,
-        budget=dict(budget_of_test(item)),
+        limit_by_name=dict(budget_of_test(item)),
         excluded_from_effects=traffic.excluded_from_effects,
-        cache=cache_use_of_traffic(traffic),
+        cache_use=cache_use_of_traffic(traffic),
         dropped_betas=find_betas_dropped_after_refusal(traffic.exchanges, traffic.request_metrics),
         misses=tuple(map(_describe_miss_without_content, traffic.misses)),
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
         scenario=_scenario_name(traffic),
-        inputs=_digests_of_inputs(item, traffic),
+        digest_by_input=_digests_of_inputs(item, traffic),
         **fields_about_answer_source(traffic),
     )
 
@@ -87,15 +87,15 @@ def make_traffic_row(
     outcome: "Outcome",
     metrics: "Metrics",
     requests: "tuple[RequestRecord, ...]",
-    **origin: Any,
+    **fields: Any,
 ) -> "RunRow":
-    """Return a test's row of the run record with the figures of `metrics`. `origin` holds fields about who answered."""
+    """Return a test's row of the run record with the figures of `metrics`. `fields` are further fields of the row."""
     from flag_harness.record import RunRow  # imported here: a run without a cassette does not need it
 
     return RunRow(
         case=nodeid_of_first_repetition(item),
         repetition=repetition_index(item),
-        refusals=len(refusals_of_item(item)),
+        refusal_count=len(refusals_of_item(item)),
         scores=_scores_of_test(item),
         strata=verdict_groups_of_item(item),
         combination=combination.id,
@@ -107,7 +107,7 @@ def make_traffic_row(
         cost=metrics.cost,
         first_token=metrics.first_token,
         seconds=metrics.seconds,
-        **origin,
+        **fields,
     )
 
 
@@ -144,11 +144,11 @@ def _make_request_record(request: "Request", measured: "RequestMetrics", filters
         cost=measured.cost,
         first_token=measured.first_token,
         seconds=measured.seconds,
-        chunks=measured.chunk_count,
+        chunk_count=measured.chunk_count,
         longest_gap=measured.longest_gap,
-        outline=body_outline(value),
+        body_outline=body_outline(value),
         is_broken_off=measured.is_broken_off,
-        rhythm=measured.arrival_times,
+        arrival_times=measured.arrival_times,
         longest_gap_start=measured.longest_gap_start,
     )
 
@@ -193,7 +193,7 @@ def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
     return {
         "recorded_from": metadata.upstream,
         "recorded_at": metadata.recorded_at,
-        "rebased": metadata.is_rebased,
+        "is_rebased": metadata.is_rebased,
     }
 
 
@@ -214,7 +214,9 @@ def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Call
     counts = counter.message_counts() if counter else ()
     logs = tuple(msgspec.structs.replace(one, message=mask(one.message)) for one in counts)
     duration = round(report.duration, 4)
-    attach_row(report, msgspec.structs.replace(row, reason=reason, place=place, logs=logs, duration=duration))
+    attach_row(
+        report, msgspec.structs.replace(row, reason=reason, error_location=place, log_counts=logs, duration=duration)
+    )
 
 
 def _failure_reason_and_location(item: pytest.Item, report: pytest.TestReport) -> tuple[str, str]:

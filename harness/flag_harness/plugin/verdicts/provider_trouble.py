@@ -69,4 +69,4 @@ def _store_provider_failure_count(report: pytest.TestReport, failures: int) -> N
     if failures and (row := row_of_report(report)) is not None:
         import msgspec
 
-        attach_row(report, msgspec.structs.replace(row, provider_failures=failures))
+        attach_row(report, msgspec.structs.replace(row, provider_failure_count=failures))

@@ -31,7 +31,7 @@ def comparison_details(
     theirs, ours = turns
     are_texts_kept = theirs is not None and ours is not None
     if theirs is None or ours is None:
-        theirs, ours = [one.outline for one in neighbour.requests], [one.outline for one in row.requests]
+        theirs, ours = [one.body_outline for one in neighbour.requests], [one.body_outline for one in row.requests]
     pairs = align_sequences(theirs, ours)
     found = [
         [

@@ -86,7 +86,7 @@ def _longest_stream_milliseconds_by_test(rows: Sequence[RunRow]) -> Mapping[str,
     for row in rows:
         name = node_id_without_combination(row.case, row.combination)
         for request in row.requests:
-            if request.rhythm:
+            if request.arrival_times:
                 scales[name] = max(scales.get(name, 1), _to_milliseconds(request.seconds))
     return scales
 
@@ -97,13 +97,13 @@ def _stream_details(request: RequestRecord) -> dict[str, Any]:
     `rhythm` has the time until the first piece, and then the time from each piece to the next. `gap` has the start and
     the length of the longest pause.
     """
-    if not request.rhythm:
+    if not request.arrival_times:
         return {}
-    times = [_to_milliseconds(moment) for moment in request.rhythm]
+    times = [_to_milliseconds(moment) for moment in request.arrival_times]
     return {
         "rhythm": [times[0], *(after - before for before, after in pairwise(times))],
         "gap": [_to_milliseconds(request.longest_gap_start), _to_milliseconds(request.longest_gap)],
-        "chunks": request.chunks,
+        "chunks": request.chunk_count,
     }
 
 
@@ -116,7 +116,7 @@ def _command_to_repeat(row: RunRow, report: RunReport) -> str:
     header, root = report.record.header, report.location.root_folder
     if row.sweep is None:
         return rerun_command(header, row.case, root)
-    return f"{rerun_command(header, row.sweep.test, root)} --harness-sweep -k {row.sweep.kind}"
+    return f"{rerun_command(header, row.sweep.nodeid, root)} --harness-sweep -k {row.sweep.trouble_kind}"
 
 
 def _conversation_details(conversation: Conversation, passages: dict[MessagePart, int]) -> dict[str, Any]:
@@ -144,7 +144,7 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "outcome": row.outcome,
         "phase": row.phase,
         "reason": row.reason,
-        "place": row.place,
+        "place": row.error_location,
         "misses": row.misses,
         "refused": row.api_refusals,
         "repetition": row.repetition,
@@ -153,16 +153,16 @@ def _row_details(row: RunRow, requests: dict[RequestRecord, int]) -> dict[str, A
         "cost": row.cost if row.requests else None,
         "seconds": row.seconds,
         "faults": row.faults,
-        "logs": [msgspec.to_builtins(log) for log in row.logs],
+        "logs": [msgspec.to_builtins(log) for log in row.log_counts],
         "cassette": row.cassette,
         "recorded_from": row.recorded_from,
         "recorded_at": row.recorded_at,
-        "rebased": row.rebased,
+        "rebased": row.is_rebased,
         "answered_by": row.answered_by,
         "excluded": row.excluded_from_effects,
-        "budget": row.budget,
+        "budget": row.limit_by_name,
         "dropped_betas": row.dropped_betas,
-        "cache": row.cache and [cache_turn_details(turn) for turn in row.cache.turns],
+        "cache": row.cache_use and [cache_turn_details(turn) for turn in row.cache_use.turns],
         "simulated": row.is_simulated,
     }
     return {name: value for name, value in details.items() if value not in (None, "", 0, False, [], (), {})}

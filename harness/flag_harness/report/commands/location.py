@@ -61,4 +61,4 @@ def relative_folder_path(start: Path, folder: Path) -> str:
 def paths_of_test_files(record: RunRecord) -> Iterator[str]:
     """Yield the paths of the test files in a record, relative to pytest's root directory."""
     for row in record.rows:
-        yield (row.sweep.test if row.sweep else row.case).partition("::")[0]
+        yield (row.sweep.nodeid if row.sweep else row.case).partition("::")[0]

@@ -33,7 +33,7 @@ def folder_note(report: RunReport) -> str:
 
     It is empty if the commands change to this folder themselves, or if the record has no tests.
     """
-    files, folder = sorted(set(paths_of_test_files(report.record))), report.record.header.folder
+    files, folder = sorted(set(paths_of_test_files(report.record))), report.record.header.folder_in_repository
     if report.location.root_folder or not files:
         return ""
     if folder:

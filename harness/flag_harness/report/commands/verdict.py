@@ -63,7 +63,7 @@ def _verdict_command(report: RunReport, flag: Flag, options: Sequence[str], test
     `options` select who answers.
     """
     header = report.record.header
-    chosen = tests or (*header.selected, *select_options(header.options, _SELECTING_OPTIONS))
+    chosen = tests or (*header.selected_tests, *select_options(header.options, _SELECTING_OPTIONS))
     arguments = [*chosen, f"--harness-verdict={flag.name}", f"--harness-repeat={RECOMMENDED_ROUNDS}", *options]
     return pytest_command(header, arguments, report.location.root_folder)
 

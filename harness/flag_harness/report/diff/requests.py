@@ -77,7 +77,7 @@ def _body_change_text(before: RequestRecord, after: RequestRecord) -> str:
 
     It is empty if only ids that the API generated changed.
     """
-    if before.outline and after.outline:
+    if before.body_outline and after.body_outline:
         return ", ".join(
             f"{path}: {_before_and_after_text(was, now)}" for path, was, now in outline_changes(before, after)
         )
@@ -90,7 +90,7 @@ def outline_changes(before: RequestRecord, after: RequestRecord) -> Iterator[tup
 
     Nothing is yielded unless both records have an outline (values and hashes by path) of the body.
     """
-    old, new = dict(before.outline), dict(after.outline)
+    old, new = dict(before.body_outline), dict(after.body_outline)
     for path in (key for key in {**old, **new} if old and new):
         was, now = old.get(path, ABSENT), new.get(path, ABSENT)
         if (was, type(was)) != (now, type(now)):

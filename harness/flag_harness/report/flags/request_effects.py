@@ -59,7 +59,7 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
     space = flag_space(flags)
     tests: dict[str, list[ObservedRun]] = {}
     for row in record.rows:
-        if not row.is_comparable or not row.requests or not all(one.outline for one in row.requests):
+        if not row.is_comparable or not row.requests or not all(one.body_outline for one in row.requests):
             continue
         try:
             indices = [value_index(flag, row.values.get(flag.name, flag.default)) for flag in flags]
@@ -81,7 +81,7 @@ def request_effects(record: RunRecord) -> tuple[RequestEffect, ...]:
 
 
 def _comparable_request(request: RequestRecord) -> SentRequest:
-    return SentRequest(request.method, request.path, (), _comparable_body(request.outline))
+    return SentRequest(request.method, request.path, (), _comparable_body(request.body_outline))
 
 
 def _comparable_body(outline: BodyOutline) -> dict[str, Any]:

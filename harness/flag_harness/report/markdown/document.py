@@ -188,7 +188,7 @@ def _failure_lines(report: RunReport) -> Iterator[str]:
         for group in report.failure_groups
     ]
     yield from table_lines(["runs", "reason", "place"], reasons)
-    if report.record.header.content != "none":
+    if report.record.header.content_level != "none":
         yield ""
         yield (
             "The conversations are kept beside the record. To read them, and to run the failed tests again: download "
@@ -267,10 +267,13 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
     turns = [
         [
             code_cell(test.row.case),
-            str(turn.request + 1),
-            *(f"{count:,}" for count in (turn.read, turn.written, turn.missed, turn.uncached)),
+            str(turn.request_index + 1),
+            *(
+                f"{count:,}"
+                for count in (turn.tokens_read, turn.tokens_written, turn.tokens_missed, turn.tokens_not_cached)
+            ),
             escape_markdown(describe_cache_reads_and_writes(turn)),
-            escape_markdown(turn.why),
+            escape_markdown(turn.explanation),
         ]
         for test in tests[:MAX_TESTS_IN_CACHE_MAP]
         for turn in test.cache_use.turns
