@@ -9,7 +9,7 @@ from flag_harness.cassette import Cassette, CassetteMetadata
 from flag_harness.cli import main
 from flag_harness.record import RequestRecord, RunHeader, RunRow, encode_record
 from flag_harness.record.conversation import Conversation, ConversationTurn, MessagePart, save_conversations
-from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
+from flag_harness.record.failed_test_cassettes import failed_test_cassette_path
 
 CASE = "test_a.py::test_refund[streaming]"
 
@@ -26,7 +26,7 @@ def _write(path: Path, *cases: str, text: str = "It is lost.", flags: str = "con
     save_conversations(path, [Conversation(case, (ConversationTurn((asked,), (said,), "reset"),)) for case in cases])
     for case in cases:
         Cassette(CassetteMetadata("live", "2026-01-01T00:00:00Z", case=case), ()).save(
-            path_of_failed_test_cassette(path, case)
+            failed_test_cassette_path(path, case)
         )
     return path
 

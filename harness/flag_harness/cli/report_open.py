@@ -12,7 +12,7 @@ from flag_harness.errors import RecordError
 from flag_harness.matrix import node_id_without_combination
 from flag_harness.record import RunHeader, RunRecord, RunRow, load_record, merge_records
 from flag_harness.record.conversation import Conversation, MessagePart, load_conversations
-from flag_harness.record.failed_test_cassettes import find_records, path_of_failed_test_cassette
+from flag_harness.record.failed_test_cassettes import failed_test_cassette_path, find_records
 from flag_harness.report.commands.location import ReportLocation, locate_project, relative_folder_path
 from flag_harness.report.commands.rerun import pytest_command, select_options
 from flag_harness.report.failures.causes import explain_failures_of_run
@@ -59,7 +59,7 @@ class OpenedRun:
 
     def has_cassette(self, node_id: str) -> bool:
         """Return whether the run kept a cassette with the answers that a test received."""
-        return any(path_of_failed_test_cassette(file, node_id).exists() for file in self.record_by_shard)
+        return any(failed_test_cassette_path(file, node_id).exists() for file in self.record_by_shard)
 
     @property
     def location(self) -> ReportLocation:

@@ -10,15 +10,15 @@ from flag_harness.config.settings import DIFF_FIGURES, DiffSettings, GrowthLimit
 from flag_harness.errors import ConfigError
 from flag_harness.toml_tables import TomlBoolean, TomlTable, TomlText, TomlTextList, convert_table
 
-_Tools: TypeAlias = Annotated[
+_ToolMode: TypeAlias = Annotated[
     Literal["", "real", "record", "stub"], msgspec.Meta(description='"real", "record" or "stub"')
 ]
 RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
-"""The keys of `[tool.flag-harness.sweep]` that had another name in older releases, and their names today."""
+"""The names that keys of `[tool.flag-harness.sweep]` had in older releases, each with the name of today."""
 
 
 class _SweepTable(msgspec.Struct):
-    tools: _Tools = ""
+    tools: _ToolMode = ""
     reported: TomlTextList = ()
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0
     assertions: bool = True
@@ -31,7 +31,7 @@ _DiffTable = msgspec.defstruct(
     "_DiffTable",
     [("outcomes", TomlBoolean, True), ("bodies", TomlBoolean, False), *((name, Any, None) for name in DIFF_FIGURES)],
 )
-_PERCENT = re.compile(r"(\d+(?:\.\d+)?)\s*%")
+_PERCENTAGE_PATTERN = re.compile(r"(\d+(?:\.\d+)?)\s*%")
 
 
 def parse_sweep_settings(table: Any, where: str) -> SweepSettings:
@@ -64,9 +64,9 @@ def parse_diff_settings(table: Any, where: str) -> DiffSettings:
 
 
 def _parse_growth_limit(value: Any, where: str) -> GrowthLimit:
-    """Parse a limit such as `5%` or `100`."""
+    """Parse a limit such as `5%` or `100`. `where` names the setting in errors."""
     if isinstance(value, (int, float)) and not isinstance(value, bool) and value >= 0:
         return GrowthLimit(float(value))
-    if isinstance(value, str) and (percent := _PERCENT.fullmatch(value.strip())):
+    if isinstance(value, str) and (percent := _PERCENTAGE_PATTERN.fullmatch(value.strip())):
         return GrowthLimit(float(percent[1]), is_percent=True)
     raise ConfigError(f'{where} = {value!r} must be a share of the base, such as "5%", or a number from 0')

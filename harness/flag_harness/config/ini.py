@@ -8,8 +8,13 @@ from flag_harness.config.root import read_ini_file
 from flag_harness.errors import ConfigError
 
 INI_KEY = "flag_harness"
-_SECTIONS = (("pytest.ini", "pytest"), (".pytest.ini", "pytest"), ("tox.ini", "pytest"), ("setup.cfg", "tool:pytest"))
-"""The files in which pytest looks for settings, in its order, and their sections."""
+_INI_FILES_AND_SECTIONS = (
+    ("pytest.ini", "pytest"),
+    (".pytest.ini", "pytest"),
+    ("tox.ini", "pytest"),
+    ("setup.cfg", "tool:pytest"),
+)
+"""The ini files in which pytest looks for settings, in its order, each with the section that pytest reads."""
 
 
 def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
@@ -18,7 +23,7 @@ def read_ini_table(folder: Path) -> tuple[dict[str, Any], Path] | None:
     Raise `ConfigError` naming the file if the settings are not TOML. A file that cannot be read is skipped, because
     pytest itself reports it.
     """
-    for name, section in _SECTIONS:
+    for name, section in _INI_FILES_AND_SECTIONS:
         path = folder / name
         text = _read_ini_value(path, section) if path.is_file() else None
         if text is None:

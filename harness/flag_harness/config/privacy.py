@@ -42,7 +42,7 @@ def _parse_detector(value: Any, where: str) -> DetectorSettings:
 
 
 def require_valid_pattern(pattern: str, where: str) -> None:
-    """Raise `ConfigError`, which begins with `where`, if a pattern is not a regular expression."""
+    """Raise `ConfigError`, whose message begins with `where`, if a pattern is not a regular expression."""
     try:
         re.compile(pattern)
     except re.error as error:

@@ -12,8 +12,8 @@ PYPROJECT = "pyproject.toml"
 def find_root(folder: Path = Path()) -> Path:
     """Return the root directory that pytest takes if it is run in `folder`: an absolute path, or `folder` itself.
 
-    That is the nearest directory, upwards, with settings of pytest; else the nearest one with a pyproject.toml; else
-    the nearest one with a setup.py; else `folder`.
+    `folder` and its parents are searched: first for settings of pytest, then for a pyproject.toml, then for a setup.py.
+    If nothing is found, the root is `folder`.
     """
     start = folder.absolute()
     folders = (start, *start.parents)
@@ -76,6 +76,7 @@ _SETTINGS_FILES: tuple[tuple[str, Callable[[Path], bool]], ...] = (
     ("tox.ini", _make_section_check("pytest")),
     ("setup.cfg", _make_section_check("tool:pytest")),
 )
-"""The names of the files in which pytest looks for settings, in its order. With each is a function that gets the path
-of such a file, and returns whether it has settings of pytest.
+"""The names of the files in which pytest looks for settings, in its order.
+
+Each name comes with a function that gets the path of such a file, and returns whether the file has settings of pytest.
 """

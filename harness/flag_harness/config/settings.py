@@ -107,16 +107,25 @@ class DiffSettings:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The settings of one project. Directories are relative to the folder of its `pyproject.toml`.
+    """The settings of one project. The fields have the names of the settings (docs/settings.md).
 
-    `hosts` are hosts of the API besides the known ones. A test that plays recordings may connect to `allowed_hosts`. A
-    connection to any other host is refused and fails the test, except for `ignore_hosts`. `vcr_marks` is
-    `pytest-recording` or `pytest-vcr` if the harness plays the `vcr` marks written for that plugin, else empty. `time`
-    says whether the code under test runs on a `virtual` or the `real` clock while no request goes to the live API.
-    `border` is `run` if the whole run is kept offline, and not only the tests that use the harness. `budget` holds the
-    limits of each test, by the names in `BUDGET_NAMES`. `privacy` holds the detectors of personal data, and `sweep` how
-    to sweep the tests; None if the project has no such table. `gate` is the table of the gate, unchecked
-    (`flag_harness.gate` checks it), or None. `diff` holds the thresholds of `flag-harness report diff`.
+    Attributes:
+        agent: the agent that a sweep of one agent runs, as `module:name`.
+        model: the model that the reference agent uses; empty for its default.
+        recordings, fixtures, logs: folders, relative to the folder of the project's `pyproject.toml`.
+        hosts: the hosts of the API besides the known ones.
+        allowed_hosts: the other hosts to which a test that plays recordings may connect. A connection to any host that
+            is not listed is refused and fails the test.
+        ignore_hosts: the hosts to which a refused connection does not fail the test.
+        vcr_marks: `pytest-recording` or `pytest-vcr` if the harness plays the `vcr` marks written for that plugin,
+            else empty.
+        time: whether the code under test runs on a `virtual` or the `real` clock while no request goes to the live API.
+        border: `run` if the whole run is kept offline, `test` if only the tests that use the harness are.
+        budget: the limits of each test, by the names in `BUDGET_NAMES`.
+        privacy: the detectors of personal data, or None if the project has no such table.
+        sweep: how to sweep the tests, or None if the project has no such table.
+        gate: the table of the gate, which only `flag_harness.gate` checks, or None.
+        diff: the differences that make `flag-harness report diff` fail.
     """
 
     agent: str = SHIPPED_AGENT

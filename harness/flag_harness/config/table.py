@@ -38,8 +38,8 @@ _FilterTable = msgspec.defstruct("_FilterTable", [(kind, TomlTextList, ()) for k
 _NormaliserTable = msgspec.defstruct("_NormaliserTable", [(kind, TomlTextList, ()) for kind in NORMALISER_KINDS])
 
 
-_Limit: TypeAlias = Annotated[float, msgspec.Meta(ge=0, description="a number from 0")]
-_BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _Limit, None) for name in BUDGET_NAMES])
+_BudgetLimit: TypeAlias = Annotated[float, msgspec.Meta(ge=0, description="a number from 0")]
+_BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _BudgetLimit, None) for name in BUDGET_NAMES])
 
 
 class _HeaderTable(msgspec.Struct):
@@ -49,11 +49,13 @@ class _HeaderTable(msgspec.Struct):
 _FlagNames: TypeAlias = Annotated[tuple[str, ...], msgspec.Meta(description="a list of flags' names")]
 
 
-_Border: TypeAlias = Annotated[Literal["test", "run"], msgspec.Meta(description='"test" or "run"')]
-_Time: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(description='"virtual" or "real"')]
+_BorderSetting: TypeAlias = Annotated[Literal["test", "run"], msgspec.Meta(description='"test" or "run"')]
+_TimeSetting: TypeAlias = Annotated[Literal["virtual", "real"], msgspec.Meta(description='"virtual" or "real"')]
 
 
-_Margin: TypeAlias = Annotated[float, msgspec.Meta(gt=0, le=1, description="a number above 0, at most 1, such as 0.1")]
+_MarginSetting: TypeAlias = Annotated[
+    float, msgspec.Meta(gt=0, le=1, description="a number above 0, at most 1, such as 0.1")
+]
 
 
 class _FlagTable(msgspec.Struct):
@@ -66,11 +68,11 @@ class _FlagTable(msgspec.Struct):
     off: TomlText | None = None
     default: Any = None
     values: Any = None
-    margin: _Margin | None = None
+    margin: _MarginSetting | None = None
     expect: dict[str, str] = {}
 
 
-_VcrMarks: TypeAlias = Annotated[
+_VcrMarksSetting: TypeAlias = Annotated[
     bool | Literal["pytest-recording", "pytest-vcr"], msgspec.Meta(description="true or false, or 'pytest-vcr'")
 ]
 
@@ -89,12 +91,12 @@ class _ConfigTable(msgspec.Struct):
     budget: Any = None
     privacy: Any = None
     gate: TomlTable | None = None
-    vcr_marks: _VcrMarks = False
+    vcr_marks: _VcrMarksSetting = False
     hosts: TomlTextList = ()
     allowed_hosts: TomlTextList = ()
     ignore_hosts: TomlTextList = ()
-    time: _Time = "virtual"
-    border: _Border = "test"
+    time: _TimeSetting = "virtual"
+    border: _BorderSetting = "test"
     sweep: Any = None
     diff: Any = None
 
@@ -176,8 +178,8 @@ def _parse_flag(name: str, value: Any, where: str) -> Flag:
 
 
 def _add_verdict_settings(parsed: Flag, flag: _FlagTable) -> Flag:
-    """Return `parsed` with the settings for verdicts from `flag`: the margin (the tolerated loss), and what `expect`
-    names.
+    """Return `parsed` with the settings for verdicts in the table `flag`: the margin (the tolerated loss), and the
+    expected directions of figures.
     """
     return replace(parsed, margin=flag.margin, expect=tuple(flag.expect.items()))
 
@@ -237,7 +239,7 @@ def _parse_flag_with_values(name: str, flag: _FlagTable, where: str) -> Flag:
 
 
 def _parse_table_of_lists(table: Any, kind: type[msgspec.Struct], where: str) -> dict[str, tuple[str, ...]]:
-    """Convert a table of lists. Raise `ConfigError` naming the file if one of its patterns is invalid."""
+    """Convert a table of lists to tuples by key. Raise `ConfigError` naming the file if a pattern is invalid."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: patterns = ["internal-[0-9]+"]')
     lists = msgspec.structs.asdict(convert_table(table, kind, where))
@@ -247,7 +249,7 @@ def _parse_table_of_lists(table: Any, kind: type[msgspec.Struct], where: str) ->
 
 
 def _parse_headers(table: Any, where: str) -> dict[str, tuple[str, ...]]:
-    """Convert the table that names response headers to keep in addition to the allow-list."""
+    """Convert the table of response headers to keep beyond the allow-list to `{"keep": names}`, or `{}` for none."""
     if not isinstance(table, Mapping):
         raise ConfigError(f'{where} must be a table of lists: keep = ["x-gateway-*"]')
     keep = convert_table(table, _HeaderTable, where).keep

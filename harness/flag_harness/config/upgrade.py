@@ -1,4 +1,4 @@
-"""Rename what older releases called otherwise in the settings of a project's pyproject.toml."""
+"""Rename the settings of a project's pyproject.toml that had another name in older releases."""
 
 import re
 import tomllib
@@ -9,12 +9,12 @@ from typing import Any
 from flag_harness.config.command_tables import RENAMED_SWEEP_KEYS
 from flag_harness.errors import ConfigError
 
-OLD_TABLE, NEW_TABLE = "harness", "flag-harness"
+OLD_TABLE_NAME, NEW_TABLE_NAME = "harness", "flag-harness"
 
-_OLD_TABLE_HEADER = re.compile(rf"^(\s*\[+\s*tool\s*\.\s*){OLD_TABLE}(?=\s*[.\]])")
-_TABLE_HEADER = re.compile(r"^\s*\[")
-_SWEEP_HEADER = re.compile(rf"^\s*\[\s*tool\s*\.\s*{NEW_TABLE}\s*\.\s*sweep\s*\]")
-_KEY_PATTERN = re.compile(r"^(\s*)([\w-]+)(?=\s*=)")
+_OLD_TABLE_HEADER_PATTERN = re.compile(rf"^(\s*\[+\s*tool\s*\.\s*){OLD_TABLE_NAME}(?=\s*[.\]])")
+_TABLE_HEADER_PATTERN = re.compile(r"^\s*\[")
+_SWEEP_TABLE_HEADER_PATTERN = re.compile(rf"^\s*\[\s*tool\s*\.\s*{NEW_TABLE_NAME}\s*\.\s*sweep\s*\]")
+_SETTING_KEY_PATTERN = re.compile(r"^(\s*)([\w-]+)(?=\s*=)")
 
 
 def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
@@ -27,11 +27,11 @@ def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
         document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{source}: {error}") from None
-    renamed = tuple(_rename_in_document(document))
+    renamed = tuple(_rename_settings_in_document(document))
     if not renamed:
         return text, ()
-    result = "".join(_rename_in_lines(text))
-    if not _is_same_document(result, document):
+    result = "".join(_rename_settings_in_lines(text))
+    if not _parses_to_document(result, document):
         raise ConfigError(
             f"{source}: rename this by hand: {'; '.join(renamed)}. The old name and the new one are both there, or the "
             "line has an unusual form; then run flag-harness upgrade again"
@@ -39,15 +39,15 @@ def upgrade_settings(text: str, source: Path) -> tuple[str, tuple[str, ...]]:
     return result, renamed
 
 
-def _rename_in_document(document: Any) -> Iterator[str]:
-    """Rename keys of settings in a parsed pyproject.toml, and yield a description of each renamed key."""
+def _rename_settings_in_document(document: Any) -> Iterator[str]:
+    """Rename keys in a parsed pyproject.toml, in place, and yield a description of each renamed key."""
     tool = document.get("tool")
     if not isinstance(tool, dict):
         return
-    if OLD_TABLE in tool:
-        tool[NEW_TABLE] = tool.pop(OLD_TABLE)
-        yield f"[tool.{OLD_TABLE}] to [tool.{NEW_TABLE}]"
-    table = tool.get(NEW_TABLE)
+    if OLD_TABLE_NAME in tool:
+        tool[NEW_TABLE_NAME] = tool.pop(OLD_TABLE_NAME)
+        yield f"[tool.{OLD_TABLE_NAME}] to [tool.{NEW_TABLE_NAME}]"
+    table = tool.get(NEW_TABLE_NAME)
     sweep = table.get("sweep") if isinstance(table, dict) else None
     for old, new in RENAMED_SWEEP_KEYS.items():
         if isinstance(sweep, dict) and old in sweep:
@@ -55,16 +55,20 @@ def _rename_in_document(document: Any) -> Iterator[str]:
             yield f"sweep.{old} to sweep.{new}"
 
 
-def _rename_in_lines(text: str) -> Iterator[str]:
+def _rename_settings_in_lines(text: str) -> Iterator[str]:
     is_sweep = False
     for line in text.splitlines(keepends=True):
-        new = _OLD_TABLE_HEADER.sub(rf"\g<1>{NEW_TABLE}", line)
-        if _TABLE_HEADER.match(new):
-            is_sweep = _SWEEP_HEADER.match(new) is not None
-        yield _KEY_PATTERN.sub(lambda key: key[1] + RENAMED_SWEEP_KEYS.get(key[2], key[2]), new) if is_sweep else new
+        new = _OLD_TABLE_HEADER_PATTERN.sub(rf"\g<1>{NEW_TABLE_NAME}", line)
+        if _TABLE_HEADER_PATTERN.match(new):
+            is_sweep = _SWEEP_TABLE_HEADER_PATTERN.match(new) is not None
+        yield (
+            _SETTING_KEY_PATTERN.sub(lambda key: key[1] + RENAMED_SWEEP_KEYS.get(key[2], key[2]), new)
+            if is_sweep
+            else new
+        )
 
 
-def _is_same_document(text: str, document: Any) -> bool:
+def _parses_to_document(text: str, document: Any) -> bool:
     try:
         return bool(tomllib.loads(text) == document)
     except tomllib.TOMLDecodeError:

@@ -8,7 +8,7 @@ import msgspec
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
 
-_MAX_BYTES = 1 << 30
+_MAX_CONVERSATION_FILE_BYTES = 1 << 30
 
 
 class MessagePart(msgspec.Struct, frozen=True):
@@ -81,7 +81,7 @@ def load_conversations(*records: Path) -> Mapping[str, Conversation]:
 
 def _load_conversation_file(path: Path) -> list[Conversation]:
     try:
-        lines = read_regular_file(path, _MAX_BYTES).splitlines()
+        lines = read_regular_file(path, _MAX_CONVERSATION_FILE_BYTES).splitlines()
         return [msgspec.json.decode(line, type=Conversation) for line in lines if line]
     except (OSError, ValueError, RecursionError) as error:
         raise RecordError(f"{path}: not the conversations of a run: {error}; delete it, or run pytest again") from None

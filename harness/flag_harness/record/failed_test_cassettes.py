@@ -9,37 +9,37 @@ from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
 
 _MAX_NAME_CHARACTERS = 80
-_MAX_BYTES = 1 << 30
+_MAX_KEPT_FILE_BYTES = 1 << 30
 _RECORD_HEADER_KEY = b'"flag_harness_record":'
 """The key that stands within the first bytes of every run record. Other files of JSON lines do not have it."""
 
 
-def folder_of_failed_test_cassettes(record: Path) -> Path:
+def failed_test_cassette_folder(record: Path) -> Path:
     """Return the folder next to a run record that holds the cassettes of its failed tests: `run.cassettes` for
     `run.jsonl`.
     """
     return record.with_suffix(".cassettes")
 
 
-def path_of_failed_test_cassette(record: Path, case: str) -> Path:
+def failed_test_cassette_path(record: Path, case: str) -> Path:
     """Return the path at which a run keeps the cassette of a failed test. `case` is the test's node id."""
     name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MAX_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
-    return folder_of_failed_test_cassettes(record) / f"{name}-{digest}.json"
+    return failed_test_cassette_folder(record) / f"{name}-{digest}.json"
 
 
-def files_of_failed_test_cassettes(record: Path) -> Iterator[Path]:
+def failed_test_cassette_files(record: Path) -> Iterator[Path]:
     """Yield the files that a run kept for its failed tests: cassettes, and large bodies that several
     cassettes share.
     """
-    folder = folder_of_failed_test_cassettes(record)
+    folder = failed_test_cassette_folder(record)
     yield from sorted(folder.glob("*.json"))
     yield from sorted(path for path in folder.glob("blobs/*") if path.is_file())
 
 
 def remove_failed_test_cassettes(record: Path) -> None:
     """Remove the cassettes that an earlier run kept next to a run record. Raise `OSError` if that fails."""
-    for path in files_of_failed_test_cassettes(record):
+    for path in failed_test_cassette_files(record):
         path.unlink()
 
 
@@ -49,12 +49,12 @@ def copy_failed_test_cassettes(source: Path, target: Path) -> None:
     Raise `RecordError` if that fails.
     """
     try:
-        for path in files_of_failed_test_cassettes(source):
-            copy = folder_of_failed_test_cassettes(target) / path.relative_to(folder_of_failed_test_cassettes(source))
-            write_atomically(copy, read_regular_file(path, _MAX_BYTES))
+        for path in failed_test_cassette_files(source):
+            copy = failed_test_cassette_folder(target) / path.relative_to(failed_test_cassette_folder(source))
+            write_atomically(copy, read_regular_file(path, _MAX_KEPT_FILE_BYTES))
     except (OSError, ValueError) as error:
         raise RecordError(
-            f"{folder_of_failed_test_cassettes(target)}: the cassettes of {source} cannot be copied: {error}"
+            f"{failed_test_cassette_folder(target)}: the cassettes of {source} cannot be copied: {error}"
         ) from None
 
 

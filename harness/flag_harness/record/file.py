@@ -16,7 +16,7 @@ from flag_harness.record.row import RunRow
 
 PYTEST_CACHE_FOLDER, LAST_RUN_FILE = "flag-harness", "last-run.jsonl"
 """The folder in pytest's cache and the file in this folder that hold the record of the last run."""
-_MAX_BYTES = 1 << 30
+_MAX_RECORD_BYTES = 1 << 30
 _DIGEST_KEY = "digest"
 """The key in the first line of a record file that holds the digest of the file. `RunHeader` has no such field."""
 _encoder = msgspec.json.Encoder(order="deterministic")
@@ -114,7 +114,7 @@ def load_checked_record(path: Path) -> RunRecord:
 def read_record_bytes(path: Path) -> bytes:
     """Return the bytes of a record's file. Raise `RecordError` if it cannot be read."""
     try:
-        return read_regular_file(path, _MAX_BYTES)
+        return read_regular_file(path, _MAX_RECORD_BYTES)
     except (OSError, ValueError) as error:
         why = reason_unreadable(error)
         raise RecordError(f"{path}: cannot be read: {why}; to write a record: pytest --harness-record=FILE") from None

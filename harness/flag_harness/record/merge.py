@@ -33,14 +33,14 @@ def merge_records(records: Sequence[RunRecord]) -> RunRecord:
         options=tuple(option for option in first.options if len(records) == 1 or not option.startswith(_SHARD_OPTION)),
         left_out_by=next((record.header.left_out_by for record in records if record.header.left_out_by), ""),
         ignored_paths=tuple(sorted(set.intersection(*(set(record.header.ignored_paths) for record in records)))),
-        selected_tests=_merge_selections([record.header.selected_tests for record in records]),
+        selected_tests=_merge_selected_tests([record.header.selected_tests for record in records]),
         deselected=tuple(sorted(set.intersection(*(set(record.header.deselected) for record in records)))),
         exit_status=_merge_exit_statuses([-1 if record.problem else record.header.exit_status for record in records]),
         gate_files=_merge_tested_files([record.header.gate_files for record in records]),
         verdicts=tuple(verdict for record in records for verdict in record.header.verdicts),
     )
     rows = _number_repetitions(row for record in records for row in record.rows)
-    missing = _missing_shards_text([record.header.shard for record in records])
+    missing = _missing_shards_message([record.header.shard for record in records])
     problems = [*(record.problem for record in records), missing]
     return RunRecord(header, rows, "\n".join(filter(None, problems)))
 
@@ -69,7 +69,7 @@ def _record_name(records: Sequence[RunRecord], index: int) -> str:
     return records[index].source or f"record {index + 1}"
 
 
-def _missing_shards_text(shards: Sequence[str]) -> str:
+def _missing_shards_message(shards: Sequence[str]) -> str:
     """Return a message that says which shards of a run are missing, or an empty string if none is missing.
 
     `shards` are texts such as `1/3`. A single one is not checked.
@@ -85,7 +85,7 @@ def _missing_shards_text(shards: Sequence[str]) -> str:
     return f"shard {', '.join(map(str, missing))} of {count} is missing, so tests are missing, too" if missing else ""
 
 
-def _merge_selections(selections: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+def _merge_selected_tests(selections: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Return all paths and node ids that the shards' command lines named, or an empty tuple if one of them named
     none.
     """

@@ -14,11 +14,11 @@ from typing import Any, TypeAlias
 BodyOutline: TypeAlias = tuple[tuple[str, int | float | bool | str | None], ...]
 """The outline of a request body: pairs of a path, such as `thinking.budget_tokens`, and the value, or a hash of it."""
 
-_HASH_MARK = "#"
+_HASH_PREFIX = "#"
 _HASH_BYTES = 3
 """The length of a hash. It is so short on purpose: with 24 bits, thousands of telephone numbers share each hash."""
 _HASH_KEY = b"flag-harness outline"
-_MAX_PATHS = 60
+_MAX_OUTLINE_PATHS = 60
 """The most paths in an outline. If a body has more, the outline ends with a hash of the rest, under the path `...`."""
 _KEYS_OF_API_WORDS = frozenset({"model", "type", "effort", "ttl", "display", "service_tier", "speed"})
 """The keys whose texts are words of the API, such as model names. An outline shows them instead of a hash."""
@@ -40,8 +40,8 @@ def body_outline(body: Any) -> BodyOutline:
     if not isinstance(body, Mapping):
         return ()
     found = [pair for key in sorted(body, key=str) for pair in _member_outline(str(key), body[key])]
-    rest = [("...", _short_hash(found[_MAX_PATHS:]))] if len(found) > _MAX_PATHS else []
-    return (*found[:_MAX_PATHS], *rest)
+    rest = [("...", _short_hash(found[_MAX_OUTLINE_PATHS:]))] if len(found) > _MAX_OUTLINE_PATHS else []
+    return (*found[:_MAX_OUTLINE_PATHS], *rest)
 
 
 def mask_api_ids(text: str) -> str:
@@ -51,7 +51,7 @@ def mask_api_ids(text: str) -> str:
 
 def is_hashed_value(value: object) -> bool:
     """Return whether a value in an outline is a hash that stands for the real value."""
-    return isinstance(value, str) and value.startswith(_HASH_MARK)
+    return isinstance(value, str) and value.startswith(_HASH_PREFIX)
 
 
 def _member_outline(key: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -139,4 +139,4 @@ def _short_hash(value: Any) -> str:
     """Return a short hash of a value. Ids that the API generated have no influence on it."""
     text = mask_api_ids(json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")
-    return _HASH_MARK + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()
+    return _HASH_PREFIX + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

@@ -23,7 +23,7 @@ repetition.
 
 BODY_HASH_KEY = b"flag-harness run record"
 """The default key of `body_hash`. It is not secret; it only makes the hashes differ from unkeyed BLAKE2 hashes."""
-_DIGEST_BYTES = 16
+_BODY_HASH_BYTES = 16
 
 
 class RequestRecord(msgspec.Struct, frozen=True):
@@ -221,4 +221,4 @@ def body_hash(canonical_body: bytes, key: bytes = BODY_HASH_KEY) -> str:
     Equal bodies have equal hashes. Somebody who can guess the whole body can confirm the guess by its hash; a secret
     `key` prevents that, but only hashes with the same key can be compared.
     """
-    return hashlib.blake2b(canonical_body, digest_size=_DIGEST_BYTES, key=key).hexdigest()
+    return hashlib.blake2b(canonical_body, digest_size=_BODY_HASH_BYTES, key=key).hexdigest()

@@ -39,9 +39,7 @@ class FlagEndpoint:
         return _json_response(200, self._evaluate_flag(*found))
 
     def _evaluate_flag(self, flag: Flag, index: int) -> dict[str, Any]:
-        """Return OFREP's JSON for a flag whose value has the index `index`, and record in the scope that the flag was
-        read.
-        """
+        """Return OFREP's JSON for the value of a flag at `index`, and record in the scope that the flag was read."""
         key, value, variant = flag.openfeature, flag.values[index], flag.labels[index]
         self._scope.add_read(FlagRead(key, "remote", value, is_declared=True))
         metadata = {"flag": flag.name, "combination": self._scope.combination.id}

@@ -1,4 +1,4 @@
-"""Lets OpenFeature clients read the declared flags from the scope (test or `with` block) in which their code runs."""
+"""Let OpenFeature clients read the declared flags from the scope (test or `with` block) in which the caller runs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ with require_extra("openfeature"):
 
 @contextmanager
 def patch_openfeature_clients() -> Iterator[None]:
-    """Inside the context, make OpenFeature clients read the declared flags from the scope in which their code runs.
+    """Inside the context, make OpenFeature clients read the declared flags from the scope in which the caller runs.
 
-    A scope is a test or a `flags` block. The provider that the project has set stays in place: it answers code outside
-    of any scope, and the keys of undeclared flags.
+    A scope is a test or a `flags` block. The provider that the project has set stays in place: it answers calls from
+    outside of any scope, and the keys of undeclared flags.
     """
     own_provider: Any = OpenFeatureClient.provider
     own_status: Any = OpenFeatureClient.get_provider_status

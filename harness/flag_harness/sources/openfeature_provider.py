@@ -16,24 +16,22 @@ from openfeature.track import TrackingEventDetails
 from flag_harness.flag import Flag, nearest_name_hint
 from flag_harness.sources.scope import ACTIVE_SCOPES, FlagRead, FlagScope, running_scope
 
-_OPENFEATURE_TYPES: Mapping[str, type | tuple[type, ...]] = {
+_PYTHON_TYPES_BY_NAME: Mapping[str, type | tuple[type, ...]] = {
     "boolean": bool,
     "string": str,
     "integer": int,
     "float": (int, float),
     "object": (dict, list, tuple),
 }
-_UNDECLARED_KEY_DETAILS = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
-"""The error codes with which a provider says that it has no value for a key.
-
-They are no error if the key is undeclared.
-"""
+_ERROR_CODES_WITHOUT_VALUE = (ErrorCode.FLAG_NOT_FOUND, ErrorCode.PROVIDER_NOT_READY)
+"""The error codes with which a provider says that it has no value for a key: no error if the key is undeclared."""
 
 
 def _make_resolver(kind: str) -> Any:
-    """Return the method with which a provider resolves flags of the type `kind`, such as `boolean`.
+    """Return the method with which `CombinationProvider` answers a read of the type `kind`, such as `boolean`.
 
-    The method returns the value in the running scope, or asks the project's own provider for keys of undeclared flags.
+    The method returns the value in the running scope. If no flag is declared for the key, it calls the same method of
+    the project's own provider.
     """
 
     def resolve(
@@ -42,8 +40,8 @@ def _make_resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.project_provider, f"resolve_{kind}_details")
-        result: FlagResolutionDetails[Any] = beneath(flag_key, default_value, evaluation_context)
+        resolve_in_project = getattr(self.project_provider, f"resolve_{kind}_details")
+        result: FlagResolutionDetails[Any] = resolve_in_project(flag_key, default_value, evaluation_context)
         return result
 
     return resolve
@@ -58,8 +56,8 @@ def _make_async_resolver(kind: str) -> Any:
         details = self.resolve(kind, flag_key, default_value)
         if details is not None:
             return details
-        beneath = getattr(self.project_provider, f"resolve_{kind}_details_async")
-        result: FlagResolutionDetails[Any] = await beneath(flag_key, default_value, evaluation_context)
+        resolve_in_project = getattr(self.project_provider, f"resolve_{kind}_details_async")
+        result: FlagResolutionDetails[Any] = await resolve_in_project(flag_key, default_value, evaluation_context)
         return result
 
     return resolve
@@ -68,12 +66,12 @@ def _make_async_resolver(kind: str) -> Any:
 class CombinationProvider(AbstractProvider):
     """An OpenFeature provider that answers declared flags from the running scope.
 
-    The project's own provider, `project_provider`, answers all other keys.
+    The project's own provider, `project_provider`, answers all other keys, or an error if it is not ready (`is_ready`).
     """
 
-    def __init__(self, beneath: FeatureProvider, *, is_ready: bool = True) -> None:
+    def __init__(self, project_provider: FeatureProvider, *, is_ready: bool = True) -> None:
         super().__init__()
-        self.project_provider, self._is_ready = beneath, is_ready
+        self.project_provider, self._is_ready = project_provider, is_ready
 
     def get_metadata(self) -> Metadata:
         """Return the name of the provider."""
@@ -95,8 +93,8 @@ class CombinationProvider(AbstractProvider):
     def resolve(self, kind: str, key: str, default: Any) -> FlagResolutionDetails[Any] | None:
         """Return the value that the running scope gives to the flag `key`, with its details.
 
-        The result is None if the project's own provider must answer. `kind` is the requested type, such as `boolean`; a
-        value of another type gives an error and `default`.
+        Return None if the project's own provider must answer. `kind` is the requested type, such as `boolean`. If the
+        value has another type, the details have an error and `default`.
         """
         scope = running_scope()
         found = scope.find_flag(key) if scope is not None else None
@@ -141,15 +139,17 @@ class _ReadRecorder(Hook):
                     active.add_read(FlagRead(key, kind, details.value, True, message))
             return
         is_declared = scope.find_flag(key) is not None
-        hidden = details.error_code is not None and (is_declared or details.error_code not in _UNDECLARED_KEY_DETAILS)
+        hidden = details.error_code is not None and (
+            is_declared or details.error_code not in _ERROR_CODES_WITHOUT_VALUE
+        )
         error = _error_message(scope, key, kind, details) if hidden else ""
         scope.add_read(FlagRead(key, kind, details.value, is_declared, error))
 
 
 def _evaluate_flag(scope: FlagScope, flag: Flag, index: int, kind: str, default: Any) -> FlagResolutionDetails[Any]:
-    """Return the value with the index `index` of a flag, or an error and `default` if it is not of the type `kind`."""
+    """Return OpenFeature's details of a read: the flag's value at `index`, or an error if its type is not `kind`."""
     value: Any = flag.values[index]
-    if not isinstance(value, _OPENFEATURE_TYPES[kind]) or (isinstance(value, bool) and kind != "boolean"):
+    if not isinstance(value, _PYTHON_TYPES_BY_NAME[kind]) or (isinstance(value, bool) and kind != "boolean"):
         method = f"get_{openfeature_type(value)}_value"
         message = f"flag {flag.name!r} has the value {value!r}, which is no {kind}; read it with {method}"
         return _error_details(default, ErrorCode.TYPE_MISMATCH, message)
@@ -175,7 +175,7 @@ def openfeature_type(value: object) -> str:
 
 
 def _error_details(default: Any, code: ErrorCode, message: str) -> FlagResolutionDetails[Any]:
-    """Return OpenFeature's details of a failed read: an error, and the default that the caller gave."""
+    """Return OpenFeature's details of a failed read: an error, and the default value that the caller gave."""
     return FlagResolutionDetails(default, error_code=code, error_message=message, reason=Reason.ERROR)
 
 

@@ -75,7 +75,7 @@ class FlagScope:
         return [flag.name for flag in self.combination.flags if flag.openfeature and flag.openfeature not in read]
 
     def add_read(self, read: FlagRead) -> None:
-        """Record a read of a flag in this scope and in all scopes around it."""
+        """Record a read of a flag in this scope and in every scope that encloses this one."""
         self.flag_reads.append(read)
         if self.parent is not None:
             self.parent.add_read(read)
@@ -86,9 +86,9 @@ class FlagScope:
 
 
 def running_scope() -> FlagScope | None:
-    """Return the scope (test or `flags` block) of the running code, as `enclosing_scope` finds it.
+    """Return the scope (test or `flags` block) of the running code: the result of `enclosing_scope`.
 
-    If that finds none, return the active scope if exactly one is active, else None.
+    If `enclosing_scope` returns None, return the active scope if exactly one is active, else None.
     """
     if (scope := enclosing_scope()) is not None:
         return scope
@@ -99,8 +99,8 @@ def running_scope() -> FlagScope | None:
 def enclosing_scope() -> FlagScope | None:
     """Return the scope (test or `flags` block) in which the running thread or task was started.
 
-    Failing that, return the scope of the test or fixture that owns the running code, then the scope of the running
-    test; None if there is none of these.
+    If that is unknown, return the scope of the test or fixture that owns the running code. If that is unknown too,
+    return the scope of the running test, or None outside of tests.
     """
     owner = current_code_owner()
     for scope in (current_flag_scope(), owner.flag_scope if owner is not None else None):

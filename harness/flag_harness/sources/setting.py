@@ -1,4 +1,4 @@
-"""Sets the flags of a combination that are not environment variables: through OpenFeature or functions."""
+"""Set the flags of a combination that are not environment variables: through OpenFeature or functions."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -20,8 +20,8 @@ It may return a context manager that undoes the setting.
 """
 
 
-def _follow_submitted_work() -> AbstractContextManager[None]:
-    """Return a context in which threads and pool jobs run under the flags of the code that started them."""
+def _patch_submitted_work() -> AbstractContextManager[None]:
+    """Return a context manager that makes threads and pool jobs run under the flags of the code that started them."""
     from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
     return follow_submitted_work()
@@ -33,7 +33,7 @@ def _patch_openfeature() -> AbstractContextManager[None]:
     return patch_openfeature_clients()
 
 
-_SUBMITTED_WORK_PATCH = SharedPatch(_follow_submitted_work)
+_SUBMITTED_WORK_PATCH = SharedPatch(_patch_submitted_work)
 _OPENFEATURE_PATCH = SharedPatch(_patch_openfeature)
 
 
@@ -99,8 +99,8 @@ def _require_set_flags(combination: Combination, set_flags: SetFlagsFunction | N
 def _set_flag_by_function(flag: Flag, value: object, folder: Path | None) -> Iterator[None]:
     """Inside the context, set a flag to `value` by calling the function that its setting `set` names.
 
-    The function is imported from `folder` or the Python path. If it returns a context manager, that is entered; if not,
-    the function is called again at the end, with the flag's default.
+    The function is imported from `folder` or the Python path. If the function returns a context manager, enter it.
+    Otherwise, call the function again at the end, with the flag's default.
     """
     override = import_attribute(flag.set, f"flag {flag.name!r}: set =", "myapp.settings:override", folder)
     if not callable(override):
@@ -118,7 +118,7 @@ def _set_flag_by_function(flag: Flag, value: object, folder: Path | None) -> Ite
 
 
 def _nearest_callable_hint(flag: Flag) -> str:
-    """Return a hint with the function in the module of the flag's `set` whose name is most like the one in `set`."""
+    """Return a hint that names the most similar function, if the setting `set` names something that is no function."""
     module, _, attribute = flag.set.partition(":")
     members = vars(sys.modules[module])
     return nearest_name_hint(attribute, [name for name, one in members.items() if callable(one) and name != attribute])

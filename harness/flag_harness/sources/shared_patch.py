@@ -1,4 +1,4 @@
-"""A patch that several blocks can need at the same time: the first block applies it, and the last one removes it."""
+"""A patch that several `with` blocks share: the first block applies it, and the last block that ends removes it."""
 
 import threading
 from collections.abc import Callable, Iterator

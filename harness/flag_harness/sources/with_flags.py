@@ -12,7 +12,7 @@ from flag_harness.sources.environment import set_flag_variables
 from flag_harness.sources.scope import FlagScope, enclosing_scope
 from flag_harness.sources.setting import enter_scope
 
-_PROJECT_FOLDER = "pyproject.toml"
+_PROJECT_FILE = "pyproject.toml"
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def flags(**pins: object) -> Iterator[Combination]:
     """
     outer = enclosing_scope()
     folder = _project_folder()
-    declared = outer.combination.flags if outer is not None else read_config(folder / _PROJECT_FOLDER).flags
+    declared = outer.combination.flags if outer is not None else read_config(folder / _PROJECT_FILE).flags
     before = dict(outer.combination.values) if outer is not None else {}
     combination = pin_flags(declared, {**before, **pins})
     scope = FlagScope(combination, outer)
@@ -50,4 +50,4 @@ def _keep_flag_values(combination: Combination) -> None:
 
 def _project_folder() -> Path:
     here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_FOLDER).is_file()), here)
+    return next((folder for folder in (here, *here.parents) if (folder / _PROJECT_FILE).is_file()), here)

@@ -12,7 +12,7 @@ from flag_harness.cassette.orphans import relative_path_with_slashes
 from flag_harness.cassette.upgrade import find_cassettes, upgrade_cassette
 from flag_harness.cli.terminal import print_json
 from flag_harness.config import find_root, read_config
-from flag_harness.config.upgrade import NEW_TABLE, upgrade_settings
+from flag_harness.config.upgrade import NEW_TABLE_NAME, upgrade_settings
 from flag_harness.errors import ConfigError, UpgradeError
 from flag_harness.files import write_atomically
 from flag_harness.record import load_record
@@ -106,7 +106,7 @@ def _add_settings_to_plan(plan: _UpgradePlan, pyproject: Path) -> str:
 
     plan.settings_files[pyproject] = new.encode("utf-8")
     plan.reasons_with_paths += [(pyproject, f"rename {one}") for one in renamed]
-    return parse_config(tomllib.loads(new)["tool"][NEW_TABLE], pyproject).recordings
+    return parse_config(tomllib.loads(new)["tool"][NEW_TABLE_NAME], pyproject).recordings
 
 
 def _add_cassettes_to_plan(plan: _UpgradePlan, cassettes: Sequence[Path], recordings: Path) -> None:

@@ -47,7 +47,7 @@ def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") ->
     if record is None or content == "none":
         return
     from flag_harness.cassette import Filters
-    from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
+    from flag_harness.record.failed_test_cassettes import failed_test_cassette_path
 
     filters, cassette = evidence_filters(traffic.plan.filters, content), _cassette_before_faults(traffic)
     pairs = ((one.request, one.response) for one in cassette.interactions)
@@ -55,7 +55,7 @@ def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") ->
     filters += Filters(patterns=tuple(map(re.escape, removed)))
     cassette = replace(cassette, interactions=tuple(map(filters.filter_interaction, cassette.interactions)))
     try:
-        cassette.save(path_of_failed_test_cassette(record, traffic.plan.case))
+        cassette.save(failed_test_cassette_path(record, traffic.plan.case))
     except (CassetteError, OSError) as error:
         with warnings.catch_warnings():
             warnings.simplefilter("always")  # as an error, it would end the whole run

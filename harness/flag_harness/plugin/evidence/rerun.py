@@ -49,9 +49,9 @@ class FailedTestRerun:
 
     def find_cassette(self, case: str) -> EvidenceCassette | None:
         """Return the kept cassette of a test or fixture, or None if the run kept none."""
-        from flag_harness.record.failed_test_cassettes import path_of_failed_test_cassette
+        from flag_harness.record.failed_test_cassettes import failed_test_cassette_path
 
-        paths = ((path_of_failed_test_cassette(one, case), record.header) for one, record in self._records.items())
+        paths = ((failed_test_cassette_path(one, case), record.header) for one, record in self._records.items())
         return next((EvidenceCassette(path, header.content_level) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
