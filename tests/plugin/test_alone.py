@@ -146,7 +146,7 @@ def test_a_run_that_takes_long_to_start_runs_nothing_alone(repository: pytest.Py
     """A flag is named as before."""
     repository.makeconftest(
         "import pytest\nfrom flag_harness.plugin.special_runs import alone\n"
-        "alone.MAX_SECONDS_FOR_SUSPECTS = alone.MAX_SECONDS_FOR_ALL = -1.0\n"
+        "alone.MAX_SECONDS_IF_SUSPECT = alone.MAX_SECONDS_TO_FIRST_RESULT = -1.0\n"
     )
     lines = _lines_about_failures(repository.runpytest_subprocess())
     assert "fails when fast, or when slow: 1 test (test_it.py::test_ask[*])" == lines[0]
@@ -155,7 +155,7 @@ def test_a_run_that_takes_long_to_start_runs_nothing_alone(repository: pytest.Py
 def test_a_process_that_hangs_is_killed(repository: pytest.Pytester) -> None:
     """It says nothing, so a flag is named."""
     repository.makeconftest(
-        "import os, sys\nfrom flag_harness.plugin.special_runs import alone\nalone.MAX_RUN_SECONDS = 0.1\n"
+        "import os, sys\nfrom flag_harness.plugin.special_runs import alone\nalone.MAX_SECONDS_OF_LONE_RUN = 0.1\n"
         "sys.executable = os.path.join(sys.prefix, 'bin', 'python')  # no fork of the warm one, which nobody may kill\n"
     )
     lines = _lines_about_failures(repository.runpytest_subprocess())

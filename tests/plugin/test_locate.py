@@ -8,7 +8,7 @@ import pytest
 from flag_harness.analysis.matrix_runs import FailingTest, MatrixRun
 from flag_harness.flag import Flag
 from flag_harness.plugin.special_runs.extra_combinations import ExtraCombinationRunner, _has_passed, tear_down_fixtures
-from flag_harness.plugin.special_runs.locate import FlagSearch, FlagSearchPass
+from flag_harness.plugin.special_runs.locate import FlagSearch, FlagSearchRunner
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
 
@@ -230,7 +230,7 @@ def test_progress_changes_in_place_on_a_terminal() -> None:
     )
     manager = SimpleNamespace(getplugin=lambda name: terminal)
     config = SimpleNamespace(pluginmanager=manager, get_verbosity=lambda: 0)
-    locating = FlagSearchPass(config, None, 45)  # type: ignore[arg-type]
+    locating = FlagSearchRunner(config, None, 45)  # type: ignore[arg-type]
     locating._show_progress("run 1", True)
     locating._show_progress("run 2", False)
     assert ["", "\rrun 1", "\rrun 2"] == lines
@@ -288,7 +288,7 @@ def _failing_test(*outcomes: bool) -> FailingTest:
 
 def test_a_test_that_is_not_collected_again_is_said_to_be_missing(pytestconfig: pytest.Config) -> None:
     """Its file looks at the worker that it runs in, for example."""
-    locating = FlagSearchPass(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
+    locating = FlagSearchRunner(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
     locating._search_flags_of_tests(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
     assert ([], True) == (effects.located, "the test was not found again after the run" in effects.advice)
 

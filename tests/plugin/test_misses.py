@@ -243,7 +243,7 @@ def test_a_flag_at_its_default_explains_no_change(
     effects = FlagEffectsInRecordings(
         tmp_path, [Flag("concise"), Flag("streaming"), Flag("model", values=("a", "b"), default="a")]
     )
-    assert flag == effects.explain_in(combination)("max_tokens")
+    assert flag == effects.make_explainer(combination)("max_tokens")
     assert effects.depends_on_flag("max_tokens")
 
 

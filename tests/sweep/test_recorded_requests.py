@@ -59,7 +59,7 @@ def test_a_request_is_sent_in_the_baseline_only(post: Post, loopback_server: Loo
     with store_or_replay_responses(recording, ApiScope()):
         first = [post(url, "socks"), post(url, "socks"), post(url, "shoes")]
         recording.is_baseline = False
-        recording.used_counts.clear()
+        recording.used_count_by_call.clear()
         moved = "http://127.0.0.1:9/items?page=1"  # the server may listen on another port in the next run
         assert first == [post(moved, "socks"), post(url, "socks"), post(url, "shoes")]
         assert first[1] == post(url, "socks")
@@ -81,7 +81,7 @@ def test_a_request_that_fails_fails_again(post: Post, loopback_server: LoopbackS
         with pytest.raises((httpx.ConnectError, urllib3.exceptions.NewConnectionError)) as first:
             post("http://127.0.0.1:9/items", "socks")
         recording.is_baseline = False
-        recording.used_counts.clear()
+        recording.used_count_by_call.clear()
         with pytest.raises(type(first.value)):
             post(f"{loopback_server.url}/items", "socks")
     assert [] == loopback_server.received
@@ -93,7 +93,7 @@ def test_requests_to_the_api_are_left_alone(post: Post, loopback_server: Loopbac
     recording = BaselineToolResults()
     with store_or_replay_responses(recording, ApiScope(base_url=loopback_server.url)):
         assert ["1: Hi\nä", "2: Hi\nä"] == [post(f"{loopback_server.url}/v1/messages", "Hi") for _ in range(2)]
-    assert {} == recording.results
+    assert {} == recording.results_by_call
 
 
 def test_a_request_without_a_body_is_named_by_its_address() -> None:
@@ -116,7 +116,7 @@ def test_an_exception_is_raised_again_with_the_same_traceback() -> None:
     lengths = set()
     for _ in range(3):
         with pytest.raises(ValueError, match="sold out") as raised:
-            recording.results["buy", b""][0].return_or_raise()
+            recording.results_by_call["buy", b""][0].return_or_raise()
         lengths.add(len(raised.traceback))
     assert 1 == len(lengths)
 
@@ -128,4 +128,4 @@ def test_a_request_that_urllib3_sends_again_is_one_request() -> None:
     failure = pytest.raises(urllib3.exceptions.MaxRetryError)
     with store_or_replay_responses(recording, ApiScope()), urllib3.PoolManager() as pool, failure:
         pool.request("GET", "http://127.0.0.1:9/items", retries=retries)
-    assert [1] == [len(results) for results in recording.results.values()]
+    assert [1] == [len(results) for results in recording.results_by_call.values()]

@@ -125,7 +125,7 @@ class SlowCounter(Counter[ToolCallKey]):
 
 def test_calls_in_several_threads_get_different_recorded_results() -> None:
     """None of the kept results is returned twice."""
-    key, recording = ("swept_shop:count", b""), BaselineToolResults(used_counts=SlowCounter())
+    key, recording = ("swept_shop:count", b""), BaselineToolResults(used_count_by_call=SlowCounter())
     for number in range(4):
         recording.keep_result(key, StoredToolResult(number))
     with ThreadPoolExecutor(4) as pool:

@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class CommandLineFlags:
+class FlagOptions:
     """The options about flags: which combinations to run, which flags have a fixed value, which are judged, and the
     values of production.
 
-    `selected_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
+    `combinations_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
     """
 
     selection: str = ""
     pinned_values: Mapping[str, object] = field(default_factory=dict)
     baseline: "ProductionBaseline | None" = None
     judged_flags: frozenset[str] = frozenset()
-    selected_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
+    combinations_by_mark: "dict[str, tuple[tuple[Flag, ...], tuple[Combination, ...]]]" = field(default_factory=dict)
 
-    def flags_with_values(
+    def flags_that_get_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
         """Return those of `flags` that get a value in each combination of a test: the flags in `names`, which vary.
@@ -42,10 +42,10 @@ class CommandLineFlags:
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
 
 
-COMMAND_LINE_FLAGS_KEY = pytest.StashKey[CommandLineFlags]()
+FLAG_OPTIONS_KEY = pytest.StashKey[FlagOptions]()
 
 
-def configure_flags(config: pytest.Config) -> None:
+def configure_flag_options(config: pytest.Config) -> None:
     """Read the options about flags. Raise `FlagError` if one names an unknown flag, or if two contradict each other."""
     selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
     flags = all_flags(config)
@@ -59,9 +59,9 @@ def configure_flags(config: pytest.Config) -> None:
     judged = parse_verdict_option(
         config.getoption("--harness-verdict"), [flag.name for flag in flags], declared_flags(config)
     )
-    config.stash[COMMAND_LINE_FLAGS_KEY] = CommandLineFlags(selection, parsed, baseline, judged)
+    config.stash[FLAG_OPTIONS_KEY] = FlagOptions(selection, parsed, baseline, judged)
     if baseline is not None:
-        config.pluginmanager.register(_BaselineHeaderLines(path, baseline), "flag-harness-baseline")
+        config.pluginmanager.register(_BaselineHeader(path, baseline), "flag-harness-baseline")
     if config.getoption("--harness-sweep") is None:
         # pytest refuses `-k model=haiku`, so items carry the keyword `model:haiku` too
         config.option.keyword = config.option.keyword.replace("=", ":")
@@ -93,7 +93,7 @@ def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[F
     return frozenset(names)
 
 
-class _BaselineHeaderLines:
+class _BaselineHeader:
     """Prints in pytest's header the values that the flags have in production, from which the run starts."""
 
     def __init__(self, path: str, baseline: "ProductionBaseline") -> None:
@@ -138,7 +138,7 @@ def add_flags_of_marks(item: pytest.Item) -> None:
     if not isinstance(item, pytest.Function) or "harness_combination" in item.fixturenames:
         return
     is_marked = item.get_closest_marker("flag_matrix") or item.get_closest_marker("flags")
-    if is_marked or (_plays_vcr_mark(item) and item.config.stash[COMMAND_LINE_FLAGS_KEY].pinned_values):
+    if is_marked or (_plays_vcr_mark(item) and item.config.stash[FLAG_OPTIONS_KEY].pinned_values):
         _add_combination_fixture(item.fixturenames)
 
 
@@ -162,7 +162,7 @@ def combination_in_flags_marks(node: pytest.Item, flags: Sequence[Flag]) -> "Com
         pin_unnamed_flags,
     )
 
-    command_line = node.config.stash[COMMAND_LINE_FLAGS_KEY]
+    command_line = node.config.stash[FLAG_OPTIONS_KEY]
     pins = {} if command_line.baseline else dict(command_line.pinned_values)
     known = all_flags(node.config)
     if not node.get_closest_marker("flags"):
@@ -191,7 +191,7 @@ def _combinations_of_mark(config: pytest.Config, mark: pytest.Mark, nodeid: str)
     """
     from flag_harness.plugin.requested_combinations import combinations_in_node_ids
 
-    selected = config.stash[COMMAND_LINE_FLAGS_KEY].selected_by_mark
+    selected = config.stash[FLAG_OPTIONS_KEY].combinations_by_mark
     mark_arguments = repr((mark.args, mark.kwargs))  # thousands of tests have equal marks
     if mark_arguments not in selected:
         try:
@@ -238,9 +238,9 @@ def _flags_and_combinations(
     from flag_harness.matrix.baseline import baseline_combinations
     from flag_harness.matrix.compared_combinations import combinations_to_compare
 
-    command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
+    command_line = config.stash[FLAG_OPTIONS_KEY]
     declared = [flag.name for flag in declared_flags(config)]
-    flags = command_line.flags_with_values(all_flags(config), names, declared)
+    flags = command_line.flags_that_get_values(all_flags(config), names, declared)
     judged = command_line.judged_flags & {*names}
     if command_line.baseline is not None:
         values = command_line.baseline.value_by_flag

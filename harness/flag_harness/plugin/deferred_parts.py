@@ -14,7 +14,7 @@ _FIXTURE_PREFIX = "harness_"
 """Every fixture of the harness has a name with this prefix, or requests a fixture that has one."""
 _OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
 """The options of the harness whose names lack the prefix `harness_`."""
-_OPTIONS_OF_OTHER_OPTIONS = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
+_OPTIONS_THAT_NEED_ANOTHER = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
 """Options that have a default, and that do nothing unless another option is given too."""
 
 
@@ -22,7 +22,7 @@ DEFERRED_PARTS_KEY = pytest.StashKey[list[object]]()
 """The stash key of the parts of the plugin that are registered now, except the checks of each test."""
 
 
-def needs_parts_around_all_tests(config: pytest.Config) -> bool:
+def needs_parts_for_all_tests(config: pytest.Config) -> bool:
     """Return True if an option or a setting needs the parts of the plugin even for tests that do not use the harness.
 
     Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
@@ -32,7 +32,7 @@ def needs_parts_around_all_tests(config: pytest.Config) -> bool:
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         return True
     options = vars(config.option)
-    own = (name for name in options if name.startswith("harness_") and name not in _OPTIONS_OF_OTHER_OPTIONS)
+    own = (name for name in options if name.startswith("harness_") and name not in _OPTIONS_THAT_NEED_ANOTHER)
     return any(options.get(name) for name in (*_OPTIONS_WITHOUT_PREFIX, *own))
 
 

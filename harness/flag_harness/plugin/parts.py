@@ -7,8 +7,8 @@ import pytest
 from flag_harness.plugin import check_hooks
 from flag_harness.plugin.border.border import BORDER_KEY, NetworkBorder
 from flag_harness.plugin.border.late_work import LateWorkReporter
-from flag_harness.plugin.border.run_border import register_network_border_of_run
-from flag_harness.plugin.border.tracebacks import RepeatedErrors
+from flag_harness.plugin.border.run_border import register_run_network_border
+from flag_harness.plugin.border.tracebacks import RepeatedErrorHider
 from flag_harness.plugin.border.wide_fixtures import WideScopeFixtureHooks
 from flag_harness.plugin.deferred_parts import DEFERRED_PARTS_KEY
 from flag_harness.plugin.limits.age import max_recording_age
@@ -21,8 +21,8 @@ from flag_harness.plugin.run.flag_reads import FlagReadReporter
 from flag_harness.plugin.run.misses import MissCollector
 from flag_harness.plugin.run.run_record import RunRecorder
 from flag_harness.plugin.run.summary import RunSummary
-from flag_harness.plugin.special_runs.alone import LoneRunPass
-from flag_harness.plugin.special_runs.locate import register_flag_search_pass
+from flag_harness.plugin.special_runs.alone import LoneTestRunner
+from flag_harness.plugin.special_runs.locate import register_flag_search
 from flag_harness.plugin.test.faults import FaultReporter
 from flag_harness.plugin.vcr.options import configure_vcr
 
@@ -45,20 +45,20 @@ def register_plugin_parts(config: pytest.Config) -> None:
     has_detectors = config.stash[CONFIG_KEY].privacy is not None or is_recording_disabled(config)
     summary, effects = RunSummary(max_recording_age(config), has_detectors=has_detectors), FlagEffects(config)
     register_plugin(FaultReporter(), "fault-reporter")
-    register_plugin(RepeatedErrors(), "repeated-errors")
+    register_plugin(RepeatedErrorHider(), "repeated-errors")
     register_plugin(mask, "secrets")
     register_plugin(summary, "summary")
     register_plugin(RunRecorder(config, summary), "record")
     register_plugin(effects, "effects")
-    register_flag_search_pass(config, effects)
+    register_flag_search(config, effects)
     if not hasattr(config, "workerinput"):
-        register_plugin(LoneRunPass(config, effects), "alone")
+        register_plugin(LoneTestRunner(config, effects), "alone")
     if config.stash[CONFIG_KEY].vcr_marks:
         configure_vcr(config)
     register_plugin(MissCollector(config, effects), "misses")
     register_plugin(FlagReadReporter(), "flag-reads")
     register_cost_preview(config)
-    register_network_border_of_run(config)
+    register_run_network_border(config)
     border = config.stash[BORDER_KEY] = NetworkBorder(config)
     register_plugin(border, "border")
     register_plugin(WideScopeFixtureHooks(border), "wide-fixtures")

@@ -9,12 +9,12 @@ from flag_harness.plugin.modes import command_to_reproduce
 from flag_harness.plugin.stash import TRAFFIC_KEY, VCR_CASSETTE_KEY
 
 _SDK_MESSAGE_WITHOUT_KEY = "Could not resolve authentication method"
-_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
+_FIXTURES_THAT_ANSWER_REQUESTS = frozenset({"harness_cassette", "vcr", "vcr_cassette"})
 
 
 def missing_api_key_message(item: pytest.Item) -> str:
     """Return a message if a test sent no request because it has no API key, or an empty string."""
-    if has_api_key() or not _has_sent_no_live_request(item):
+    if has_api_key() or not _is_live_test_without_request(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {API_KEY_VARIABLES[0]}"
     if VCR_CASSETTE_KEY in item.stash:
@@ -28,9 +28,9 @@ def is_missing_api_key_error(error: BaseException) -> bool:
     return any(_mentions_missing_api_key(one) for one in _causes_of_error(error, set()))
 
 
-def _has_sent_no_live_request(item: pytest.Item) -> bool:
+def _is_live_test_without_request(item: pytest.Item) -> bool:
     """Return True if the test may reach the live API and has sent no request."""
-    if _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if _FIXTURES_THAT_ANSWER_REQUESTS.isdisjoint(getattr(item, "fixturenames", ())):
         return False
     if (traffic := item.stash.get(TRAFFIC_KEY, None)) is not None:
         plan = traffic.plan

@@ -35,7 +35,7 @@ def has_api_key() -> bool:
     return any(os.environ.get(name, FAKE_API_KEY) not in ("", FAKE_API_KEY) for name in API_KEY_VARIABLES)
 
 
-def set_offline_api_key(config: pytest.Config) -> None:
+def set_fake_api_key_if_needed(config: pytest.Config) -> None:
     """Set a fake API key until the end of the run, if no request can reach the API and the environment has no key.
 
     A module that makes a client when it is imported needs the key at that time, before any test begins.

@@ -12,11 +12,11 @@ from flag_harness.plugin.modes import is_option_of_other_plugin
 from flag_harness.plugin.refusals import NetworkFailure
 from flag_harness.plugin.stash import REFUSALS_KEY, TRAFFIC_KEY
 
-_NETWORK_ERROR_TEXTS = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
+_NETWORK_ERROR_PARTS = "runs offline", 'leave out --record-mode=none, or border = "run" in [tool.flag-harness]'
 """Two parts of the message about a refused connection: what the run does, and what to do if it needs the network."""
 
 
-def register_network_border_of_run(config: pytest.Config) -> None:
+def register_run_network_border(config: pytest.Config) -> None:
     """Keep the whole run offline if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
     A run that may reach the live API is not kept offline. `--record-mode` does not count if another plugin has that
@@ -25,12 +25,12 @@ def register_network_border_of_run(config: pytest.Config) -> None:
     is_explicit = config.getoption("--record-mode", default=None) == "none"
     is_ours = is_explicit and not is_option_of_other_plugin("--record-mode", config.pluginmanager)
     if is_offline(config) and (is_ours or config.stash[CONFIG_KEY].border == "run"):
-        border = NetworkBorderOfRun(config)
+        border = RunNetworkBorder(config)
         config.add_cleanup(border.close)
         config.pluginmanager.register(border, "flag-harness-run-border")
 
 
-class NetworkBorderOfRun:
+class RunNetworkBorder:
     """Refuses the connections of a whole run. The test or module that attempts one fails, even if it catches the error.
 
     While a test has a cassette, this class refuses nothing, because connections of that test are refused separately.
@@ -48,7 +48,7 @@ class NetworkBorderOfRun:
         self._patches = ExitStack()
         scope = api_hosts_in_configuration(config)
         self._patches.enter_context(offline_environment(applies=True))
-        guard = refuse_network(_NETWORK_ERROR_TEXTS, self._make_network_failure, scope, self._allows_network)
+        guard = refuse_network(_NETWORK_ERROR_PARTS, self._make_network_failure, scope, self._allows_network)
         self._refused: Sequence[NetworkRefused] = self._patches.enter_context(guard)
 
     def close(self) -> None:

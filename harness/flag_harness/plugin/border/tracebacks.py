@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SDK_PACKAGE = "anthropic"
 _HTTP_LIBRARIES = frozenset({_SDK_PACKAGE, "httpx", "httpx2", "flag_harness"})
-_STYLE_WITHOUT_TRACEBACK = "value"
+_MESSAGE_ONLY_STYLE = "value"
 _VARYING_TEXT_PATTERN = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>")
 """Matches ids of requests, addresses of objects and combinations, which differ between runs."""
 
@@ -50,7 +50,7 @@ def _top_level_package(module: str) -> str:
     return module.partition(".")[0]
 
 
-class RepeatedErrors:
+class RepeatedErrorHider:
     """If several combinations or tests fail with the same error, prints it once, with the names of the others.
 
     With `-v`, prints the error of each test.
@@ -66,13 +66,13 @@ class RepeatedErrors:
         for outcome in ("failed", "error"):
             groups: dict[tuple[str, ...], list[pytest.TestReport]] = {}
             for report in terminal.stats.get(outcome, ()):
-                if isinstance(report, pytest.TestReport) and (error := _error_of_report(report)):
+                if isinstance(report, pytest.TestReport) and (error := _error_key(report)):
                     groups.setdefault(error, []).append(report)
             for first, *others in groups.values():
-                _hide_reports(first, others)
+                _merge_repeated_reports(first, others)
 
 
-def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
+def _error_key(report: pytest.TestReport) -> tuple[str, ...]:
     """Return a key that is equal for failures with the same error: phase, location, message and test.
 
     The message lacks what differs in each run. For a message without a traceback, the key has only phase and message.
@@ -82,14 +82,14 @@ def _error_of_report(report: pytest.TestReport) -> tuple[str, ...]:
     if crash is None:
         return ()
     message = _VARYING_TEXT_PATTERN.sub("", crash.message)
-    if getattr(getattr(report.longrepr, "reprtraceback", None), "style", "") == _STYLE_WITHOUT_TRACEBACK:
+    if getattr(getattr(report.longrepr, "reprtraceback", None), "style", "") == _MESSAGE_ONLY_STYLE:
         return str(report.when), message
     if "flag_matrix" not in report.keywords:
         return ()
     return str(report.when), f"{crash.path}:{crash.lineno}", message, report.nodeid.partition("[")[0]
 
 
-def _hide_reports(first: pytest.TestReport, others: list[pytest.TestReport]) -> None:
+def _merge_repeated_reports(first: pytest.TestReport, others: list[pytest.TestReport]) -> None:
     """Print only the first of several reports with the same error, and name the tests of the others after it.
 
     pytest prints every error of a setup or teardown, so there the other reports are shortened to one line.

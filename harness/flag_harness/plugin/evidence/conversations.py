@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from flag_harness.record import RunRow
     from flag_harness.record.conversation import Conversation, MessagePart
 
-_MAX_PASSAGE_CHARACTERS = 1_000_000
+_MAX_PART_CHARACTERS = 1_000_000
 """Texts with more characters are cut. The longest answer of a model, 128,000 tokens, is about half as long."""
 _REPORT_ATTRIBUTE = "flag_harness_conversation"
 """The attribute of a report that holds the conversation. Workers send it as plain values."""
@@ -71,9 +71,7 @@ class ConversationStore:
         from msgspec.structs import replace
 
         turns = [
-            replace(
-                turn, request=self._share_equal_passages(turn.request), answer=self._share_equal_passages(turn.answer)
-            )
+            replace(turn, request=self._share_equal_parts(turn.request), answer=self._share_equal_parts(turn.answer))
             for turn in conversation.turns
         ]
         self.by_case[conversation.case] = replace(conversation, turns=tuple(turns))
@@ -91,7 +89,7 @@ class ConversationStore:
         """Return whether the store holds the conversation of a failed run of `rows`."""
         return any(row.nodeid in self.by_case for row in rows if row.outcome == "failed")
 
-    def _share_equal_passages(self, passages: "tuple[MessagePart, ...]") -> "tuple[MessagePart, ...]":
+    def _share_equal_parts(self, passages: "tuple[MessagePart, ...]") -> "tuple[MessagePart, ...]":
         return tuple(self._passages.setdefault(passage, passage) for passage in passages)
 
 
@@ -103,8 +101,8 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
     mask = make_evidence_mask(item.config, traffic)
     turns = []
     for step in conversation_steps(_filter_traffic(traffic, content)):
-        request = [_make_passage(role, block, mask) for role, block in step.new_content]
-        answer = [_make_passage("assistant", block, mask) for block in _answer_blocks(step)]
+        request = [_make_message_part(role, block, mask) for role, block in step.new_content]
+        answer = [_make_message_part("assistant", block, mask) for block in _answer_blocks(step)]
         ending = "no answer" if step.answer.status is None and step.answer_ending == "abandoned" else step.answer_ending
         turns.append(ConversationTurn(tuple(request), tuple(answer), ending))
     return Conversation(item.nodeid, tuple(turns))
@@ -128,12 +126,12 @@ def _answer_blocks(step: "ConversationStep") -> Iterator[Mapping[str, Any]]:
         yield {**step.answer.error, "type": "error", "kind": step.answer.error.get("type")}
 
 
-def _make_passage(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "MessagePart":
+def _make_message_part(role: str, block: Mapping[str, Any], mask: Callable[[str], str]) -> "MessagePart":
     from flag_harness.record.conversation import MessagePart
 
     kind = str(block.get("type", "tool" if role == "tools" else "?"))
     text = mask(_block_text(kind, block))
-    cut = text if len(text) <= _MAX_PASSAGE_CHARACTERS else text[:_MAX_PASSAGE_CHARACTERS] + "…"
+    cut = text if len(text) <= _MAX_PART_CHARACTERS else text[:_MAX_PART_CHARACTERS] + "…"
     return MessagePart(mask(role), mask(kind), cut, len(text))
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 _GIT_TIMEOUT_SECONDS = 10
 
 
-def git_commit_and_is_dirty(root: Path) -> tuple[str, bool]:
+def git_commit_and_dirtiness(root: Path) -> tuple[str, bool]:
     """Return the git commit that is checked out, and whether tracked files differ from it.
 
     If git or a repository is missing, return an empty string and False.

@@ -35,7 +35,7 @@ def make_evidence_recorder(plan: "TrafficPlan", config: pytest.Config) -> "Recor
         return None
     from flag_harness.cassette import Recorder
 
-    return Recorder(kept_headers=plan.kept_headers)
+    return Recorder(kept_headers=plan.headers_to_keep)
 
 
 def save_evidence_cassette(config: pytest.Config, traffic: "CassetteTraffic") -> None:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.plugin.stash import COMBINATION_KEY
-from flag_harness.plugin.test.rows import fields_about_answer_source, relative_cassette_path
+from flag_harness.plugin.test.rows import answer_source_fields, relative_cassette_path
 
 if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
@@ -20,7 +20,7 @@ def make_test_properties(item: pytest.Item, traffic: "CassetteTraffic") -> dict[
 
     A price or an upstream that is unknown is left out.
     """
-    metrics, origin = traffic.metrics, fields_about_answer_source(traffic)
+    metrics, origin = traffic.metrics, answer_source_fields(traffic)
     combination = item.stash.get(COMBINATION_KEY, None)
     upstream = origin.get("answered_by") or origin.get("recorded_from")
     values = {

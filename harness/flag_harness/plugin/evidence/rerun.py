@@ -13,7 +13,7 @@ from flag_harness.plugin.evidence.kept_cassettes import run_record_path
 if TYPE_CHECKING:
     from flag_harness.record import RunHeader
 
-_ANSWERING_OPTIONS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
+_OPTIONS_THAT_CHOOSE_ANSWERS = {"record_mode": "none", "disable_recording": False, "harness_upstream": "live"}
 """The options that choose who answers requests, by the names of their attributes in pytest, with their defaults."""
 _COMMIT_HASH_LENGTH = 10
 
@@ -23,7 +23,7 @@ class EvidenceCassette:
     """The cassette kept of a failed test, and whether its texts are `masked` or `full`."""
 
     path: Path
-    content: str
+    content_level: str
 
 
 class FailedTestRerun:
@@ -59,9 +59,9 @@ class FailedTestRerun:
         failed.
         """
         count = len(self.cases)
-        yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._code_version()}"
+        yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._failing_code_version()}"
 
-    def _code_version(self) -> str:
+    def _failing_code_version(self) -> str:
         header: RunHeader = next(iter(self._records.values())).header
         changed = " with changes" if header.is_dirty else ""
         commit = f"commit {header.commit[:_COMMIT_HASH_LENGTH]}{changed}" if header.commit else "an unknown commit"
@@ -97,7 +97,7 @@ def configure_rerun(config: pytest.Config) -> None:
             f"--harness-rerun={path}: --harness-record={config.getoption('--harness-record')} would replace that run; "
             "name another file: --harness-record=again.jsonl"
         )
-    for name, value in _ANSWERING_OPTIONS.items():
+    for name, value in _OPTIONS_THAT_CHOOSE_ANSWERS.items():
         setattr(config.option, name, value)
     if config.args_source is not pytest.Config.ArgsSource.ARGS and not hasattr(config, "workerinput"):
         here = [case for case in sorted(rerun.cases) if (config.rootpath / case.partition("::")[0]).exists()]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-_HEADER_OPTIONS = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
+_HEADER_OPTION_PREFIXES = ("--harness-", "--record-mode", "--disable-recording", "--feature", "-k", "-m")
 """The prefixes of the command-line options that the record's header lists."""
 OPTIONS_THAT_LEAVE_OUT_TESTS = {
     "features": "--feature",
@@ -23,7 +23,7 @@ _COLLECTION_SETTINGS = frozenset(
 """The settings of pytest that decide which tests exist."""
 
 
-def command_line_fields(config: pytest.Config) -> dict[str, Any]:
+def header_fields_of_command_line(config: pytest.Config) -> dict[str, Any]:
     """Return the fields of a record's header that hold the command line's options and the folder in which pytest was
     started.
     """
@@ -42,9 +42,9 @@ def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
 
     follows = False
     for argument in map(str, config.invocation_params.args):
-        if follows or argument.startswith(_HEADER_OPTIONS):
+        if follows or argument.startswith(_HEADER_OPTION_PREFIXES):
             yield redact_api_keys(argument)
-        has_value_after = argument.startswith(_HEADER_OPTIONS) and "=" not in argument and not follows
+        has_value_after = argument.startswith(_HEADER_OPTION_PREFIXES) and "=" not in argument and not follows
         follows = has_value_after or argument in ("-k", "-m")
 
 

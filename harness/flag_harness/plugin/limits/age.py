@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 MAX_AGE_OPTION = "--harness-max-age"
 MAX_NAMES_SHOWN = 5
 """The most tests that the summary line names. It only counts the others."""
-_WORDS_THAT_FAIL_TESTS = ("fail", "error")
+_SUFFIXES_THAT_FAIL_TESTS = ("fail", "error")
 
 
 class MaxRecordingAge(NamedTuple):
     """The age above which a recording is too old, and whether such a recording fails its test."""
 
-    text: str
+    option_text: str
     limit: timedelta
     fails_tests: bool
 
@@ -46,7 +46,7 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
     if age := limit.age_if_over_limit(cassette.metadata.recorded_at, datetime.now(UTC)):
         yield (
             f"{traffic.plan.cassette_path} was recorded {duration_text(age)} ago; "
-            f"{MAX_AGE_OPTION}={limit.text} allows no older ones.\n"
+            f"{MAX_AGE_OPTION}={limit.option_text} allows no older ones.\n"
             f"To record it anew: {traffic.plan.recording_command}"
         )
 
@@ -59,7 +59,7 @@ def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: d
     oldest = sorted(ages, key=lambda case: (-ages[case], case))
     plays = f"{len(ages)} test{'s play' if len(ages) != 1 else ' plays'}"
     named = join_names((f"{case} ({duration_text(ages[case])})" for case in oldest), MAX_NAMES_SHOWN)
-    yield f"{plays} recordings older than {MAX_AGE_OPTION}={limit.text}: {named}"
+    yield f"{plays} recordings older than {MAX_AGE_OPTION}={limit.option_text}: {named}"
 
 
 def parse_max_age(text: str) -> MaxRecordingAge | None:
@@ -67,5 +67,7 @@ def parse_max_age(text: str) -> MaxRecordingAge | None:
     duration, colon, word = text.partition(":")
     limit = parse_duration(duration)
     return (
-        MaxRecordingAge(text, limit, bool(colon)) if limit and (not colon or word in _WORDS_THAT_FAIL_TESTS) else None
+        MaxRecordingAge(text, limit, bool(colon))
+        if limit and (not colon or word in _SUFFIXES_THAT_FAIL_TESTS)
+        else None
     )

@@ -57,24 +57,25 @@ def budget_of_test(item: pytest.Item) -> Mapping[str, float]:
 def budget_problems(item: pytest.Item, traffic: "CassetteTraffic") -> Iterator[str]:
     """Yield a message for each limit that the requests of the test exceed."""
     limits = budget_of_test(item)
-    used = _amounts_by_limit(traffic.metrics) if limits else {}
+    used = _amount_by_limit(traffic.metrics) if limits else {}
     for name, limit in limits.items():
         amount, shown_limit = used[name], _format_amount(name, limit)
         if amount is None:
             yield (
-                f"The test's {_LIMIT_TITLES[name]} is unknown, so it may be over its budget of {shown_limit}: "
+                f"The test's {_TITLE_BY_LIMIT[name]} is unknown, so it may be over its budget of {shown_limit}: "
                 "a model has no list price; limit tokens instead"
             )
         elif amount > limit:
             per_request = ", ".join(_amount_texts_per_request(name, traffic))
             yield (
-                f"The test's {_LIMIT_TITLES[name]} is {_format_amount(name, amount)}, over its budget of {shown_limit}"
+                f"The test's {_TITLE_BY_LIMIT[name]} is {_format_amount(name, amount)}, "
+                f"over its budget of {shown_limit}"
                 f"{f' (by request: {per_request})' if per_request else ''}.\n"
                 f"To allow it: @pytest.mark.{BUDGET_MARK}({name}=...), or [tool.flag-harness.budget] for all tests"
             )
 
 
-_LIMIT_TITLES = {
+_TITLE_BY_LIMIT = {
     "cost": "cost at list price",
     "requests": "number of requests",
     "input_tokens": "number of input tokens",
@@ -83,7 +84,7 @@ _LIMIT_TITLES = {
 }
 
 
-def _amounts_by_limit(metrics: "Metrics") -> dict[str, float | None]:
+def _amount_by_limit(metrics: "Metrics") -> dict[str, float | None]:
     return {
         "cost": metrics.cost,
         "requests": metrics.request_count,

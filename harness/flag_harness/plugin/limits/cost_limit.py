@@ -21,10 +21,10 @@ def configure_cost_limit(config: pytest.Config) -> None:
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
-    config.stash[COST_LIMIT_KEY] = None if dollars is None else CostLimit(dollars / count_workers_of_all_shards(config))
+    config.stash[COST_LIMIT_KEY] = None if dollars is None else CostLimit(dollars / count_cost_shares(config))
 
 
-def count_workers_of_all_shards(config: pytest.Config) -> int:
+def count_cost_shares(config: pytest.Config) -> int:
     """Return the number of equal shares into which the limit is divided: one for each worker process of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD_KEY]

@@ -133,7 +133,7 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
     )
 
 
-DEFAULT_RETRIES = 3
+DEFAULT_PROVIDER_RETRIES = 3
 
 
 def add_retry_option(group: pytest.OptionGroup) -> None:
@@ -143,7 +143,7 @@ def add_retry_option(group: pytest.OptionGroup) -> None:
         type=int,
         metavar="N",
         help="with --harness-repeat, run a test again up to N times, after 1, 2, 4, ... seconds, if its last request "
-        f"to the live API broke off or got a 408, 409, 429 or a status from 500 (default: {DEFAULT_RETRIES})",
+        f"to the live API broke off or got a 408, 409, 429 or a status from 500 (default: {DEFAULT_PROVIDER_RETRIES})",
     )
 
 

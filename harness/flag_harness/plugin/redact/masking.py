@@ -31,7 +31,7 @@ class TrafficMask:
             self._read_entries += len(new)
             self._open_exchanges += [_OpenExchange(request, pieces) for request, pieces in new]
             for exchange in tuple(self._open_exchanges):
-                self._secrets.update(exchange.new_secrets(self._filters))
+                self._secrets.update(exchange.find_new_secrets(self._filters))
             self._open_exchanges = [exchange for exchange in self._open_exchanges if exchange.is_open]
             if len(self._secrets) > len(self._secrets_longest_first):
                 self._secrets_longest_first = tuple(sorted(self._secrets, key=len, reverse=True))
@@ -45,7 +45,7 @@ class _OpenExchange:
         self._request, self._pieces = request, pieces
         self._read_pieces, self.is_open = -1, True
 
-    def new_secrets(self, filters: Filters) -> set[str]:
+    def find_new_secrets(self, filters: Filters) -> set[str]:
         """Return the values that the filters remove from the request and the response so far.
 
         Return an empty set if no part of the response has arrived since the last call.

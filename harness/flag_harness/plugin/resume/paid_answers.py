@@ -90,7 +90,7 @@ class PaidAnswers:
                 known = self._unused_answers.get((plan.case, key))
                 if known:
                     return known.pop(0)
-            recorder = Recorder(kept_headers=plan.kept_headers)
+            recorder = Recorder(kept_headers=plan.headers_to_keep)
             return _make_edit_that_stores_answer(
                 recorder, recorder(request), lambda: self._store_answer(plan.case, key, recorder, filters)
             )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, count_workers_of_all_shards
+from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, count_cost_shares
 from flag_harness.plugin.options.run_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
 from flag_harness.plugin.stash import nodeid_of_first_repetition, repetition_index
@@ -60,7 +60,7 @@ def configure_resume(config: pytest.Config) -> None:
     config.option.harness_record = path
 
 
-def start_resuming(config: pytest.Config) -> None:
+def register_resumer(config: pytest.Config) -> None:
     """Register the resumer, and count what the interrupted run has spent, if the command line resumes a run."""
     path: Path | None = config.getoption("--harness-resume")
     if path is None:
@@ -72,7 +72,7 @@ def start_resuming(config: pytest.Config) -> None:
     config.stash[RESUMED_ROWS_KEY] = rows
     if (limit := config.stash[COST_LIMIT_KEY]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
-        limit.add_spending(spent / count_workers_of_all_shards(config))
+        limit.add_spending(spent / count_cost_shares(config))
     if (answers := config.stash[PAID_ANSWERS_KEY]) is not None:
         answers.load_answers(rewrite=not hasattr(config, "workerinput"))
     config.pluginmanager.register(RunResumer(config, path, record.header, rows), _RESUMER_PLUGIN_NAME)

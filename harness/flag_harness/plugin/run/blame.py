@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MAX_NAMES_PER_LINE = 3
 """The most tests, suspects or combinations that a line names. It only counts the others."""
 _MAX_FLAGS_PER_SUSPECT = 3
-STATE_EXAMPLES = "a module global, a class attribute, a cached client, a wide fixture"
+LEAKED_STATE_EXAMPLES = "a module global, a class attribute, a cached client, a wide fixture"
 ADVICE_TO_LOCATE_FLAGS = "To find out which: add --harness-locate"
 
 
@@ -33,14 +33,14 @@ class FlagSearchResult:
     Attributes:
         test: the test with its ordinary runs.
         search_result: the flags that the failing and passing combinations point to.
-        extra_runs: the number of combinations that were run in addition.
+        extra_run_count: the number of combinations that were run in addition.
         command: the command that reproduces the smallest failing combination.
         notes: further lines to print, such as which combinations were answered by the recording of another combination.
     """
 
     test: "FailingTest"
     search_result: "CauseSearchResult"
-    extra_runs: int
+    extra_run_count: int
     command: str
     notes: tuple[str, ...] = ()
 
@@ -51,12 +51,12 @@ class StateLeak:
 
     Attributes:
         nodeid: the smallest failing combination of a test, which passes alone.
-        tests: the names of this test and of others that fail under the same combinations.
+        test_names: the names of this test and of others that fail under the same combinations.
         cause: an earlier test after which it fails, or empty if none was found.
     """
 
     nodeid: str
-    tests: tuple[str, ...]
+    test_names: tuple[str, ...]
     cause: str = ""
 
 
@@ -66,15 +66,15 @@ class FailureFinding:
 
     Attributes:
         explanation: the flags under which they fail.
-        tests: these tests by name, with the runs that are explained.
+        test_by_name: these tests by name, with the runs that are explained.
         is_complete: True if each of them ran under every allowed combination.
-        verb: what the tests do in these runs: `fails`, or a more exact word if they also fail in another way.
+        failure_verb: what the tests do in these runs: `fails`, or a more exact word if they also fail in another way.
     """
 
     explanation: "SharedExplanation"
     tests: "Mapping[str, FailingTest]"
     is_complete: bool
-    verb: str
+    failure_verb: str
 
     @property
     def smallest_failure(self) -> str:
@@ -84,7 +84,7 @@ class FailureFinding:
 
     def __str__(self) -> str:
         names = join_names(self.explanation.tests, MAX_NAMES_PER_LINE)
-        return f"{str(self.explanation).replace('fails', self.verb, 1)} ({names})"
+        return f"{str(self.explanation).replace('fails', self.failure_verb, 1)} ({names})"
 
 
 def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]") -> "Iterator[FailureFinding]":
@@ -96,7 +96,7 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
 
     groups: dict[tuple[bool, str], dict[str, FailingTest]] = {(True, "fails"): {}, (False, "fails"): {}}
     for test in tests:
-        for verb, part in _parts_by_kind_of_failure(test).items():
+        for verb, part in _split_by_kind_of_failure(test).items():
             groups.setdefault((test.has_run_every_combination, verb), {})[test.name] = part
     space = flag_space(tuple(flags))
     for (is_complete, verb), chosen in groups.items():
@@ -104,7 +104,7 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
             yield FailureFinding(found, {name: chosen[name] for name in found.tests}, is_complete, verb)
 
 
-def _parts_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
+def _split_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
     """Split a test by the kind of its failures, and return the parts by a verb such as `fails with an error`.
 
     The two kinds are requests that are not recorded and other errors. Each part lacks the runs that fail in the other
@@ -153,14 +153,14 @@ def blame_lines(
 
 def state_leak_lines(config: pytest.Config, leak: StateLeak) -> Iterator[str]:
     """Yield lines about a test that passes alone, with the command that shows its failure if that is known."""
-    others = [name for name in leak.tests if not leak.nodeid.startswith(name.partition("[")[0] + "[")]
+    others = [name for name in leak.test_names if not leak.nodeid.startswith(name.partition("[")[0] + "[")]
     more = f", and so may {join_names(others, MAX_NAMES_PER_LINE)}" if others else ""
     yield f"fails only after other tests, and passes alone: {leak.nodeid}{more}"
     if leak.cause:
-        yield f"  {leak.cause} leaves state behind that breaks it: {STATE_EXAMPLES}"
+        yield f"  {leak.cause} leaves state behind that breaks it: {LEAKED_STATE_EXAMPLES}"
         yield f"  To reproduce: {command_to_reproduce(config, leak.cause, leak.nodeid)}"
     else:
-        yield f"  An earlier test leaves state behind ({STATE_EXAMPLES}), or it fails now and then"
+        yield f"  An earlier test leaves state behind ({LEAKED_STATE_EXAMPLES}), or it fails now and then"
         if config.getoption("--harness-locate") is None:
             yield "  To find that test: add --harness-locate"
 
@@ -172,7 +172,8 @@ def refusal_lines(config: pytest.Config, tests: "Sequence[FailingTest]", flags: 
     """
     refused = {test.name: _replace_failures_by_refusals(test) for test in tests if _has_two_kinds_of_failures(test)}
     for finding in findings_about_tests(refused.values(), flags):
-        yield f"{'' if finding.is_complete else 'perhaps '}{replace(finding, verb='the API would refuse a request')}"
+        refusal = replace(finding, failure_verb="the API would refuse a request")
+        yield f"{'' if finding.is_complete else 'perhaps '}{refusal}"
         yield f"  To reproduce: {command_to_reproduce(config, finding.smallest_failure)}"
 
 
@@ -195,7 +196,9 @@ def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[st
 def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
     location = located.search_result
-    rows = "1 further combination" if located.extra_runs == 1 else f"{located.extra_runs} further combinations"
+    rows = (
+        "1 further combination" if located.extra_run_count == 1 else f"{located.extra_run_count} further combinations"
+    )
     yield f"{location}: {located.test.name} ({rows} ran)"
     if location.max_size_ruled_out < len(located.test.flags):
         yield f"  Not known: {location.open_question}"
@@ -206,7 +209,7 @@ def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
 
 
 def _explanation_lines(finding: FailureFinding, advice: str) -> Iterator[str]:
-    explanation, first = finding.explanation.explanation, finding.tests[finding.explanation.tests[0]]
+    explanation, first = finding.explanation.explanation, finding.test_by_name[finding.explanation.tests[0]]
     if advice and explanation.always_fails:
         fixed = _flags_with_one_value(first)
         cause = f"; {join_names(fixed)} had one value in all of them" if fixed else ", whatever its flags"

@@ -51,7 +51,7 @@ def default_cassette_path(item: pytest.Item) -> Path:
     own = folder / f"{name}.json"
     if own.exists():
         return own
-    imported = (folder / f"{shorten_vcr_name(name, '.json')}.json" for name in _names_of_imported_cassettes(item))
+    imported = (folder / f"{shorten_vcr_name(name, '.json')}.json" for name in _imported_cassette_names(item))
     return next((path for path in imported if path.exists()), own)
 
 
@@ -140,7 +140,7 @@ def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
     yield from (node for node in item.listchain() if isinstance(node, kind))
 
 
-def _names_of_imported_cassettes(item: pytest.Item) -> Iterator[str]:
+def _imported_cassette_names(item: pytest.Item) -> Iterator[str]:
     """Yield the names that an imported cassette of a test may have: the test's own, and one without `off`.
 
     The modes `all` and `rewrite` do not use the name without `off`: they record each combination under its own name.

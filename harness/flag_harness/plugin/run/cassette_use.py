@@ -174,9 +174,9 @@ class CassetteUseTracker:
                 "deselected": sorted(self._deselected),
             }
         else:
-            self._find_orphans_and_write_cache()
+            self._find_unclaimed_and_write_cache()
 
-    def _find_orphans_and_write_cache(self) -> None:
+    def _find_unclaimed_and_write_cache(self) -> None:
         if self._unresolved:
             self._partial_reason = self._partial_reason or (
                 f"{sorted(self._unresolved)[0]}, which has a cassette path of its own, did not run"
@@ -186,7 +186,7 @@ class CassetteUseTracker:
             return
         self._register_repetition_cassettes(recordings)
         if self._uses_cassettes and not self._partial_reason:
-            self._orphans = list(self._find_orphans(recordings))
+            self._orphans = list(self._find_unclaimed_cassettes(recordings))
         self._write_cache(recordings)
 
     @pytest.hookimpl(trylast=True)
@@ -223,7 +223,7 @@ class CassetteUseTracker:
             "::" in argument for argument in self._config.args
         )
 
-    def _find_orphans(self, recordings: Path) -> Iterator[str]:
+    def _find_unclaimed_cassettes(self, recordings: Path) -> Iterator[str]:
         # imported here: a run that uses no cassette does not need it
         from flag_harness.cassette.orphans import CassettesUsedByRun, find_orphan_cassettes
 

@@ -24,7 +24,7 @@ from flag_harness.analysis.matrix_runs import (
 )
 from flag_harness.matrix import flag_space, node_id_without_combination
 from flag_harness.plugin.border.missing_key import is_missing_api_key_error, missing_api_key_message
-from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
+from flag_harness.plugin.combinations import FLAG_OPTIONS_KEY
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.options.run_options import FAIL_ON_INERT_FLAG
 from flag_harness.plugin.refusals import FlagSetupFailure, MissingExtraFailure, ScenarioFailure
@@ -48,9 +48,9 @@ if TYPE_CHECKING:
     from flag_harness.flag import Flag
     from flag_harness.matrix import FlagSpace, Row
 
-_PATHS_OF_CONVERSATION = ("messages", "system", "requests")
+_CONVERSATION_PATH_PREFIXES = ("messages", "system", "requests")
 """The beginnings of JSON paths at which requests differ if tests share state, or if the agent sends random texts."""
-FAILED_RUN = "with a failed run"
+FAILED_RUN_PROBLEM = "with a failed run"
 _REPORT_ATTRIBUTE = "flag_harness_run"
 """The attribute of a report that holds the run. Workers send it as plain values."""
 
@@ -101,7 +101,7 @@ class FlagEffects:
         if self._config.get_verbosity() > 0:
             lines += [
                 f"{run['nodeid']} is left out: {run['exclusion_reason']}"
-                for run in self._runs_in_order()
+                for run in self._sorted_runs()
                 if run["exclusion_reason"]
             ]
         if lines:
@@ -114,7 +114,7 @@ class FlagEffects:
             self._config, [one for one in tests if one.name not in self.leaking_tests()], self.flags_of_all_runs()
         )
         lines += [self.locate_note] if self.locate_note else []
-        lines += unblamed_run_lines(runs_by_cause_other_than_flags(self._runs_in_order(), tests))
+        lines += unblamed_run_lines(runs_by_cause_other_than_flags(self._sorted_runs(), tests))
         if lines:
             terminalreporter.section("which flags broke it", sep="-")
             for line in lines:
@@ -140,15 +140,15 @@ class FlagEffects:
 
             space = self._flag_space_of_run()
             tests: dict[str, list[ObservedRun]] = {}
-            for run in self._runs_in_order():
+            for run in self._sorted_runs():
                 if run["exclusion_reason"] == NO_CASSETTE_REASON or run["cause_other_than_flags"] == TEST_SKIPPED:
                     continue
                 requests = tuple(SentRequest(*request) for request in run["requests"])
                 observed = ObservedRun(self._row_of_run(run), requests, _comparison_problem(run))
                 tests.setdefault(run["test"], []).append(observed)
             self._attribution = attribute_effects(space, tests)
-            if self._attribution.pairs_by_inert_flag and not all(run["has_passed"] for run in self._runs_in_order()):
-                every = {name: [_without_failure(run) for run in runs] for name, runs in tests.items()}
+            if self._attribution.pairs_by_inert_flag and not all(run["has_passed"] for run in self._sorted_runs()):
+                every = {name: [_without_failure_problem(run) for run in runs] for name, runs in tests.items()}
                 self._attribution = add_effects_seen_in_failed_runs(self._attribution, attribute_effects(space, every))
         return self._attribution
 
@@ -173,7 +173,7 @@ class FlagEffects:
             for flag in self.flags_of_all_runs()
             if flag.env
             and (effects := attribution.effects_of_flag(flag.name))
-            and all(effect.path.startswith(_PATHS_OF_CONVERSATION) for effect in effects)
+            and all(effect.path.startswith(_CONVERSATION_PATH_PREFIXES) for effect in effects)
         ]
         if not flags:
             return {}
@@ -190,23 +190,23 @@ class FlagEffects:
 
     def failing_tests(self) -> "list[FailingTest]":
         """Return the matrix tests that failed under some combinations."""
-        command_line = self._config.stash[COMMAND_LINE_FLAGS_KEY]
+        command_line = self._config.stash[FLAG_OPTIONS_KEY]
         has_pins = bool(command_line.pinned_values or command_line.baseline)
-        return find_failing_tests(self._runs_in_order(), all_flags(self._config), has_pins)
+        return find_failing_tests(self._sorted_runs(), all_flags(self._config), has_pins)
 
     def failures_under_one_combination(self) -> list[str]:
         """Return the matrix tests, without their combinations, that ran under one combination and failed."""
-        return tests_that_failed_in_their_only_run(self._runs_in_order())
+        return tests_that_failed_in_their_only_run(self._sorted_runs())
 
     def leaking_tests(self) -> set[str]:
         """Return the names of tests that fail only because an earlier test leaves state behind."""
-        return {name for leak in self.leaks.values() for name in leak.tests}
+        return {name for leak in self.leaks.values() for name in leak.test_names}
 
     def _row_of_run(self, run: MatrixRun) -> "Row":
         """Return the flag values of a run as a `Row`. Flags that its test does not name have their defaults."""
         return row_of_run(run, self.flags_of_all_runs())
 
-    def _runs_in_order(self) -> list[MatrixRun]:
+    def _sorted_runs(self) -> list[MatrixRun]:
         return [run for nodeid in sorted(self._runs) for run in self._runs[nodeid]]
 
     def _flag_space_of_run(self) -> "FlagSpace":
@@ -244,12 +244,12 @@ def _make_matrix_run(
         ],
         "faults": [] if traffic is None else active_faults(traffic),
         "cause_other_than_flags": _cause_other_than_flags(report, error, item),
-        "is_miss": report.failed and _has_missed(item),
+        "is_miss": report.failed and _has_unrecorded_request(item),
         "is_refused": report.failed and traffic is not None and any(miss.api_refusal for miss in traffic.misses),
     }
 
 
-_CAUSES_BY_FAILURE = {FlagSetupFailure: FLAGS_NOT_SET, ScenarioFailure: NO_SCENARIO, MissingExtraFailure: MISSING_EXTRA}
+_CAUSE_BY_FAILURE = {FlagSetupFailure: FLAGS_NOT_SET, ScenarioFailure: NO_SCENARIO, MissingExtraFailure: MISSING_EXTRA}
 
 
 def _cause_other_than_flags(
@@ -262,7 +262,7 @@ def _cause_other_than_flags(
         return TEST_SKIPPED
     if report.failed and str(report.longrepr).startswith("[XPASS(strict)]"):
         return UNEXPECTED_PASS
-    for failure, cause in _CAUSES_BY_FAILURE.items():
+    for failure, cause in _CAUSE_BY_FAILURE.items():
         if error is not None and isinstance(error.value, failure):
             return cause
     if error is not None and is_missing_api_key_error(error.value) and missing_api_key_message(item):
@@ -278,21 +278,21 @@ def _has_no_recording(item: pytest.Item) -> bool:
     return vcr is not None and bool(vcr.misses) and not vcr.rewound
 
 
-def _has_missed(item: pytest.Item) -> bool:
+def _has_unrecorded_request(item: pytest.Item) -> bool:
     """Return True if a request of the test is not in its cassette."""
     traffic, vcr = item.stash.get(TRAFFIC_KEY, None), item.stash.get(VCR_CASSETTE_KEY, None)
     return bool(traffic is not None and traffic.misses) or bool(vcr is not None and vcr.misses)
 
 
-def _without_failure(run: "ObservedRun") -> "ObservedRun":
+def _without_failure_problem(run: "ObservedRun") -> "ObservedRun":
     """Return a run without its problem, if the problem is only that it failed, so that its requests can be compared."""
-    return replace(run, exclusion_reason="") if run.exclusion_reason == FAILED_RUN else run
+    return replace(run, exclusion_reason="") if run.exclusion_reason == FAILED_RUN_PROBLEM else run
 
 
 def _comparison_problem(run: MatrixRun) -> str:
     """Return why the requests of a run cannot be compared with those of other runs, or an empty string."""
     if not run["has_passed"]:
-        return FAILED_RUN
+        return FAILED_RUN_PROBLEM
     return "with a run that its test excludes" if run["exclusion_reason"] else ""
 
 

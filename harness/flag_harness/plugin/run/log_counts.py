@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from flag_harness.record import LogCount
 
-_FORMAT_SPECIFIER = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
-_LOGGERS_NOT_COUNTED = "flag_harness.simulator"
+_FORMAT_SPECIFIER_PATTERN = re.compile(r"%(?:\([^)]*\))?[-+ #0]*[\d*]*(?:\.[\d*]+)?[a-zA-Z%]")
+_LOGGER_NOT_COUNTED = "flag_harness.simulator"
 """The logger of the simulator, which is not the code under test. What it logs is in the run record's field `cache`."""
 _MAX_DIFFERENT_MESSAGES = 100
 _MAX_MESSAGE_LENGTH = 200
@@ -26,7 +26,7 @@ class LogCounter(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Count a log record. After a hundred different messages, new ones are ignored."""
-        if record.name.startswith(_LOGGERS_NOT_COUNTED):
+        if record.name.startswith(_LOGGER_NOT_COUNTED):
             return
         key = record.levelname, record.name, _message_template(record).partition("\n")[0][:_MAX_MESSAGE_LENGTH]
         if key in self._counts or len(self._counts) < _MAX_DIFFERENT_MESSAGES:
@@ -46,7 +46,7 @@ def _message_template(record: logging.LogRecord) -> str:
     if (
         isinstance(record.args, tuple)
         and record.args
-        and not re.search(r"[^\W\d_]", _FORMAT_SPECIFIER.sub("", message))
+        and not re.search(r"[^\W\d_]", _FORMAT_SPECIFIER_PATTERN.sub("", message))
     ):
         return str(record.args[0])
     return message

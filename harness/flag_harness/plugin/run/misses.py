@@ -152,7 +152,7 @@ class MissCollector:
         terminalreporter.section("missed requests")
         rows = [row for group in self._causes.values() for row in group]
         leaking = self._effects.leaking_tests()
-        kept = [row for row in rows if not _is_of_any_test(row, leaking)]
+        kept = [row for row in rows if not _belongs_to_any_test(row, leaking)]
         if any(is_changed_request(row) for row in kept):
             terminalreporter.write_line(MEND_CODE_FIRST_ADVICE)
         for group in sorted(self._causes.values(), key=len, reverse=True):
@@ -175,15 +175,15 @@ class MissCollector:
         earlier = cache.get(MISSES_CACHE_KEY, None) or {"root": root, "misses": []}
         rows = [row for group in self._causes.values() for row in group]
         if earlier["root"] == root:
-            ended = self._end_of_earlier_run()
-            rows += [{"run_ended": ended, **row} for row in earlier["misses"] if self._is_kept(row)]
+            ended = self._end_time_of_earlier_run()
+            rows += [{"run_ended": ended, **row} for row in earlier["misses"] if self._must_keep_miss(row)]
         cache.set(MISSES_CACHE_KEY, {"root": root, "misses": rows})
 
-    def _is_kept(self, row: MissRow) -> bool:
+    def _must_keep_miss(self, row: MissRow) -> bool:
         """Return whether to keep a miss of an earlier run: its test did not run again, and its cassette exists."""
         return row["test"] not in self._finished_tests and (self._config.rootpath / row["cassette"]).exists()
 
-    def _end_of_earlier_run(self) -> float:
+    def _end_time_of_earlier_run(self) -> float:
         file = self._config.rootpath / self._miss_cache_path()
         return file.stat().st_mtime if file.exists() else 0.0
 
@@ -232,7 +232,7 @@ def is_rebase_possible(row: MissRow) -> bool:
     return bool(row["changes"]) and not (row["refusal"] or row["api_refusal"] or row["problem"])
 
 
-def _is_of_any_test(row: MissRow, tests: set[str]) -> bool:
+def _belongs_to_any_test(row: MissRow, tests: set[str]) -> bool:
     """Return whether a miss belongs to one of `tests`, which are names of tests without their combinations."""
     return bool(tests) and node_id_without_combination(row["test"], row["combination"]) in tests
 
@@ -263,7 +263,7 @@ def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
         yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
         yield f"  {API_REFUSAL_ADVICE}"
         return
-    if all(_is_of_any_test(row, leaking) for row in rows):
+    if all(_belongs_to_any_test(row, leaking) for row in rows):
         yield "  mend the code: this follows from state that an earlier test leaves behind (see which flags broke it)"
         return
     if any(row["is_recorded"] for row in rows):

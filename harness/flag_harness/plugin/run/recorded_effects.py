@@ -44,7 +44,7 @@ class FlagEffectsInRecordings:
         """Return whether the recordings show that any flag changes a path of a request body."""
         return self.flag_that_changes_path(path) is not None
 
-    def explain_in(self, combination: str) -> Callable[[str], str | None]:
+    def make_explainer(self, combination: str) -> Callable[[str], str | None]:
         """Return a function that returns the flag which explains a change at a path of a request body, or None.
 
         Only flags that are not at their default in `combination` can explain it. If `combination` is empty, the values

@@ -15,9 +15,9 @@ import pytest
 
 from flag_harness.plugin.evidence.content import evidence_content_level, is_evidence_wanted
 from flag_harness.plugin.evidence.conversations import ConversationStore, conversation_of_report
-from flag_harness.plugin.evidence.git_state import git_commit_and_is_dirty
+from flag_harness.plugin.evidence.git_state import git_commit_and_dirtiness
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
-from flag_harness.plugin.evidence.selected_tests import command_line_fields
+from flag_harness.plugin.evidence.selected_tests import header_fields_of_command_line
 from flag_harness.plugin.limits.cache_use import remove_text_around_prefix_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
@@ -155,7 +155,7 @@ class RunRecorder:
                 output["flag_harness_used"] = sorted(self._used)
             return
         if wanted:
-            self._write_evidence()
+            self._write_record_and_report()
             self._remove_paid_answers(session)
         if self._report_error and session.exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
@@ -185,7 +185,7 @@ class RunRecorder:
         if answers is not None and session.exitstatus in _EXIT_CODES_OF_ENDED_RUNS and all(done):
             answers.delete_file()
 
-    def _write_evidence(self) -> None:
+    def _write_record_and_report(self) -> None:
         """Write the record and the report that the command line names."""
         record = self._make_record(is_evidence=True)
         if self._path is not None:
@@ -229,7 +229,7 @@ class RunRecorder:
         """Return the record's header. `is_evidence` adds the git commit and the hashes of files, which take time."""
         from flag_harness.record import RunHeader, flag_declaration
 
-        commit, is_dirty = git_commit_and_is_dirty(self._config.rootpath) if is_evidence else ("", False)
+        commit, is_dirty = git_commit_and_dirtiness(self._config.rootpath) if is_evidence else ("", False)
         files = {**self._hash_files(), **self._files} if is_evidence else {}
         return RunHeader(
             package=version("flag-harness"),
@@ -239,7 +239,7 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            **command_line_fields(self._config),
+            **header_fields_of_command_line(self._config),
             ignored_paths=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
             deselected=self._config.stash[CASSETTE_USE_TRACKER_KEY].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},

@@ -24,15 +24,15 @@ from flag_harness.plugin.run.blame import FailureFinding, StateLeak, findings_ab
 if TYPE_CHECKING:
     from flag_harness.plugin.run.flag_effects import FlagEffects
 
-MAX_TESTS = 3
+MAX_TESTS_RUN_ALONE = 3
 """The most failing tests that are run alone, at the same time."""
-MAX_SECONDS_FOR_SUSPECTS = 15.0
-MAX_SECONDS_FOR_ALL = 3.0
+MAX_SECONDS_IF_SUSPECT = 15.0
+MAX_SECONDS_TO_FIRST_RESULT = 3.0
 """If the first test of a run ends later than this, no test is run alone unless `--harness-locate` asks for it.
 
 The longer time holds for suspects: failing tests of which every combination fails once one has failed.
 """
-MAX_RUN_SECONDS = 60.0
+MAX_SECONDS_OF_LONE_RUN = 60.0
 """A process that takes longer than this is killed, and says nothing."""
 MAX_EARLIER_TESTS = 1_000
 """The most tests before a failing one among which its cause is sought."""
@@ -57,10 +57,10 @@ _DROPPED_OPTIONS_WITH_VALUE = frozenset(
     | {"--alluredir", "--json-report-file", "--harness-record", "--harness-report", "--harness-shard"}
 )
 """Options that select other tests or write files, and whose value may be the next argument."""
-_OWN_OPTIONS = ("--maxfail=0", "-p", "no:flag-harness-alone", "-p", "no:flag-harness-locate")
+_ADDED_OPTIONS = ("--maxfail=0", "-p", "no:flag-harness-alone", "-p", "no:flag-harness-locate")
 
 
-class LoneRunPass:
+class LoneTestRunner:
     """After the tests of a run, runs the smallest failing combinations alone. `effects` keeps those that pass."""
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects") -> None:
@@ -97,30 +97,34 @@ class LoneRunPass:
         if not self._is_check_free_of_charge():
             return
         findings = findings_about_tests(self._effects.failing_tests(), self._effects.flags_of_all_runs())
-        due = {one.smallest_failure: one for one in findings if self._is_due(one)}
-        chosen = list(due)[:MAX_TESTS]
-        results = zip(chosen, self._run_each([[one] for one in chosen]), strict=True)
+        due = {one.smallest_failure: one for one in findings if self._should_run_alone(one)}
+        chosen = list(due)[:MAX_TESTS_RUN_ALONE]
+        results = zip(chosen, self._run_in_processes([[one] for one in chosen]), strict=True)
         passing = [nodeid for nodeid, passed in results if passed]
         before = {nodeid: self._earlier_tests(nodeid)[-1] for nodeid in passing}
-        results = zip(passing, self._run_each([[before[one], one] for one in passing]), strict=True)
+        results = zip(passing, self._run_in_processes([[before[one], one] for one in passing]), strict=True)
         for nodeid, passed in results:
             cause = before[nodeid] if passed is False else self._locate_cause(nodeid)
-            self._effects.leaks[nodeid] = StateLeak(nodeid, tuple(due[nodeid].tests), cause)
+            self._effects.leaks[nodeid] = StateLeak(nodeid, tuple(due[nodeid].test_by_name), cause)
 
-    def _is_due(self, finding: FailureFinding) -> bool:
+    def _should_run_alone(self, finding: FailureFinding) -> bool:
         """Return whether the smallest failing combination that a finding explains should be run alone."""
         earlier, seconds = self._earlier_tests(finding.smallest_failure), self._seconds_to_first_result or 0.0
         if not earlier or self._config.getoption("--harness-locate") is not None:
             return bool(earlier)
-        return seconds <= (MAX_SECONDS_FOR_SUSPECTS if self._is_suspect(finding, earlier) else MAX_SECONDS_FOR_ALL)
+        return seconds <= (
+            MAX_SECONDS_IF_SUSPECT
+            if self._may_be_broken_by_earlier_test(finding, earlier)
+            else MAX_SECONDS_TO_FIRST_RESULT
+        )
 
-    def _is_suspect(self, finding: FailureFinding, earlier: Sequence[str]) -> bool:
+    def _may_be_broken_by_earlier_test(self, finding: FailureFinding, earlier: Sequence[str]) -> bool:
         """Return whether an earlier test could have broken the test that a finding explains.
 
         That is so if one of the `earlier` tests passed, and the test passed under no combination after its first
         failure.
         """
-        outcomes = self._outcomes_of_process(finding.smallest_failure)
+        outcomes = self._outcomes_in_process_of(finding.smallest_failure)
         test = next(
             one
             for one in finding.tests.values()
@@ -130,12 +134,12 @@ class LoneRunPass:
         own = [passed for nodeid, passed in outcomes.items() if nodeid in nodeids]
         return any(outcomes[one] for one in earlier) and True not in own[own.index(False) :]
 
-    def _outcomes_of_process(self, nodeid: str) -> dict[str, bool]:
+    def _outcomes_in_process_of(self, nodeid: str) -> dict[str, bool]:
         return next((one for one in self._outcomes_by_process.values() if nodeid in one), {})
 
     def _earlier_tests(self, nodeid: str) -> list[str]:
         """Return the tests that ran before a test in the same process."""
-        return list(takewhile(lambda one: one != nodeid, self._outcomes_of_process(nodeid)))
+        return list(takewhile(lambda one: one != nodeid, self._outcomes_in_process_of(nodeid)))
 
     def _locate_cause(self, nodeid: str) -> str:
         """Return an earlier test after which the test `nodeid` fails, found by bisection, or an empty string.
@@ -151,9 +155,9 @@ class LoneRunPass:
         return earlier[0] if self._fails_after(earlier, nodeid) else ""
 
     def _fails_after(self, earlier: Sequence[str], nodeid: str) -> bool:
-        return self._run_each([[*earlier, nodeid]]) == [False]
+        return self._run_in_processes([[*earlier, nodeid]]) == [False]
 
-    def _run_each(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
+    def _run_in_processes(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
         """Run each list of tests in a process of its own. Return, for each list, whether its last test passes.
 
         The value is None if that is unknown, for example because the process was killed.
@@ -163,7 +167,7 @@ class LoneRunPass:
             processes = [
                 stack.enter_context(self._start_pytest(tests, file)) for tests, file in zip(runs, files, strict=True)
             ]
-            end = time.monotonic() + MAX_RUN_SECONDS
+            end = time.monotonic() + MAX_SECONDS_OF_LONE_RUN
             for process in processes:
                 try:
                     process.wait(max(0.0, end - time.monotonic()))
@@ -173,7 +177,7 @@ class LoneRunPass:
 
     def _start_pytest(self, tests: Sequence[str], result: Path) -> "subprocess.Popen[bytes]":
         config, root = self._config, self._config.rootpath
-        own = [*_OWN_OPTIONS, f"--junitxml={result}", "-o", f"cache_dir={result}.cache", f"--rootdir={root}"]
+        own = [*_ADDED_OPTIONS, f"--junitxml={result}", "-o", f"cache_dir={result}.cache", f"--rootdir={root}"]
         own += ["-c", str(config.inipath)] if config.inipath else []
         own += ["-n", "0"] if config.pluginmanager.hasplugin("xdist") else []
         own += ["--no-cov"] if hasattr(config.option, "no_cov") else []

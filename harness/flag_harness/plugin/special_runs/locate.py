@@ -42,14 +42,14 @@ first.
 """
 
 
-def register_flag_search_pass(config: pytest.Config, effects: "FlagEffects") -> None:
+def register_flag_search(config: pytest.Config, effects: "FlagEffects") -> None:
     """Register the search for flags that broke tests, if the command line has `--harness-locate`."""
     budget = config.getoption("--harness-locate")
     if budget is not None and not hasattr(config, "workerinput"):
-        config.pluginmanager.register(FlagSearchPass(config, effects, budget), "flag-harness-locate")
+        config.pluginmanager.register(FlagSearchRunner(config, effects, budget), "flag-harness-locate")
 
 
-class FlagSearchPass:
+class FlagSearchRunner:
     """Finds the flags that broke each failing test, after the ordinary tests of a run."""
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects", budget: int) -> None:

@@ -15,7 +15,7 @@ from flag_harness.plugin.stash import nodeid_of_first_repetition
 
 SHARD_KEY = pytest.StashKey["TestShard | None"]()
 """The stash key of the part of the tests that the run is limited to, or of None."""
-_LEFT_OUT_COUNT_KEY = "flag_harness_shard_left_out"
+_LEFT_OUT_TEST_COUNT_KEY = "flag_harness_shard_left_out"
 _SHARD_OPTION_PATTERN = re.compile(r"(\d+)/(\d+)")
 
 
@@ -90,14 +90,14 @@ class ShardSelector:
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
         """Store the number of tests in other shards that a worker reports."""
-        self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_LEFT_OUT_COUNT_KEY, 0))
+        self._left_out = max(self._left_out, getattr(node, "workeroutput", {}).get(_LEFT_OUT_TEST_COUNT_KEY, 0))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Let a run pass if all its tests are in other shards."""
         output = getattr(session.config, "workeroutput", None)
         if output is not None:
-            output[_LEFT_OUT_COUNT_KEY] = self._left_out
+            output[_LEFT_OUT_TEST_COUNT_KEY] = self._left_out
         elif self._left_out and session.exitstatus == pytest.ExitCode.NO_TESTS_COLLECTED:
             session.exitstatus = pytest.ExitCode.OK
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 VERIFICATION_FIXTURE = "_harness_verification"
 INCONCLUSIVE_OUTCOME: Literal["inconclusive"] = "inconclusive"
-OFFLINE_KEY = "offline"
+SIMULATOR_API_KEY = "offline"
 """The API key that is sent to the simulator."""
 
 VerifyOutcome = Literal["passed", "failed", "inconclusive"]
@@ -227,7 +227,7 @@ class _VerificationClient:
         from flag_harness.transports.sending import send_request
         from flag_harness.wire.timeline import Request
 
-        key = {} if self._simulator is None else {"api_key": OFFLINE_KEY}
+        key = {} if self._simulator is None else {"api_key": SIMULATOR_API_KEY}
         with anthropic.Anthropic(**key) as client:  # type: ignore[arg-type]
             base, defaults = str(client.base_url).rstrip("/"), client.default_headers
         headers = {name.lower(): value for name, value in defaults.items() if isinstance(value, str)}

@@ -4,8 +4,8 @@ import pytest
 
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.combinations import configure_flags
-from flag_harness.plugin.deferred_parts import DeferredPluginParts, is_configured, needs_parts_around_all_tests
+from flag_harness.plugin.combinations import configure_flag_options
+from flag_harness.plugin.deferred_parts import DeferredPluginParts, is_configured, needs_parts_for_all_tests
 from flag_harness.plugin.evidence.rerun import configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.cost_limit import configure_cost_limit
@@ -14,7 +14,7 @@ from flag_harness.plugin.redact.normalisers import normalisers_in_configuration
 from flag_harness.plugin.redact.secrets import filters_in_configuration
 from flag_harness.plugin.redact.test_ids import TestIdMask
 from flag_harness.plugin.resume.paid_answers import configure_paid_answers
-from flag_harness.plugin.resume.resume import configure_resume, start_resuming
+from flag_harness.plugin.resume.resume import configure_resume, register_resumer
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY, CassetteUseTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.special_runs.shard import configure_shard
@@ -52,7 +52,7 @@ def configure_harness(config: pytest.Config) -> None:
             normalisers_in_configuration(config)
         configure_resume(config)
         configure_rerun(config)
-        configure_flags(config)
+        configure_flag_options(config)
         configure_faults(config)
         configure_shard(config)
         configure_cost_limit(config)
@@ -62,7 +62,7 @@ def configure_harness(config: pytest.Config) -> None:
         register_provider_failure_repeater(config)
         register_flag_verdicts(config)
         configure_paid_answers(config)
-        start_resuming(config)
+        register_resumer(config)
     except HarnessError as error:
         raise pytest.UsageError(str(error)) from None
     _register_plugin_parts(config)
@@ -74,11 +74,11 @@ def _register_plugin_parts(config: pytest.Config) -> None:
     """
     config.stash[CASSETTE_USE_TRACKER_KEY] = CassetteUseTracker(config)
     config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER_KEY], "flag-harness-claims")
-    if (follows_all := needs_parts_around_all_tests(config)) or is_configured(config):
-        from flag_harness.plugin.border.offline import set_offline_api_key
+    if (follows_all := needs_parts_for_all_tests(config)) or is_configured(config):
+        from flag_harness.plugin.border.offline import set_fake_api_key_if_needed
         from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 
-        set_offline_api_key(config)
+        set_fake_api_key_if_needed(config)
         register_plugin_parts(config)
     if not follows_all:
         config.pluginmanager.register(DeferredPluginParts(), "flag-harness-waiting-parts")

@@ -130,7 +130,7 @@ class SuiteSweep:
             observed = self._trouble_runner.run_test(
                 test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test)
             )
-        if not self._sweep_option(test, "assertions", self._settings.checks_assertions):
+        if not self._sweep_setting(test, "assertions", self._settings.checks_assertions):
             observed = ignore_assertion_failures(observed)
         return judge_run_under_trouble(test.nodeid, trouble.kind, trouble.name, observed, baseline)
 
@@ -163,7 +163,7 @@ class SuiteSweep:
         return lines_that_suggest_other_keyword(config, items, self._names)
 
     def _tool_mode_of_test(self, test: pytest.Function) -> str:
-        return str(self._sweep_option(test, "tools", self._settings.tool_mode))
+        return str(self._sweep_setting(test, "tools", self._settings.tool_mode))
 
     def _check_tools(self, test: pytest.Function) -> None:
         """Raise `pytest.UsageError` if the project does not say whether the tools of a test run in a sweep."""
@@ -173,7 +173,7 @@ class SuiteSweep:
         if mode != "real" and not self._has_functions and not (mode == RECORD and self._settings.tool_functions == ()):
             raise pytest.UsageError(_MISSING_FUNCTIONS_MESSAGE.format(test.nodeid, mode))
 
-    def _sweep_option(self, test: pytest.Function, name: str, default: Any) -> Any:
+    def _sweep_setting(self, test: pytest.Function, name: str, default: Any) -> Any:
         """Return an option of the sweep for a test, from its mark or else from the project's settings."""
         mark = test.get_closest_marker("harness_sweep")
         return mark.kwargs.get(name, default) if mark else default

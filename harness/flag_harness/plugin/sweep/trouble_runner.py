@@ -23,7 +23,7 @@ from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
-MAX_CALL_TIME_OVER_BASELINE = 6
+MAX_CALL_TIME_FACTOR = 6
 """The factor by which a call of a test may take longer in real time than the limit for a call.
 
 It applies to a test that uses other processes, and to the run without a trouble, which comes first and may import
@@ -130,7 +130,7 @@ class TroubleRunner:
     def _call_time_limit(self, item: pytest.Item, probe: TrafficProbe) -> float:
         """Return the real seconds that a call may take."""
         is_long = may_use_processes(item) or not probe.has_trouble
-        return self._settings.hang_seconds * (MAX_CALL_TIME_OVER_BASELINE if is_long else 1)
+        return self._settings.hang_seconds * (MAX_CALL_TIME_FACTOR if is_long else 1)
 
 
 def _fixture_values(item: pytest.Item) -> Mapping[str, Any]:

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.test.traffic import CassetteTraffic
     from flag_harness.record import Outcome
 
-_ANSWERING_FIXTURES = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
+_FIXTURES_THAT_ANSWER_REQUESTS = frozenset({"harness_cassette", "vcr", "vcr_cassette", "_vcr_marker"})
 """The fixtures through which the requests of a test are answered."""
 _OUTCOMES_KEY = pytest.StashKey["dict[str, Outcome]"]()
 """The stash key of the outcome of each finished phase of an item."""
@@ -72,7 +72,7 @@ def check_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Clear the state of an earlier run of the item. If the setup fails, add refusals that it caught to the failure."""
     remove_from_stash(item, _STASH_KEYS)
     item.stash[_OUTCOMES_KEY] = {}
-    if not _ANSWERING_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+    if not _FIXTURES_THAT_ANSWER_REQUESTS.isdisjoint(getattr(item, "fixturenames", ())):
         item.stash[_FIXTURE_FINALIZERS_KEY] = ExitStack()
     with _report_refusals(item):
         yield

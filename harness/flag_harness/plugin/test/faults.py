@@ -42,7 +42,7 @@ def configure_faults(config: pytest.Config) -> None:
     found = []
     for text in texts:
         try:
-            found.append(_check_that_fault_can_fire(parse_fault(text), config))
+            found.append(_require_fault_can_fire(parse_fault(text), config))
         except FaultError as error:
             raise FaultError(f"--harness-fault={text}: {error}") from None
     config.stash[COMMAND_LINE_FAULTS_KEY] = tuple(found)
@@ -50,7 +50,7 @@ def configure_faults(config: pytest.Config) -> None:
         config.pluginmanager.register(FaultTotals(config.stash[COMMAND_LINE_FAULTS_KEY]), "flag-harness-faults")
 
 
-def _check_that_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault":
+def _require_fault_can_fire(fault: "Fault", config: pytest.Config) -> "Fault":
     """Return the fault. Raise `FaultError` if it can never fire with the project's flags and the installed SDK."""
     from flag_harness.faults import patch_refused_keywords, require_known_flags_in_combination
     from flag_harness.matrix import flag_and_value_by_id_part
@@ -68,7 +68,7 @@ def active_faults(traffic: "CassetteTraffic") -> list[str]:
     return [str(fault) for fault in traffic.faults if fault.can_fire]
 
 
-def make_command_line_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+def copy_command_line_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the command line's faults that count the requests of this test alone."""
     item.stash[COMMAND_LINE_FAULTS_OF_TEST_KEY] = tuple(
         fault.arm(combination) for fault in item.config.stash[COMMAND_LINE_FAULTS_KEY]
@@ -76,7 +76,7 @@ def make_command_line_faults_of_test(item: pytest.Item, combination: str) -> "tu
     return item.stash[COMMAND_LINE_FAULTS_OF_TEST_KEY]
 
 
-def make_marked_faults_of_test(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
+def copy_marked_faults(item: pytest.Item, combination: str) -> "tuple[Fault, ...]":
     """Return copies of the faults in a test's marks that count its requests. Fail the test if a mark is wrong."""
     try:
         item.stash[MARKED_FAULTS_OF_TEST_KEY] = tuple(fault.arm(combination) for fault in _faults_of_marks(item))
@@ -107,7 +107,7 @@ def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
     fault = parse_fault(given) if isinstance(given, str) else given
     if not isinstance(fault, Fault):
         raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
-    _check_that_fault_can_fire(fault, node.config)
+    _require_fault_can_fire(fault, node.config)
     ids = [combination.id for combination in item_combinations(node)]
     if not any(map(fault.condition.allows_combination, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
@@ -198,17 +198,17 @@ class FaultTotals:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         """Fail a run that passed although a fault never fired."""
-        if self._messages_of_unfired_faults(session.config) and exitstatus == pytest.ExitCode.OK:
+        if self._unfired_fault_messages(session.config) and exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter", config: pytest.Config) -> None:
         """Print which faults never fired, and why."""
-        if problems := self._messages_of_unfired_faults(config):
+        if problems := self._unfired_fault_messages(config):
             terminalreporter.section("faults", red=True)
             for line in problems:
                 terminalreporter.write_line(f"--harness-fault: {line}", red=True)
 
-    def _messages_of_unfired_faults(self, config: pytest.Config) -> list[str]:
+    def _unfired_fault_messages(self, config: pytest.Config) -> list[str]:
         """Return a message for each fault that never fired in any test. Return an empty list in workers and under
         `--collect-only`.
         """

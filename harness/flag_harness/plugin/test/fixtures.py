@@ -106,14 +106,14 @@ def harness_cassette(
     from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
     from flag_harness.plugin.run.log_counts import count_logs
     from flag_harness.plugin.stash import ANSWER_SOURCE_KEY, LOG_COUNTER_KEY, PROBE_KEY, REFUSALS_KEY, TRAFFIC_KEY
-    from flag_harness.plugin.test.plan import make_plan_of_extra_combination, make_plan_of_sweep, make_traffic_plan
+    from flag_harness.plugin.test.plan import make_plan_for_extra_combination, make_plan_for_sweep, make_traffic_plan
 
     source = request.node.stash.get(ANSWER_SOURCE_KEY, None)
     if source is None and PROBE_KEY not in request.node.stash:
         request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(request.node, harness_cassette_path)
     plan = make_traffic_plan(request, harness_combination, harness_cassette_path, harness_scenarios)
-    plan = plan if source is None else make_plan_of_extra_combination(plan, source)
-    plan = make_plan_of_sweep(plan) if PROBE_KEY in request.node.stash else plan
+    plan = plan if source is None else make_plan_for_extra_combination(plan, source)
+    plan = make_plan_for_sweep(plan) if PROBE_KEY in request.node.stash else plan
     border = request.config.stash[BORDER_KEY]
     owner, traffic = border.owner_of_test(request.node), _make_traffic(request, plan, harness_combination.id)
     with (
@@ -228,14 +228,14 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
     from flag_harness.plugin.border.border import BORDER_KEY
     from flag_harness.plugin.evidence.kept_cassettes import make_evidence_recorder
     from flag_harness.plugin.stash import PROBE_KEY
-    from flag_harness.plugin.test.faults import make_command_line_faults_of_test, make_marked_faults_of_test
+    from flag_harness.plugin.test.faults import copy_command_line_faults, copy_marked_faults
     from flag_harness.plugin.test.traffic import CassetteTraffic
 
     border, probe = request.config.stash[BORDER_KEY], request.node.stash.get(PROBE_KEY, None)
     return CassetteTraffic(
         plan,
-        *make_marked_faults_of_test(request.node, combination),
-        everywhere=make_command_line_faults_of_test(request.node, combination) if probe is None else (),
+        *copy_marked_faults(request.node, combination),
+        everywhere=copy_command_line_faults(request.node, combination) if probe is None else (),
         check=border.refuse_request_if_late,
         evidence=make_evidence_recorder(plan, request.config),
         make_network_failure=border.make_network_failure,

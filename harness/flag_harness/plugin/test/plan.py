@@ -53,7 +53,7 @@ class TrafficPlan:
     Attributes:
         cassette_path: the cassette file, which need not exist.
         mode: the record mode.
-        never_records: True under `--disable-recording`.
+        never_records: True if nothing may be recorded, as under `--disable-recording`.
         upstream: who answers requests that are not played from a cassette.
         scenario: the file of the simulator's scenario, or None if the simulator echoes the prompt.
         case: the node id of the test, or the name of the fixture.
@@ -61,21 +61,21 @@ class TrafficPlan:
         record_command: the command that records the cassette, without `--harness-upstream`.
         filters: what to remove from recordings and reports.
         normalisers: the parts of a request to ignore when it is matched with a recorded one.
-        kept_headers: response headers to record beyond the allow-list.
+        headers_to_keep: response headers to record beyond the allow-list.
         disabled_checks: the checks that the test's marks switch off, such as `unplayed`.
         cassette: the existing recording that is played or added to, or None.
         blob_folder: the folder for large bodies, or None to keep them beside the cassette.
         shares_parts: whether the cassette shares what it has in common with those of other combinations.
         is_test_gone: a function that returns True if the test with a node id no longer exists.
-        is_recorded_now: a function that returns True if the test with a node id was recorded in this run.
+        is_recorded_in_run: a function that returns True if the test with a node id was recorded in this run.
         scope: the hosts of the API, and the other hosts that the test may reach.
         max_age_limit: the age at which a recording is too old, or None.
         cost_limit: how much the run may spend at the live API, or None.
         paid_answers: the complete answers of the live API, which a resumed run gets back, or None.
         find_flag_of_path: a function that returns the flag that changes a JSON path of a request body, or None.
         depends_on_flag: a function that returns whether any flag changes a JSON path of a request body.
-        seeds: what decides the simulator's random answers besides flags: a seed, the test and its repetition.
-        time_functions: the functions imported from `time` to make virtual, or None to keep time real.
+        random_seeds: what decides the simulator's random answers besides flags: a seed, the test and its repetition.
+        virtual_time_functions: the functions imported from `time` to make virtual, or None to keep time real.
     """
 
     cassette_path: Path
@@ -88,21 +88,21 @@ class TrafficPlan:
     record_command: str = ""
     filters: Filters = NO_FILTERS
     normalisers: Normalisers = NO_NORMALISERS
-    kept_headers: tuple[str, ...] = ()
+    headers_to_keep: tuple[str, ...] = ()
     disabled_checks: frozenset[str] = frozenset()
     cassette: Cassette | None = None
     blob_folder: Path | None = None
     shares_parts: bool = False
     is_test_gone: Callable[[str], bool] = lambda case: False
-    is_recorded_now: Callable[[str], bool] = lambda case: False
+    is_recorded_in_run: Callable[[str], bool] = lambda case: False
     scope: ApiScope = field(default_factory=ApiScope)
     max_age_limit: timedelta | None = None
     cost_limit: CostLimit | None = None
     paid_answers: PaidAnswers | None = None
     find_flag_of_path: Callable[[str], str | None] = lambda path: None
     depends_on_flag: Callable[[str], bool] = lambda path: False
-    time_functions: ImportedTimeFunctions | None = None
-    seeds: tuple[object, ...] = ()
+    virtual_time_functions: ImportedTimeFunctions | None = None
+    random_seeds: tuple[object, ...] = ()
 
     @property
     def is_recording(self) -> bool:
@@ -178,7 +178,7 @@ class TrafficPlan:
         """Return the system's clock for the live API, or a virtual clock for recorded and simulated answers."""
         if self.can_reach_live_api:
             return SystemClock()
-        return SharedClock() if self.time_functions else VirtualClock()
+        return SharedClock() if self.virtual_time_functions else VirtualClock()
 
 
 def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
@@ -191,7 +191,7 @@ def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | No
     return Cassette.load(path)
 
 
-def make_plan_of_extra_combination(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
+def make_plan_for_extra_combination(plan: TrafficPlan, source: AnswerSource) -> TrafficPlan:
     """Return the plan of an extra combination that runs only to locate a failure, so that nothing is written.
 
     If the recording of another combination answers, parts of it may stay unplayed.
@@ -208,7 +208,7 @@ def make_plan_of_extra_combination(plan: TrafficPlan, source: AnswerSource) -> T
     )
 
 
-def make_plan_of_sweep(plan: TrafficPlan) -> TrafficPlan:
+def make_plan_for_sweep(plan: TrafficPlan) -> TrafficPlan:
     """Return the plan of a test in a sweep, so that nothing is written.
 
     The simulator answers if the test names a scenario, else its recording, of which parts may stay unplayed.
@@ -225,7 +225,7 @@ def make_traffic_plan(request: pytest.FixtureRequest, flags: Combination, path: 
     refuse_unrecorded_repetition(node, plan)
     test = node_id_without_combination(nodeid_of_first_repetition(node), flags.id)
     draws = request.config.getoption("--harness-seed"), test, repetition_index(node)
-    return replace(plan, seeds=draws, time_functions=_time_functions_to_make_virtual(node))
+    return replace(plan, random_seeds=draws, virtual_time_functions=_time_functions_to_make_virtual(node))
 
 
 def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> TrafficPlan:
@@ -244,7 +244,7 @@ def _make_plan_from_marks(
     config, node = request.config, request.node
     filters, effects = collect_filters(request), load_flag_effects(config, path.parent)
     if (kept := find_evidence_cassette(config, case)) is not None:
-        filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content)), kept.path
+        filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content_level)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG_KEY].recordings, max_recording_age(config)
     mode, disabled, number = record_mode_of_run(config), is_recording_disabled(config), repetition_index(node)
     upstream, repeat = config.getoption("--harness-upstream"), f" --harness-repeat={number + 1}" if number else ""
@@ -256,11 +256,11 @@ def _make_plan_from_marks(
         blob_folder=recordings / BLOB_FOLDER if path.is_relative_to(recordings) else None,
         shares_parts=bool(scope.get_closest_marker("flag_matrix")) and combination not in ("", OFF_COMBINATION),
         is_test_gone=config.stash[CASSETTE_USE_TRACKER_KEY].is_test_gone,
-        is_recorded_now=config.stash[CASSETTE_USE_TRACKER_KEY].has_recorded,
+        is_recorded_in_run=config.stash[CASSETTE_USE_TRACKER_KEY].has_recorded,
         max_age_limit=limit and limit.limit,
         cost_limit=config.stash[COST_LIMIT_KEY],
         paid_answers=config.stash[PAID_ANSWERS_KEY],
-        find_flag_of_path=effects.explain_in(combination),
+        find_flag_of_path=effects.make_explainer(combination),
         depends_on_flag=effects.depends_on_flag,
         never_records=disabled,
         upstream=upstream,
@@ -271,7 +271,7 @@ def _make_plan_from_marks(
         scope=api_hosts_in_configuration(config),
         filters=filters,
         normalisers=collect_normalisers(request),
-        kept_headers=config.stash[CONFIG_KEY].headers.get("keep", ()),
+        headers_to_keep=config.stash[CONFIG_KEY].headers.get("keep", ()),
         disabled_checks=frozenset(name for name in _OPTIONAL_CHECKS if scope.get_closest_marker(f"harness_{name}")),
     )
 

@@ -57,8 +57,8 @@ def make_run_row(item: pytest.Item, outcome: "Outcome", phase: "Phase") -> "RunR
         api_refusals=_api_refusal_messages(traffic),
         cassette=relative_cassette_path(item, traffic),
         scenario=_scenario_name(traffic),
-        digest_by_input=_digests_of_inputs(item, traffic),
-        **fields_about_answer_source(traffic),
+        digest_by_input=_digest_by_input(item, traffic),
+        **answer_source_fields(traffic),
     )
 
 
@@ -162,7 +162,7 @@ def _path_from_root(item: pytest.Item, path: Path) -> str:
     return os.path.relpath(path, item.config.rootpath).replace(os.sep, "/")
 
 
-def _digests_of_inputs(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
+def _digest_by_input(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str, str]:
     """Return the SHA-256 of the file that answered the test, if the run is recorded: a cassette, or a scenario."""
     plan = traffic.plan
     if item.config.getoption("--harness-record") is None or not traffic.exchanges:
@@ -174,7 +174,7 @@ def _digests_of_inputs(item: pytest.Item, traffic: "CassetteTraffic") -> dict[st
     return {_path_from_root(item, path): hashlib.sha256(path.read_bytes()).hexdigest()}
 
 
-def fields_about_answer_source(traffic: "CassetteTraffic") -> dict[str, Any]:
+def answer_source_fields(traffic: "CassetteTraffic") -> dict[str, Any]:
     """Return the fields of a test's row that say who answered: the recording that was played, or the upstream of this
     run.
     """

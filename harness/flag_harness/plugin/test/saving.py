@@ -99,7 +99,7 @@ def _update_cassette_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
             new,
             keep_earlier=plan.mode != "rewrite",
             is_gone=plan.is_test_gone,
-            is_recorded_now=plan.is_recorded_now,
+            is_recorded_now=plan.is_recorded_in_run,
         )
         both = replace(both, has_parts=plan.shares_parts and not any(one.case for one in both.interactions))
         is_written = both.save(plan.cassette_path, plan.blob_folder, stored=existing, max_age=plan.max_age_limit)

@@ -74,7 +74,7 @@ class CassetteTraffic:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.make_clock()
         self._own_faults, self.faults = faults, (*faults, *everywhere)
-        self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.kept_headers)
+        self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.headers_to_keep)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
         self._replay = self._make_replay() if plan.is_playing else None
@@ -86,7 +86,9 @@ class CassetteTraffic:
             *([evidence] if evidence else ()),
         )
         self._simulator = (
-            make_simulator(plan.scenario, self.clock, plan.seeds, plan.combination, probe.edit_turn if probe else None)
+            make_simulator(
+                plan.scenario, self.clock, plan.random_seeds, plan.combination, probe.edit_turn if probe else None
+            )
             if plan.upstream == "simulator" and plan.can_reach_upstream
             else None
         )
@@ -127,7 +129,7 @@ class CassetteTraffic:
             stack.enter_context(patch_refused_keywords(*self.faults))
             route = self.route
             stack.enter_context(route_clients(lambda one: route if is_own(one) else None, self.plan.scope))
-            stack.enter_context(share_clock(self.clock, self.plan.time_functions))
+            stack.enter_context(share_clock(self.clock, self.plan.virtual_time_functions))
             yield self
 
     @property

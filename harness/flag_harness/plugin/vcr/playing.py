@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 _HAS_PASSED_KEY = pytest.StashKey[bool]()
 """The stash key of a value that is True once the test function has passed."""
-_NETWORK_ERROR_TEXTS = (
+_NETWORK_ERROR_PARTS = (
     "plays a cassette of vcrpy",
     "vcr_marks answers clients of httpx2 and httpx only; list the host in allowed_hosts of [tool.flag-harness]",
 )
@@ -180,7 +180,7 @@ def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network:
             config = node.config.stash[CONFIG_KEY]
             scope = ApiScope(allowed_hosts=config.allowed_hosts, ignored_hosts=config.ignore_hosts)
             refused = stack.enter_context(
-                refuse_network(_NETWORK_ERROR_TEXTS, NetworkFailure, scope, lambda host: cassette.passed_on_requests)
+                refuse_network(_NETWORK_ERROR_PARTS, NetworkFailure, scope, lambda host: cassette.passed_on_requests)
             )
         clock = SystemClock() if cassette.can_record else VirtualClock()
         stack.enter_context(intercept_clients(None, cassette, clock=clock))

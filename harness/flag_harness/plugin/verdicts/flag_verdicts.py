@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.combinations import COMMAND_LINE_FLAGS_KEY
+from flag_harness.plugin.combinations import FLAG_OPTIONS_KEY
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import VERDICTS_KEY, refusals_of_item, repetition_index
 from flag_harness.plugin.test.rows import attach_row, row_of_report
@@ -53,7 +53,7 @@ class FlagVerdictPlugin:
         from flag_harness.analysis.verdict.judgment import SequentialJudge
         from flag_harness.analysis.verdict.recorded import all_flag_changes
 
-        command_line = config.stash[COMMAND_LINE_FLAGS_KEY]
+        command_line = config.stash[FLAG_OPTIONS_KEY]
         baseline = command_line.baseline.value_by_flag if command_line.baseline else {}
         self._config = config
         self._is_worker = hasattr(config, "workerinput")
@@ -170,12 +170,14 @@ def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.It
     Of the two combinations that are compared, neither should always run second, since the second may find a warm prompt
     cache.
     """
-    for (number, _), group in groupby(items, key=lambda item: (repetition_index(item), _nodeid_without_id(item))):
+    for (number, _), group in groupby(
+        items, key=lambda item: (repetition_index(item), _nodeid_without_parameters(item))
+    ):
         arms = list(group)
         yield from reversed(arms) if number % 2 else arms
 
 
-def _nodeid_without_id(item: pytest.Item) -> str:
+def _nodeid_without_parameters(item: pytest.Item) -> str:
     return item.nodeid.partition("[")[0]
 
 

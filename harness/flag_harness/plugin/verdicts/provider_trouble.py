@@ -7,11 +7,11 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
-from flag_harness.plugin.options.run_options import DEFAULT_RETRIES
+from flag_harness.plugin.options.run_options import DEFAULT_PROVIDER_RETRIES
 from flag_harness.plugin.stash import refusals_of_item
 from flag_harness.plugin.test.rows import attach_row, row_of_report
 
-_LONGEST_WAIT = 60.0
+_MAX_WAIT_SECONDS = 60.0
 
 
 def register_provider_failure_repeater(config: pytest.Config) -> None:
@@ -19,7 +19,7 @@ def register_provider_failure_repeater(config: pytest.Config) -> None:
     number of retries.
     """
     chosen = config.getoption("--harness-provider-retries")
-    retries = DEFAULT_RETRIES if chosen is None else chosen
+    retries = DEFAULT_PROVIDER_RETRIES if chosen is None else chosen
     if retries < 0:
         raise pytest.UsageError(f"--harness-provider-retries={retries}: give a number of retries from 0")
     is_sending = is_recording_disabled(config) or record_mode_of_run(config) != "none"
@@ -42,7 +42,7 @@ class ProviderFailureRepeater:
         failures = 0
         reports = runtestprotocol(item, log=False, nextitem=nextitem)
         while failures < self._retries and _is_broken_by_provider(item, reports):
-            time.sleep(min(2.0**failures, _LONGEST_WAIT))
+            time.sleep(min(2.0**failures, _MAX_WAIT_SECONDS))
             failures += 1
             reports = runtestprotocol(item, log=False, nextitem=nextitem)
         for report in reports:

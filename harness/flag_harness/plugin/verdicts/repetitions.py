@@ -11,7 +11,7 @@ from flag_harness.plugin.stash import REPETITION_KEY, repetition_index
 
 REPEAT_MARK = "harness_repeat"
 _MAX_REPETITIONS = 100_000
-_EmptyCallSpec: Any = getattr(python, "CallSpec", None) or python.CallSpec2
+_CallSpec: Any = getattr(python, "CallSpec", None) or python.CallSpec2
 """The class of `Function.callspec`, which pytest 9 has renamed."""
 _FLAG_MARKS = ("flag_matrix", "flags")
 
@@ -41,7 +41,7 @@ class RepetitionMaker:
 
     def add_repetitions(self, found: list[Any]) -> list[Any]:
         """Return the items of a test function, each followed by its repetitions."""
-        return [one for item in found for one in (item, *self._repetitions(item))]
+        return [one for item in found for one in (item, *self._further_repetitions(item))]
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
@@ -50,7 +50,7 @@ class RepetitionMaker:
         """
         items.sort(key=repetition_index)
 
-    def _repetitions(self, item: object) -> Iterator[pytest.Function]:
+    def _further_repetitions(self, item: object) -> Iterator[pytest.Function]:
         if not isinstance(item, pytest.Function) or not _uses_harness(item):
             return
         count = self._repetition_count(item)
@@ -80,7 +80,7 @@ def _make_repetition(item: pytest.Function, number: int) -> pytest.Function:
     """Return a copy of `item` for the repetition `number`, counted from 0."""
     from flag_harness.plugin.special_runs.extra_combinations import copy_item  # imported here: few runs repeat tests
 
-    spec: Any = getattr(item, "callspec", None) or _EmptyCallSpec()
+    spec: Any = getattr(item, "callspec", None) or _CallSpec()
     spec = dataclasses.replace(spec, _idlist=[*spec._idlist, f"repeat{number + 1}"])
     made = copy_item(item, spec)
     made.stash[REPETITION_KEY] = number

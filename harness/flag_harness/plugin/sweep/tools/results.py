@@ -35,8 +35,8 @@ class BaselineToolResults:
     test.
     """
 
-    results: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
-    used_counts: Counter[ToolCallKey] = field(default_factory=Counter)
+    results_by_call: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
+    used_count_by_call: Counter[ToolCallKey] = field(default_factory=Counter)
     is_baseline: bool = True
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -49,8 +49,8 @@ class BaselineToolResults:
         different results.
         """
         with self._lock:
-            known, index = self.results.get(key, []), self.used_counts[key]
-            self.used_counts[key] += 1
+            known, index = self.results_by_call.get(key, []), self.used_count_by_call[key]
+            self.used_count_by_call[key] += 1
         if self.is_baseline and index >= len(known):
             return None
         if known:
@@ -64,7 +64,7 @@ class BaselineToolResults:
     def keep_result(self, key: ToolCallKey, result: StoredToolResult) -> None:
         """Store a result of the run without troubles."""
         error = result.error
-        self.results[key].append(
+        self.results_by_call[key].append(
             StoredToolResult(_copy_or_share_tool_value(result.value), error, getattr(error, "__traceback__", None))
         )
 

@@ -101,7 +101,7 @@ class SweepToolReplacer:
     def begin_test_call(self) -> None:
         """Start a call of the test function: its tools return their recorded results from the first one again."""
         if self._recording is not None:
-            self._recording.used_counts.clear()
+            self._recording.used_count_by_call.clear()
 
     def _wrap_tool(self, tool: ToolFunction) -> ToolCallable:
         function = tool.function
@@ -151,13 +151,13 @@ class SweepToolReplacer:
         """
         run = self._probe.record_tool_start(tool.name) if self._probe else None
         try:
-            yield self._make_call(tool, args, options, run)
+            yield self._make_active_call(tool, args, options, run)
         except BaseException as error:
             if run:
                 run.record_exception(error)
             raise
 
-    def _make_call(
+    def _make_active_call(
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
     ) -> _ActiveToolCall:
         if run and run.trouble and run.trouble.raises:
