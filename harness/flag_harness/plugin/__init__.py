@@ -1,10 +1,9 @@
 """The pytest plugin.
 
 Its options are in `options/`. `start/` has the hooks that pytest calls in every project; they import the rest once
-something uses it. `test/` has the fixtures and what acts on single tests, `run/` what acts on a whole run, and each
-other folder has one subject. What does not need pytest belongs to the package of the
-same name outside `plugin/`: `sweep/`, `vcr/`, `analysis/verdict/`, `cassette/redact/`. The submodules are private;
-docs/api.md lists what tests may use.
+something uses it. `test/` has the hooks and fixtures of single tests, and `run/` the hooks of a whole run. Each other
+folder has one subject; code of the subject that does not need pytest is outside of `plugin/`: in `sweep/`, `vcr/`,
+`analysis/verdict/` and `cassette/redact/`. The submodules are private; docs/api.md lists what tests may use.
 """
 
 from flag_harness.plugin.options.all_options import pytest_addoption

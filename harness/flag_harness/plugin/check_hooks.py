@@ -30,7 +30,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_fixture_setup(fixturedef: "pytest.FixtureDef[Any]", request: pytest.FixtureRequest) -> None:
-    """Finish the fixtures of a test even if one of them raises a `BaseException`."""
+    """Make sure that a fixture is finished even if another fixture of the test raises a `BaseException`."""
     from flag_harness.plugin.test.checks import finish_fixture_later
 
     finish_fixture_later(fixturedef, request)

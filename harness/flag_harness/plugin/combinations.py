@@ -18,10 +18,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FlagOptions:
-    """The options about flags: which combinations to run, which flags have a fixed value, which are judged, and the
-    values of production.
+    """The values of the command line's options about flags.
 
-    `combinations_by_mark` caches the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
+    Attributes:
+        selection: the combinations to run (`--harness-matrix`), such as `2` or `full`; empty without the option.
+        pinned_values: the fixed flag values (`--harness-flags`), by name.
+        baseline: production's flag values (`--harness-baseline`), or None.
+        judged_flags: the names of the flags that get a verdict (`--harness-verdict`).
+        combinations_by_mark: a cache of the flags and combinations of each `flag_matrix` mark, by the mark's arguments.
     """
 
     selection: str = ""
@@ -33,10 +37,9 @@ class FlagOptions:
     def flags_that_get_values(
         self, flags: Sequence[Flag], names: Collection[str], declared: Collection[str]
     ) -> tuple[Flag, ...]:
-        """Return those of `flags` that get a value in each combination of a test: the flags in `names`, which vary.
+        """Return the `flags` that have a value in each combination of a test: those in `names`, which vary in the test.
 
-        If the command line fixes flags (`--harness-flags`) or starts from production's values (`--harness-baseline`),
-        the flags in `declared` and the fixed ones get a value too.
+        With `--harness-flags` or `--harness-baseline`, the flags in `declared` and the pinned ones have a value too.
         """
         more = {*declared, *self.pinned_values} if self.pinned_values or self.baseline else set()
         return tuple(flag for flag in flags if flag.name in names or flag.name in more)
@@ -46,7 +49,10 @@ FLAG_OPTIONS_KEY = pytest.StashKey[FlagOptions]()
 
 
 def configure_flag_options(config: pytest.Config) -> None:
-    """Read the options about flags. Raise `FlagError` if one names an unknown flag, or if two contradict each other."""
+    """Store the options about flags in the stash as `FlagOptions`.
+
+    Raise `FlagError` if an option names an unknown flag, or if two options contradict each other.
+    """
     selection, pins, path = (config.getoption(f"--harness-{name}") for name in ("matrix", "flags", "baseline"))
     flags = all_flags(config)
     if path and selection:
@@ -94,15 +100,13 @@ def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[F
 
 
 class _BaselineHeader:
-    """Prints in pytest's header the values that the flags have in production, from which the run starts."""
+    """Prints the flag values of production (`--harness-baseline`) in pytest's header."""
 
     def __init__(self, path: str, baseline: "ProductionBaseline") -> None:
         self._path, self._baseline = path, baseline
 
     def pytest_report_header(self) -> list[str]:
-        """Return header lines: one with production's flag values, and one for each part of the exported values that is
-        not used.
-        """
+        """Return a line with production's flag values, and a line for each part of the export that is not used."""
         values = ", ".join(f"{name}={value}" for name, value in self._baseline.value_by_flag.items())
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
@@ -206,9 +210,9 @@ def _combinations_of_mark(config: pytest.Config, mark: pytest.Mark, nodeid: str)
 def _flags_and_combinations_of_mark(
     config: pytest.Config, mark: pytest.Mark
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
-    """Return the flags that a `flag_matrix` mark varies, and their combinations.
+    """Return the flags that have a value in a test with this `flag_matrix` mark, and the combinations to run.
 
-    A mark without names varies all declared flags. The command line wins over the mark.
+    A mark without names varies all declared flags. Options of the command line win over the mark.
     """
     known = [flag.name for flag in all_flags(config)]
     if unknown := [name for name in mark.args if name not in known]:
@@ -230,9 +234,9 @@ def combinations_of_run(config: pytest.Config) -> "tuple[Combination, ...]":
 def _flags_and_combinations(
     config: pytest.Config, names: Sequence[str], selection: str
 ) -> "tuple[tuple[Flag, ...], tuple[Combination, ...]]":
-    """Return all flags that get a value, and the combinations to run: in these, only the flags in `names` vary.
+    """Return the flags that have a value, and the combinations to run, in which only the flags in `names` vary.
 
-    `selection` is the mark's choice of combinations, used if the command line makes none.
+    `selection` is the mark's choice of combinations. The command line's choice wins over it.
     """
     from flag_harness.matrix import pin_unnamed_flags, select_combinations
     from flag_harness.matrix.baseline import baseline_combinations

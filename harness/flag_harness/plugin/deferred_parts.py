@@ -23,9 +23,9 @@ DEFERRED_PARTS_KEY = pytest.StashKey[list[object]]()
 
 
 def needs_parts_for_all_tests(config: pytest.Config) -> bool:
-    """Return True if an option or a setting needs the parts of the plugin even for tests that do not use the harness.
+    """Return True if an option or a setting needs the parts of the plugin even if no test uses the harness.
 
-    Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
+    Also return True in the main process of pytest-xdist, which does not know yet which tests its workers collect.
     """
     if config.stash[CONFIG_KEY].vcr_marks or config.stash[CONFIG_KEY].border == "run":
         return True
@@ -49,10 +49,9 @@ def has_harness_fixture_or_mark(item: pytest.Item) -> bool:
 
 
 class DeferredPluginParts:
-    """Once all tests are collected, registers the parts of the plugin that act on each test if one of them uses the
-    harness.
+    """Registers the parts of the plugin that act on each test, once a test that uses the harness is collected.
 
-    Otherwise, unregisters the parts that are registered.
+    If no test uses the harness, unregisters the parts that are registered already.
     """
 
     @pytest.hookimpl(trylast=True)

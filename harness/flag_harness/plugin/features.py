@@ -83,7 +83,7 @@ def pytest_collection_modifyitems(session: pytest.Session, config: pytest.Config
 
 
 def _feature_option_values(config: pytest.Config) -> list[str]:
-    """Return the names given with `--feature`, which may be the option of another plugin."""
+    """Return the names given with `--feature`, which another plugin may have added with another type."""
     return config.getoption("--feature", default=None) or []
 
 

@@ -61,7 +61,7 @@ def quoted_nodeid(config: pytest.Config, nodeid: str) -> str:
 
 
 def is_option_of_other_plugin(option: str, pluginmanager: pytest.PytestPluginManager) -> bool:
-    """Return True if another plugin registers the option: it is installed, and not blocked with `-p no:`."""
+    """Return True if another plugin registers the option: a plugin that is installed, and not blocked with `-p no:`."""
     return any(
         _is_installed(_PACKAGES.get(name, name)) and not pluginmanager.is_blocked(name)
         for name in _OTHER_PLUGINS_BY_OPTION[option]

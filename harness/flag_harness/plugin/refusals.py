@@ -15,7 +15,7 @@ from flag_harness.errors import CassetteMiss, LateRequest, NetworkRefused, Refus
 
 
 class _FailureWithoutTraceback(pytest.fail.Exception):  # type: ignore[misc,name-defined]
-    """A failure that is reported without a traceback, under its bare name, as pytest's own `Failed`."""
+    """A failure that pytest reports without a traceback, and under the name of its class without the module."""
 
     def __init_subclass__(cls) -> None:
         cls.__module__ = "builtins"
@@ -71,8 +71,9 @@ class LateNetworkFailure(NetworkFailure, LateRequest):
 
 @contextmanager
 def hide_refusals_in_threads() -> Iterator[None]:
-    """In the context, do not report a thread that a refused request has ended: the failure of the test already says
-    why.
+    """Inside the context, do not warn about a thread that ended because its request was refused.
+
+    The failure of the test reports the refusal already.
     """
     report_thread = threading.excepthook
 
@@ -87,5 +88,5 @@ def hide_refusals_in_threads() -> Iterator[None]:
 
 
 def refusals_of_running_test(refusals: Sequence[Refusal]) -> list[Refusal]:
-    """Return the refusals, except those that belong to a test that has already ended and are reported as its errors."""
+    """Return `refusals` without the late ones, which are reported as errors of the ended test that caused them."""
     return [one for one in refusals if not isinstance(one, LateRequest)]

@@ -108,8 +108,9 @@ def nodeid_without_repetition(nodeid: str, number: int) -> str:
 
 
 def free_traffic(item: pytest.Item) -> None:
-    """Forget the traffic of a test that has been reported, except of extra combinations and sweeps, whose traffic is
-    read later.
+    """Remove the traffic of a reported test from its stash, to free memory.
+
+    The traffic of extra combinations and sweeps stays, because it is read later.
     """
     if ANSWER_SOURCE_KEY in item.stash or PROBE_KEY in item.stash:
         return

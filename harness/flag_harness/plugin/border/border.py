@@ -36,7 +36,7 @@ _ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
 
 
 def uses_harness(item: pytest.Item | None) -> bool:
-    """Return True if the harness answers a test's requests (from a cassette, the simulator or the live API)."""
+    """Return True if the harness answers a test's requests: from a cassette, the simulator or the live API."""
     return item is not None and "harness_cassette" in getattr(item, "fixturenames", ())
 
 
@@ -96,8 +96,9 @@ class NetworkBorder:
         return report
 
     def wait_for_work_that_delays_exit(self) -> None:
-        """At the end of the run, wait for threads and jobs that would delay Python's exit anyway, so that requests
-        which they send too late are reported.
+        """At the end of the run, wait for the threads and jobs for which Python's exit would wait anyway.
+
+        So the requests that they send too late are reported.
         """
         deadline = time.monotonic() + MAX_SECONDS_TO_WAIT_AT_EXIT
         while time.monotonic() < deadline and any(
@@ -107,7 +108,7 @@ class NetworkBorder:
         self.remove_patches_if_idle()
 
     def begin_test(self, item: pytest.Item) -> None:
-        """Make a test the owner of all requests from now on. A second call does nothing."""
+        """Make a test the owner of all requests from now on. Do nothing if this test is the owner already."""
         if _OWNER_KEY in item.stash:
             return
         self.is_test_running = True
@@ -150,7 +151,7 @@ class NetworkBorder:
                 self.late_work.work_left_running.append((owner.name, make_running_work_message(owner.name, left)))
 
     def patch_libraries(self) -> None:
-        """Patch threads, pools and HTTP clients. Do nothing if all libraries loaded now are patched already."""
+        """Patch threads, pools and HTTP clients. Do nothing if all loaded HTTP libraries are patched already."""
         from flag_harness.transports.interception.intercept import loaded_http_libraries, route_clients
         from flag_harness.transports.interception.submitted_work import follow_submitted_work
 
@@ -217,7 +218,7 @@ class NetworkBorder:
     def refuse_request_if_late(self, request: Any) -> None:
         """Raise `LateRequest` if the test or fixture that sent a request has ended.
 
-        Each client that a fixture makes calls this before it sends a request.
+        The clients that a `cassette` makes call this before they send a request.
         """
         self.owner_of_request(request)
 
@@ -226,14 +227,14 @@ class NetworkBorder:
         return self.owner_of_request(request) in (None, owner, owner.job_owner)
 
     def owner_of_test(self, item: pytest.Item) -> CodeOwner:
-        """Return the `CodeOwner` that stands for a test. Create it on the first call."""
+        """Return the `CodeOwner` that stands for a test. The first call begins the test."""
         self.begin_test(item)
         return item.stash[_OWNER_KEY]
 
     def _choose_route(self, http_request: Any) -> "AnswerRoute | None":
-        """Return the route (upstream, layers and clock) that answers a request that no `cassette` fixture has answered.
+        """Return the route (upstream, layers and clock) of a request that no `cassette` fixture has answered.
 
-        Return None to leave the request alone, because its owner is unknown or does not use the harness.
+        Return None if the request goes its usual way, because its owner is unknown or does not use the harness.
         """
         owner = self.owner_of_request(http_request)
         if owner is None:

@@ -31,9 +31,7 @@ def make_late_request_message(owner: str, attempt: str, sender: str) -> str:
 
 
 def make_running_work_message(owner: str, remaining_work: Sequence[SubmittedWork]) -> str:
-    """Return the line that names the threads, tasks and jobs in `remaining_work`, which the test or fixture `owner`
-    left running.
-    """
+    """Return a line that names the threads, tasks and jobs which a test or fixture, `owner`, left running."""
     return f"{owner} was recorded, and left running: {', '.join(work.description for work in remaining_work)}"
 
 

@@ -13,7 +13,7 @@ _FIXTURES_THAT_ANSWER_REQUESTS = frozenset({"harness_cassette", "vcr", "vcr_cass
 
 
 def missing_api_key_message(item: pytest.Item) -> str:
-    """Return a message if a test sent no request because it has no API key, or an empty string."""
+    """Return a message if a test sent no request because it has no API key, or an empty string otherwise."""
     if has_api_key() or not _is_live_test_without_request(item):
         return ""
     message = f"There is no key for the live API, and nothing was sent. Set {API_KEY_VARIABLES[0]}"
@@ -57,7 +57,10 @@ def _mentions_missing_api_key(error: BaseException) -> bool:
 
 
 def _causes_of_error(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
-    """Yield an error, its causes, and the errors inside exception groups. `seen` has the ids of those yielded."""
+    """Yield an error, its causes, and the errors inside exception groups, each once.
+
+    `seen` has the `id()` of each error that was yielded before.
+    """
     if error is None or id(error) in seen:
         return
     seen.add(id(error))

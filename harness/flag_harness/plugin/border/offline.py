@@ -38,7 +38,7 @@ def has_api_key() -> bool:
 def set_fake_api_key_if_needed(config: pytest.Config) -> None:
     """Set a fake API key until the end of the run, if no request can reach the API and the environment has no key.
 
-    A module that makes a client when it is imported needs the key at that time, before any test begins.
+    A module that makes a client when it is imported needs a key before any test begins.
     """
     if is_offline(config) and not has_api_key():
         _set_environment_variable(API_KEY_VARIABLES[0], FAKE_API_KEY)
@@ -47,9 +47,9 @@ def set_fake_api_key_if_needed(config: pytest.Config) -> None:
 
 @contextmanager
 def offline_environment(applies: bool) -> Iterator[None]:
-    """Hide the API's key and address in the environment inside the context, and restore them after it.
+    """If `applies` is true, hide the API's key and address in the environment inside the context, and restore them.
 
-    Do nothing unless `applies` is true. A variable that the code inside the context has changed keeps its new value.
+    A variable that the code inside the context has changed keeps its new value.
     """
     before = {name: os.environ.get(name) for name in OFFLINE_ENVIRONMENT if applies}
     for name in before:

@@ -19,8 +19,8 @@ _NETWORK_ERROR_PARTS = "runs offline", 'leave out --record-mode=none, or border 
 def register_run_network_border(config: pytest.Config) -> None:
     """Keep the whole run offline if the project sets `border = "run"`, or if the command line has `--record-mode=none`.
 
-    A run that may reach the live API is not kept offline. `--record-mode` does not count if another plugin has that
-    option too.
+    A run that may reach the live API is not kept offline. `--record-mode` is ignored if it is the option of another
+    plugin.
     """
     is_explicit = config.getoption("--record-mode", default=None) == "none"
     is_ours = is_explicit and not is_option_of_other_plugin("--record-mode", config.pluginmanager)
@@ -33,7 +33,7 @@ def register_run_network_border(config: pytest.Config) -> None:
 class RunNetworkBorder:
     """Refuses the connections of a whole run. The test or module that attempts one fails, even if it catches the error.
 
-    While a test has a cassette, this class refuses nothing, because connections of that test are refused separately.
+    While a test with a cassette runs, this class refuses nothing, because the cassette itself refuses connections.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -82,7 +82,7 @@ class RunNetworkBorder:
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """If a test catches a refusal, let the test fail anyway. Tests with a cassette note their own refusals."""
+        """Let a test fail even if it catches a refusal. The checks of a test with a cassette do so already."""
         start = len(self._refused)
 
         def refusals_of_test() -> list[Refusal]:
@@ -97,7 +97,7 @@ class RunNetworkBorder:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print the attempts to reach another host that code outside of tests and of imports made."""
+        """Print the attempts to reach another host that were made outside of tests and of imports of modules."""
         for message in _distinct_refusal_messages(self._outside):
             terminalreporter.write_line(f"outside of the tests: {message}", red=True)
 

@@ -24,9 +24,10 @@ _VARYING_TEXT_PATTERN = re.compile(r"\breq_\w+|\b0x[0-9a-f]+|<Combination [^>]*>
 
 
 def remove_sdk_frames(item: pytest.Item, call: pytest.CallInfo[None], traffic: "CassetteTraffic | None") -> None:
-    """End the traceback of the SDK's error for an HTTP status at the user's last frame, which sent the request.
+    """Cut the frames of the SDK off the traceback of its error for an HTTP status.
 
-    Other errors keep their frames. So do those of the live API, and all with `--full-trace`.
+    The last frame is then the line of the user's code that sent the request. Other errors keep their frames, and so do
+    errors in a live run and errors with `--full-trace`.
     """
     if call.excinfo is None or traffic is None or traffic.plan.can_reach_live_api or item.config.getoption("fulltrace"):
         return
@@ -51,9 +52,9 @@ def _top_level_package(module: str) -> str:
 
 
 class RepeatedErrorHider:
-    """If several combinations or tests fail with the same error, prints it once, with the names of the others.
+    """Prints an error with which several combinations or tests fail only once, with the names of the others.
 
-    With `-v`, prints the error of each test.
+    With `-v`, the error of each test is printed.
     """
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -73,10 +74,10 @@ class RepeatedErrorHider:
 
 
 def _error_key(report: pytest.TestReport) -> tuple[str, ...]:
-    """Return a key that is equal for failures with the same error: phase, location, message and test.
+    """Return a key that is equal for reports of the same error, or an empty tuple if the report must be printed anyway.
 
-    The message lacks what differs in each run. For a message without a traceback, the key has only phase and message.
-    For any other failure of a test without combinations, and if nothing failed, the key is empty.
+    The key has the phase and the message, without what differs in each run. If the error has a traceback, the key also
+    has its location and the test, and is empty for a test without combinations.
     """
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is None:
@@ -90,9 +91,9 @@ def _error_key(report: pytest.TestReport) -> tuple[str, ...]:
 
 
 def _merge_repeated_reports(first: pytest.TestReport, others: list[pytest.TestReport]) -> None:
-    """Print only the first of several reports with the same error, and name the tests of the others after it.
+    """Add the tests of `others` to the report `first`, which has the same error, and shorten the others.
 
-    pytest prints every error of a setup or teardown, so there the other reports are shortened to one line.
+    pytest then prints nothing for a failed call in `others`, and one line for a failed setup or teardown.
     """
     if not others:
         return

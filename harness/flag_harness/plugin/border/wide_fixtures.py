@@ -71,8 +71,8 @@ class WideScopeFixtureHooks:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach to the report the misses (requests that no cassette holds) of fixtures that were set up or torn down
-        in this phase.
+        """Attach to the report the misses (requests without a recorded answer) of the fixtures that were set up or torn
+        down in this phase.
         """
         report = yield
         failure = str(call.excinfo.value) if call.excinfo else ""
@@ -149,16 +149,14 @@ class WideScopeFixture:
         return traffic
 
     def _make_traffic_plan(self) -> "TrafficPlan":
-        """Return how the fixture's requests are answered. Call it during a test's setup, since it takes the filters of
-        that test.
-        """
+        """Return how the fixture's requests are answered, with the filters of the test that is being set up."""
         from flag_harness.plugin.test.plan import make_fixture_plan
 
         return make_fixture_plan(self._request, self.cassette_path, self._case)
 
     @contextmanager
     def set_up(self) -> Iterator[None]:
-        """Answer the requests of the setup. Fail if one was refused, even if the setup swallowed the error."""
+        """Answer the requests of the setup inside the context. Fail if one was refused, even if the setup caught it."""
         self.begin_setup_or_teardown()
         try:
             yield
@@ -172,7 +170,7 @@ class WideScopeFixture:
             self.traffic.mark_test_end()
 
     def begin_setup_or_teardown(self) -> None:
-        """Answer the fixture's requests from now on, and refuse it the network."""
+        """From now on, answer the fixture's requests, and refuse its connections to the network."""
         config, owner = self._request.config, self.owner
         self._border.begin_fixture_phase(owner)
         self._phase_contexts.callback(self._border.end_fixture_phase, owner)
@@ -209,8 +207,8 @@ class WideScopeFixture:
             self._fail_if_problems([str(error)])
 
     def save_evidence(self) -> None:
-        """Keep the answers to the fixture's requests beside the run record, since a test that may use the fixture
-        failed.
+        """Keep the answers to the fixture's requests beside the run record. Call it if a test failed that may use the
+        fixture.
         """
         if self.is_evidence:
             return

@@ -64,11 +64,10 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
 
 
 def find_values_to_remove(filters: "Filters", exchanges: "Iterable[tuple[Request, Response]]") -> tuple[str, ...]:
-    """Return the values that the filters for named headers, query parameters and JSON paths remove from exchanges,
-    longest first.
+    """Return the values that filters remove from named headers, query parameters and JSON paths, longest first.
 
-    These values are then hidden in other texts too. Patterns and detectors need no such list, since they find their
-    values in any text.
+    The caller hides these values in other texts too. Patterns and detectors find their values in any text, so they are
+    not applied here.
     """
     from flag_harness.cassette import Filters
 

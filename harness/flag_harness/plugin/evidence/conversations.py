@@ -26,8 +26,8 @@ _REPORT_ATTRIBUTE = "flag_harness_conversation"
 def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "CassetteTraffic") -> None:
     """Attach what a test sent and received to its report, unless the run keeps no conversations.
 
-    The run record keeps the conversations of failed tests, and of passing runs of the same tests with the most similar
-    flags. A report in HTML or JSON keeps all.
+    Beside the run record, the conversations of failed tests are kept, and those of passing runs of the same tests with
+    the most similar flags. A report in HTML or JSON contains all conversations.
     """
     content = evidence_content_level(item.config)
     if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
@@ -48,7 +48,7 @@ def writes_report_with_conversations(config: pytest.Config) -> bool:
 
 
 def conversation_of_report(report: pytest.TestReport) -> "Conversation | None":
-    """Return the conversation that is attached to a report from any worker, or None."""
+    """Return the conversation that is attached to a report, or None if there is none."""
     value = getattr(report, _REPORT_ATTRIBUTE, None)
     if value is None:
         return None
@@ -136,9 +136,7 @@ def _make_message_part(role: str, block: Mapping[str, Any], mask: Callable[[str]
 
 
 def _block_text(kind: str, block: Mapping[str, Any]) -> str:
-    """Return a content block as text: its own text, or else its JSON without `type` and `cache_control`. `kind` is its
-    type.
-    """
+    """Return the text of a content block of the type `kind`, or its JSON without `type` and `cache_control`."""
     if kind in ("text", "thinking") and isinstance(block.get(kind), str):
         return str(block[kind])
     if kind == "tool_result" and isinstance(block.get("content"), str):

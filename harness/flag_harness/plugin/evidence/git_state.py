@@ -1,4 +1,4 @@
-"""Ask git which commit is checked out."""
+"""Ask git which commit is checked out, and whether files differ from it."""
 
 import os
 import subprocess

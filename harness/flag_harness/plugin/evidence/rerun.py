@@ -55,9 +55,7 @@ class FailedTestRerun:
         return next((EvidenceCassette(path, header.content_level) for path, header in paths if path.exists()), None)
 
     def pytest_report_header(self) -> Iterator[str]:
-        """Yield a header line that says how many tests are run again, and under which git commit and versions they
-        failed.
-        """
+        """Yield a header line: how many tests are run again, and under which commit and versions they failed."""
         count = len(self.cases)
         yield f"rerun: {self._path}: {count} failed test{'s' if count != 1 else ''} of {self._failing_code_version()}"
 

@@ -1,4 +1,4 @@
-"""Filters for a test that is run again. They hide in its requests what was hidden in its kept cassette."""
+"""Filters for a test that is run again: they hide in its requests what was hidden in the kept cassette of the test."""
 
 import re
 from dataclasses import dataclass, field, fields
@@ -11,9 +11,7 @@ from flag_harness.wire.timeline import Request
 
 @dataclass(frozen=True, slots=True)
 class RerunFilters(Filters):
-    """Filters that also remember the values that they have removed from earlier requests, and hide these anywhere in
-    later ones.
-    """
+    """Filters that also remember which values they removed from a request, and hide these values in later requests."""
 
     removed_values: set[str] = field(default_factory=set, compare=False)
 
@@ -23,8 +21,9 @@ class RerunFilters(Filters):
         return cls(**{one.name: getattr(filters, one.name) for one in fields(filters)})
 
     def filter_sent_request(self, request: Request) -> Request:
-        """Return the request as a kept cassette would have it. Values of headers that cassettes do not store are
-        hidden, too.
+        """Return a request that the test sends, as the kept cassette would store it.
+
+        The values of headers that cassettes do not store are remembered and hidden, too.
         """
         self._add_removed_values(request)
         return Filters.filter_sent_request(self, request)

@@ -24,9 +24,7 @@ _COLLECTION_SETTINGS = frozenset(
 
 
 def header_fields_of_command_line(config: pytest.Config) -> dict[str, Any]:
-    """Return the fields of a record's header that hold the command line's options and the folder in which pytest was
-    started.
-    """
+    """Return the fields of a run record's header that say how pytest was started: its options, folder and tests."""
     return {
         "options": tuple(harness_arguments_for_header(config)),
         "root_options": root_options(config),
@@ -49,9 +47,7 @@ def harness_arguments_for_header(config: pytest.Config) -> Iterator[str]:
 
 
 def root_options(config: pytest.Config) -> tuple[str, ...]:
-    """Return the options that choose pytest's root folder and configuration file, in a form to be typed in the root
-    folder.
-    """
+    """Return the options that choose pytest's root folder and configuration file, as typed in the root folder."""
     file = config.getoption("inifilename")
     options = ["-c", _path_in_root(Path(config.inipath or file).resolve(), config)] if file else []
     return (*options, *(["--rootdir=."] if config.getoption("rootdir") else []))

@@ -20,14 +20,17 @@ _SUFFIXES_THAT_FAIL_TESTS = ("fail", "error")
 
 
 class MaxRecordingAge(NamedTuple):
-    """The age above which a recording is too old, and whether such a recording fails its test."""
+    """The value of `--harness-max-age`: the age over which a recording is too old, and whether its test then fails.
+
+    `option_text` is the value as it was typed.
+    """
 
     option_text: str
     limit: timedelta
     fails_tests: bool
 
     def age_if_over_limit(self, recorded_at: str | None, now: datetime) -> timedelta | None:
-        """Return the age of a recording if it is over the limit, or None if it is not, or is unknown."""
+        """Return the age of a recording if it is over the limit, or None if the age is within the limit or unknown."""
         age = time_since(recorded_at, now)
         return age if age is not None and age > self.limit else None
 
@@ -52,7 +55,7 @@ def recording_age_problems(config: pytest.Config, traffic: "CassetteTraffic") ->
 
 
 def recording_age_lines(limit: MaxRecordingAge, rows: "Iterable[RunRow]", now: datetime) -> Iterator[str]:
-    """Yield the summary line that names the tests with recordings that are too old."""
+    """Yield the summary line that names the tests with recordings over the limit, or nothing if there are none."""
     ages = {row.case: age for row in rows if (age := limit.age_if_over_limit(row.recorded_at, now))}
     if not ages:
         return

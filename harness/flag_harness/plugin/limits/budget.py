@@ -47,7 +47,7 @@ def _check_budget_mark(nodeid: str, mark: pytest.Mark) -> None:
 
 
 def budget_of_test(item: pytest.Item) -> Mapping[str, float]:
-    """Return a test's limits by name. Nearer marks win over others, and marks over the configuration."""
+    """Return a test's limits by name. Marks win over the configuration, and the nearest mark over other marks."""
     limits: dict[str, Any] = dict(item.config.stash[CONFIG_KEY].budget)
     for mark in reversed([*item.iter_markers(BUDGET_MARK)]):
         limits |= mark.kwargs

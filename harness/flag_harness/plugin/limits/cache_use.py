@@ -1,5 +1,5 @@
-"""Compute what the prompt cache did in a test: cached prefixes that a changed block made useless, and the cost or
-savings of cache marks.
+"""Compute what the prompt cache did in a test: which cached prefixes a changed block made useless, and what the cache
+marks cost or saved.
 """
 
 from dataclasses import replace
@@ -33,9 +33,9 @@ def cache_use_of_traffic(traffic: "CassetteTraffic") -> "CacheUse | None":
 
 
 def remove_text_around_prefix_changes(row: "RunRow") -> "RunRow":
-    """Return a row of the run record without the words around each change that made a cached prefix useless.
+    """Return a row of the run record without the texts around each change that made a cached prefix useless.
 
-    It is for records that keep no content of requests.
+    A record that keeps no content of requests must not have these texts.
     """
     if row.cache_use is None or not row.cache_use.breaks:
         return row

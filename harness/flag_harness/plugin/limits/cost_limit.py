@@ -17,7 +17,10 @@ COST_LIMIT_KEY = pytest.StashKey["CostLimit | None"]()
 
 
 def configure_cost_limit(config: pytest.Config) -> None:
-    """Read `--harness-max-cost`. Raise `pytest.UsageError` if it is not an amount."""
+    """Store this process's share of `--harness-max-cost` in the stash as a `CostLimit`, or None without the option.
+
+    Raise `pytest.UsageError` if the value is not a positive amount.
+    """
     dollars = config.getoption("--harness-max-cost")
     if dollars is not None and not 0 < dollars < math.inf:
         raise pytest.UsageError(f"--harness-max-cost={dollars:g}: not an amount; type dollars, such as 0.50")
@@ -25,7 +28,7 @@ def configure_cost_limit(config: pytest.Config) -> None:
 
 
 def count_cost_shares(config: pytest.Config) -> int:
-    """Return the number of equal shares into which the limit is divided: one for each worker process of each shard."""
+    """Return into how many equal shares the limit is divided: one for each worker process of each shard."""
     workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     shard = config.stash[SHARD_KEY]
     return workers * (shard.shard_count if shard else 1)
@@ -48,7 +51,7 @@ class CostLimit:
     def make_cost_limit_layer(self, refusals: list[Refusal]) -> Layer:
         """Return a layer that refuses each request that could exceed the limit, and appends the error to `refusals`.
 
-        Until a request is answered, it counts with the highest cost that `max_tokens` allows. So requests that are sent
+        Until a request is answered, the highest cost that its `max_tokens` allows is counted. So requests that are sent
         at the same time exceed the limit by at most the cost of one of them.
         """
         from flag_harness.analysis.spending import estimate_input_cost, highest_possible_cost
@@ -73,9 +76,7 @@ class CostLimit:
         return refuse_request_or_count_cost
 
     def _refusal_reason(self, expected: float | None) -> str:
-        """Return why a request with this `expected` cost in dollars must not be sent, or an empty string if it may be
-        sent.
-        """
+        """Return why a request with the expected cost in dollars must not be sent, or an empty string if it may."""
         if reason := self._budget.refusal_reason(expected):
             return reason
         if self._under_way and self._budget.spent + self._pending_cost + (expected or 0.0) > self._budget.limit:

@@ -20,7 +20,7 @@ NOTHING_SPENT_NOTICE = "--harness-max-cost limits what the live API costs; nothi
 
 
 def register_cost_preview(config: pytest.Config) -> None:
-    """If the run may send requests to the live API, register the lines about its cost."""
+    """Register the `CostPreview`, if the run may send requests to the live API."""
     is_sending = is_recording_disabled(config) or record_mode_of_run(config) != "none"
     if is_sending and config.getoption("--harness-upstream") == "live" and not hasattr(config, "workerinput"):
         from flag_harness.plugin.limits.live_progress import LiveProgress  # imported here: it imports this module
@@ -79,8 +79,10 @@ class CostPreview:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
-        """Print the line once, if workers of pytest-xdist collect the tests. Tests that have a recording count as using
-        the harness.
+        """Print the line once, if workers of pytest-xdist collect the tests.
+
+        The main process does not see their fixtures, so it takes the tests that have a recording for those that use the
+        harness.
         """
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
         if not self._is_printed and reporter is not None:
@@ -143,7 +145,7 @@ def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
 
 
 def spending_lines(rows: "Iterable[RunRow]") -> Iterator[str]:
-    """Yield a line that says what the tests have spent at the live API, if they sent anything there."""
+    """Yield a line that says what the tests have spent at the live API, or nothing if they sent nothing there."""
     live = [row for row in rows if row.answered_by == "live" and row.requests]
     if not live:
         return

@@ -46,9 +46,9 @@ class _OpenExchange:
         self._read_pieces, self.is_open = -1, True
 
     def find_new_secrets(self, filters: Filters) -> set[str]:
-        """Return the values that the filters remove from the request and the response so far.
+        """Return the values that the filters remove from the request, and from the response as far as it has arrived.
 
-        Return an empty set if no part of the response has arrived since the last call.
+        Return an empty set if nothing has arrived since the last call.
         """
         arrived = tuple(self._pieces)
         if len(arrived) == self._read_pieces:

@@ -83,14 +83,14 @@ class ReportMask:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_warning_recorded(self, warning_message: warnings.WarningMessage, nodeid: str) -> None:
-        """Mask a warning now: it is printed at the end of the run, when the test's filters are no longer known."""
+        """Mask a warning when it is recorded. pytest prints it when the test's filters are no longer known."""
         text = str(warning_message.message)
         if nodeid == self._nodeid and (masked := self._mask(text)) != text:
             warning_message.message = masked
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Mask the report of a subtest here, because pytest adds captured output after it has made the report."""
+        """Mask the report of a subtest, to which pytest adds captured output only after `pytest_runtest_makereport`."""
         if is_subtest_report(report) and report.nodeid == self._nodeid:
             mask_report(report, self._mask)
 

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class TestIdMask:
     """Hides keys, and what the filters and detectors of a test find, in the ids of the tests that use the harness.
 
-    The filters of the fixture `harness_filters` are not known yet; a recording is refused if they find anything.
+    The filters of the fixture `harness_filters` are unknown at collection. If they find anything in a test's id, the
+    recording of that test is refused.
     """
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -39,9 +40,7 @@ def mask_ids_of_test(metafunc: pytest.Metafunc) -> None:
 
 
 def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
-    """Return the parameters of one parametrized test, with secrets hidden in its id. The id of a flag combination has
-    none.
-    """
+    """Return a `callspec` whose id has no secrets. The part of the id that names a flag combination is left alone."""
     combination = call.params.get("harness_combination")
     ids = [
         part if combination and part == combination.id else mask_part_of_test_id(part, filters) for part in call._idlist

@@ -76,8 +76,9 @@ class PaidAnswers:
         self._path.unlink(missing_ok=True)
 
     def make_paid_answers_layer(self, plan: "TrafficPlan") -> Layer:
-        """Return the layer next to the upstream. It answers requests that an earlier run has paid for, and keeps new
-        answers.
+        """Return a layer that answers requests for which an earlier run has paid, and keeps the answers to all others.
+
+        It must be the last layer in front of the upstream.
         """
         from flag_harness.cassette import Recorder
         from flag_harness.cassette.interaction import Interaction, make_storable_request
@@ -98,11 +99,10 @@ class PaidAnswers:
         return answer_or_store_answer
 
     def _store_answer(self, case: str, key: str, recorder: "Recorder", filters: "Filters") -> None:
-        """Append the answer in `recorder` to the file, unless the answer is or contains an error, or the filters hide a
-        part of it.
+        """Append the answer in `recorder` to the file, unless the answer is or contains an error.
 
-        A resumed test would get the masked answer, and might fail because of that. `case` is the test, and `key` stands
-        for the request.
+        An answer of which the filters hide a part is not kept either: a resumed test would get the masked answer, and
+        might fail. `case` is the test's node id, and `key` identifies the request.
         """
         import msgspec
 
@@ -125,9 +125,9 @@ class PaidAnswers:
 
 
 def _make_edit_that_stores_answer(recorder: "Recorder", edit: Edit, keep: Callable[[], None]) -> Edit:
-    """Return an edit that shows each piece of a response to `edit` and passes it on unchanged.
+    """Return an edit that passes each piece of a response on unchanged, and calls `edit` with it.
 
-    It calls `keep` just before a complete answer ends.
+    When the last piece of a complete answer arrives, the returned edit also calls `keep`.
     """
 
     def pass_on_and_store_answer(piece: Piece) -> Iterable[Piece]:

@@ -79,8 +79,9 @@ def register_resumer(config: pytest.Config) -> None:
 
 
 def is_run_finished(row: "RunRow") -> bool:
-    """Return True if the test in this row need not run again: its function ended, no request was refused, and the
-    provider did not break it.
+    """Return True if the test in this row need not run again.
+
+    That is so if its function ended, no request was refused, and the provider did not break the run.
     """
     from flag_harness.analysis.verdict.evidence import is_refused_or_broken
 
@@ -113,9 +114,10 @@ def start_time_of_interrupted_run(config: pytest.Config) -> str:
 def reason_not_to_resume(
     old: "RunHeader", new: "RunHeader", root: Path, inputs: Mapping[str, str] = MappingProxyType({})
 ) -> str:
-    """Return why the run `new` cannot resume the run `old` of the project in `root`, or an empty string.
+    """Return why a run with the header `new` cannot resume the run with the header `old`, or an empty string.
 
-    `inputs` are the hashes of the scenarios and cassettes that answered the old run, by path.
+    `root` is pytest's root directory. `inputs` has the hashes of the scenarios and cassettes that answered the old run,
+    by path.
     """
     for name in _HEADER_FIELDS_THAT_MUST_MATCH:
         before, now = getattr(old, name), getattr(new, name)
@@ -166,8 +168,9 @@ class RunResumer:
         return f"resumed: {len(self._rows)} runs of {self.path}, begun {self.header.started_at}"
 
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
-        """If the test finished in the interrupted run, report it from its row and return True; otherwise return None to
-        let it run.
+        """Report a test that finished in the interrupted run from its row, without running it, and return True.
+
+        Return None for any other test, so that pytest runs it.
         """
         row = self._rows.get((nodeid_of_first_repetition(item), repetition_index(item)))
         if row is None:
@@ -195,7 +198,7 @@ class RunResumer:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
-        """Count results of the interrupted run separately from those of this run. Failures are shown as failures."""
+        """Count tests that passed in the interrupted run as `resumed`. Failures are counted as failures of this run."""
         if not is_resumed(report) or report.when != "call" or report.failed:
             return None
         return "resumed", "r", ("RESUMED", {"cyan": True})

@@ -65,7 +65,7 @@ class FailureFinding:
     """An explanation of failures: the flags under which some tests fail.
 
     Attributes:
-        explanation: the flags under which they fail.
+        explanation: the flags under which the tests fail.
         test_by_name: these tests by name, with the runs that are explained.
         is_complete: True if each of them ran under every allowed combination.
         failure_verb: what the tests do in these runs: `fails`, or a more exact word if they also fail in another way.
@@ -105,10 +105,11 @@ def findings_about_tests(tests: "Iterable[FailingTest]", flags: "Sequence[Flag]"
 
 
 def _split_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
-    """Split a test by the kind of its failures, and return the parts by a verb such as `fails with an error`.
+    """Return a test in two parts, by a verb: `fails with an error` and `sends what is not recorded`.
 
-    The two kinds are requests that are not recorded and other errors. Each part lacks the runs that fail in the other
-    way. If no run passes, each part keeps them as passed runs, since one failure may hide the other.
+    Each part has the runs that fail in this way and those that pass. If no run passes, the other failed runs count as
+    passed in each part, since one failure may hide the other. A test with one kind of failure is returned whole, under
+    `fails`.
     """
     kinds = {run["is_miss"] for run in test.runs if not run["has_passed"]}
     if len(kinds) == 1:
@@ -135,10 +136,11 @@ def blame_lines(
     advice: str = ADVICE_TO_LOCATE_FLAGS,
     leaks: "Mapping[str, StateLeak]" = MappingProxyType({}),
 ) -> Iterator[str]:
-    """Yield lines that name the flags behind failures of tests. `located` holds what further combinations showed.
+    """Yield lines that name the flags under which tests fail.
 
-    `advice` is printed if a test did not run under all combinations. `leaks` holds the tests that pass if they run
-    alone, by the node id of their smallest failure: no flag is blamed for those.
+    `located` has the results of `--harness-locate`. `advice` is printed if a test did not run under all combinations.
+    `leaks` has the tests that pass if they run alone, by the node id of their smallest failure: no flag is blamed for
+    these.
     """
     known = {one.test.name for one in located}
     for finding in findings_about_tests([test for test in tests if test.name not in known], flags):

@@ -33,9 +33,9 @@ def default_cassette_path(item: pytest.Item) -> Path:
 
     Repetitions of a test after the first have `.repeat2`, `.repeat3` and so on before the suffix.
 
-    `flag-harness cassette import` keeps the file names of pytest-recording. If only a file with such a name exists,
-    return its path. A test under the combination `off` may also use the file with the name that the test had before it
-    got the mark `flag_matrix`.
+    If that file does not exist, the path may be that of an imported cassette: `flag-harness cassette import` keeps the
+    file names of pytest-recording. A test under the combination `off` may also use the file that it had before it got
+    the mark `flag_matrix`.
     """
     config = item.config
     module = item.path.with_suffix("")
@@ -59,8 +59,8 @@ def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value
     """Return the path of the cassette of a fixture with a wider scope than one test:
     `<recordings>/<folder>/fixture-<name>[<value>].json`.
 
-    `node` is the class, module, package or session that the fixture is set up for, and `value` its parameter, the one
-    at `index`. For a session, the folder is that of the file that defines the fixture.
+    `node` is the class, module, package or session for which the fixture is set up. `value` is the fixture's parameter,
+    and `index` its index among all parameters. For a session, the folder is that of the file that defines the fixture.
     """
     config: pytest.Config = node.config
     classes: list[str] = []
@@ -86,16 +86,15 @@ def is_setup_function(fixturedef: "pytest.FixtureDef[Any]") -> bool:
 
 
 def wide_fixture_name(fixturedef: "pytest.FixtureDef[Any]") -> str:
-    """Return the name of a wide-scope fixture or, if pytest calls a function such as `setUpClass` in it, of that
-    function.
-    """
+    """Return the name of a wide-scope fixture, or of the function such as `setUpClass` that pytest calls in it."""
     setup = _SETUP_FUNCTION_PATTERN.match(fixturedef.argname)
     return setup[1] if setup else fixturedef.argname
 
 
 def _make_secret_check(config: pytest.Config, item: pytest.Item | None = None) -> Callable[[str], bool]:
-    """Return a function that returns whether a text contains a key, or what the project's filters or the test's marks
-    hide.
+    """Return a function that returns whether a text contains a key, or anything that filters hide.
+
+    The filters are those of the configuration and, if `item` is given, of its marks.
     """
 
     def is_secret(text: str) -> bool:
@@ -141,9 +140,9 @@ def _scope_nodes(item: pytest.Item, scope: str) -> Iterator[Any]:
 
 
 def _imported_cassette_names(item: pytest.Item) -> Iterator[str]:
-    """Yield the names that an imported cassette of a test may have: the test's own, and one without `off`.
+    """Yield the names that an imported cassette of a test may have: the test's own name, and the name without `off`.
 
-    The modes `all` and `rewrite` do not use the name without `off`: they record each combination under its own name.
+    The latter is left out in the modes `all` and `rewrite`, which record each combination under its own name.
     """
     name = vcr_name(getattr(item, "cls", None), item.name)
     yield name

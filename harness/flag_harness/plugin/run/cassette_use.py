@@ -28,9 +28,7 @@ MAX_NAMES_SHOWN = 5
 
 
 class CassetteUseTracker:
-    """Tracks which tests were collected, which cassettes they claim (use or would record), and whether the run includes
-    all tests.
-    """
+    """Tracks which tests were collected, whether these are all tests, and which cassettes they claim (use)."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
@@ -115,7 +113,7 @@ class CassetteUseTracker:
             self._config.hook.pytest_collectreport(report=report)  # reaches the user from a worker, too
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
-        """Keep the item, to see whether it is left out later."""
+        """Remember the item, to notice later if it was left out."""
         self._every_item.append(item)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
@@ -140,7 +138,7 @@ class CassetteUseTracker:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:
-        """Merge which cassettes the tests of a worker of pytest-xdist claim (use)."""
+        """Merge the claims of a worker of pytest-xdist: which test uses which cassette."""
         found: Mapping[str, Any] | None = getattr(node, "workeroutput", {}).get("flag_harness_claims")
         if found is None:
             self._partial_reason = self._partial_reason or "a worker died"
@@ -216,9 +214,7 @@ class CassetteUseTracker:
 
     @property
     def _collects_whole_files(self) -> bool:
-        """True if the command line neither names single tests nor has `--lf`, so that all tests of each collected file
-        are collected.
-        """
+        """True if each collected file is collected whole: the command line neither names tests nor has `--lf`."""
         return not self._config.getoption("lf", default=False) and not any(
             "::" in argument for argument in self._config.args
         )

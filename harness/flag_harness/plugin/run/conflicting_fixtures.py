@@ -42,10 +42,10 @@ class _ConflictingFixture(NamedTuple):
 
 
 class FixtureConflicts:
-    """Reports, at collection, the fixtures of others that have the name of a harness fixture.
+    """Reports, at collection, fixtures of the project or of other plugins that have the name of a harness fixture.
 
     A conflict is an error if the test has a mark of the harness, or if the project configures the harness and a request
-    might reach the live API. For other tests, it is a line in the summary: such a test may want the other fixture.
+    might reach the live API. For other tests, which may want the other fixture, a conflict is a line in the summary.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -143,9 +143,9 @@ def _find_harness_set_flags_fixture(items: Sequence[pytest.Item]) -> str:
 
 
 def _conflicting_fixtures(item: pytest.Item) -> Iterator[_ConflictingFixture]:
-    """Yield the item's fixtures that have the name of a harness fixture and do not request that fixture.
+    """Yield the fixtures of a test that have the name of a harness fixture.
 
-    There is no conflict if the fixture that the test gets is the project's own and requests the harness fixture.
+    A fixture of the project that requests the harness fixture of the same name is no conflict.
     """
     info = getattr(item, "_fixtureinfo", None)
     definitions = info.name2fixturedefs if info else {}

@@ -285,7 +285,7 @@ def _has_unrecorded_request(item: pytest.Item) -> bool:
 
 
 def _without_failure_problem(run: "ObservedRun") -> "ObservedRun":
-    """Return a run without its problem, if the problem is only that it failed, so that its requests can be compared."""
+    """Return a failed run without its problem, so that its requests can be compared; keep any other problem."""
     return replace(run, exclusion_reason="") if run.exclusion_reason == FAILED_RUN_PROBLEM else run
 
 

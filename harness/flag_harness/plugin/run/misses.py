@@ -180,7 +180,7 @@ class MissCollector:
         cache.set(MISSES_CACHE_KEY, {"root": root, "misses": rows})
 
     def _must_keep_miss(self, row: MissRow) -> bool:
-        """Return whether to keep a miss of an earlier run: its test did not run again, and its cassette exists."""
+        """Return whether a miss of an earlier run stays stored: its test did not run again, and its cassette exists."""
         return row["test"] not in self._finished_tests and (self._config.rootpath / row["cassette"]).exists()
 
     def _end_time_of_earlier_run(self) -> float:

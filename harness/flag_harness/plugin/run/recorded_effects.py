@@ -31,7 +31,7 @@ def load_flag_effects(config: pytest.Config, folder: Path) -> "FlagEffectsInReco
 
 
 class FlagEffectsInRecordings:
-    """What each flag changes in a folder's recordings. They are read when the first difference is explained."""
+    """What each flag changes in the requests of a folder's recordings, which are read on first use."""
 
     def __init__(self, folder: Path, flags: Sequence[Flag]) -> None:
         self._folder, self._flags = folder, tuple(flags)

@@ -167,7 +167,7 @@ class RunRecorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
-        """Print why the report could not be written, and the command that shows the failures, on any machine."""
+        """Print why the report could not be written, and the command that shows the failures from the record."""
         if self._report_error:
             terminalreporter.write_line(f"ERROR: {self._report_error}", red=True)
         if self._path is not None and self._conversations.has_failed_run(self._summary.rows):
@@ -175,10 +175,9 @@ class RunRecorder:
             terminalreporter.write_line(f"To see what failed, and run it again: flag-harness report open {path}")
 
     def _remove_paid_answers(self, session: pytest.Session) -> None:
-        """Remove the answers of the live API that were kept for a resumed run, if no test of this run would have to run
-        again.
+        """Remove the answers of the live API that were kept for a resumed run, if no test would have to run again.
 
-        A test that was skipped would only be skipped again.
+        Skipped tests do not count, since they would only be skipped again.
         """
         answers = self._config.stash[PAID_ANSWERS_KEY]
         done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)

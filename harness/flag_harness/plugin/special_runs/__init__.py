@@ -1,3 +1,1 @@
-"""Run something in addition to or instead of the tests: `--harness-verify`, `--harness-locate` and
-`--harness-shard`.
-"""
+"""Run tests otherwise than once each: `--harness-verify`, `--harness-locate` and `--harness-shard`."""

@@ -26,16 +26,14 @@ if TYPE_CHECKING:
 
 MAX_TESTS_RUN_ALONE = 3
 """The most failing tests that are run alone, at the same time."""
-MAX_SECONDS_IF_SUSPECT = 15.0
 MAX_SECONDS_TO_FIRST_RESULT = 3.0
-"""If the first test of a run ends later than this, no test is run alone unless `--harness-locate` asks for it.
-
-The longer time holds for suspects: failing tests of which every combination fails once one has failed.
-"""
+"""If the first test of a run ends later than this, tests are run alone only with `--harness-locate`."""
+MAX_SECONDS_IF_SUSPECT = 15.0
+"""The same limit for a failing test that an earlier test seems to have broken: all its runs after one failure fail."""
 MAX_SECONDS_OF_LONE_RUN = 60.0
-"""A process that takes longer than this is killed, and says nothing."""
+"""A process that takes longer than this is killed, and its result is unknown."""
 MAX_EARLIER_TESTS = 1_000
-"""The most tests before a failing one among which its cause is sought."""
+"""The most earlier tests among which the cause of a failure is sought."""
 _DROPPED_OPTIONS = frozenset(
     {
         "-x",
@@ -61,7 +59,10 @@ _ADDED_OPTIONS = ("--maxfail=0", "-p", "no:flag-harness-alone", "-p", "no:flag-h
 
 
 class LoneTestRunner:
-    """After the tests of a run, runs the smallest failing combinations alone. `effects` keeps those that pass."""
+    """After the tests of a run, runs the smallest failing combination of each explained failure alone.
+
+    A combination that passes alone is stored in `effects.leaks`.
+    """
 
     def __init__(self, config: pytest.Config, effects: "FlagEffects") -> None:
         self._config, self._effects = config, effects
@@ -119,10 +120,10 @@ class LoneTestRunner:
         )
 
     def _may_be_broken_by_earlier_test(self, finding: FailureFinding, earlier: Sequence[str]) -> bool:
-        """Return whether an earlier test could have broken the test that a finding explains.
+        """Return whether an earlier test may have broken the test that a finding explains.
 
-        That is so if one of the `earlier` tests passed, and the test passed under no combination after its first
-        failure.
+        That is so if one of the `earlier` tests passed, and every run of the failing test after its first failure
+        failed.
         """
         outcomes = self._outcomes_in_process_of(finding.smallest_failure)
         test = next(

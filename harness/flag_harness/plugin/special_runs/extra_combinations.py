@@ -38,8 +38,8 @@ class ExtraCombinationRunner:
     ) -> bool | None:
         """Run the test of `template` under a combination. Return whether it passes, or None if that cannot be known.
 
-        `source` answers its requests. None is also returned if the test fails with a fault that is not in `faults`:
-        those act under every combination, so another one may be the cause. Fixtures of a wider scope stay set up for
+        `source` answers its requests. `faults` are the faults that act under every combination: if the test fails and
+        another fault fired, return None, since that fault may be the cause. Fixtures of a wider scope stay set up for
         the next run.
         """
         item = make_item(template, combination)

@@ -82,9 +82,7 @@ class FlagSearchRunner:
         return result
 
     def _reason_for_no_search(self) -> str:
-        """Return why no further combinations run, and what to type to run them; empty if no failing test varies
-        flags.
-        """
+        """Return why no further combinations run, and what to type to run them, or an empty string if none must run."""
         if single := self._effects.failures_under_one_combination():
             test = quoted_nodeid(self._config, single[0].partition("[")[0])
             names = join_names(single, MAX_NAMES_PER_LINE)
@@ -192,9 +190,9 @@ class FlagSearch:
         )
 
     def _rows_to_confirm(self) -> "tuple[Row, ...]":
-        """Return the smallest combination with the flags that are named as the cause, to confirm that it fails.
+        """Return the smallest combination that has the flag values found as the cause, to confirm that it fails.
 
-        The tuple is empty if that combination has run already, or if no runs are left.
+        The tuple is empty if this combination has run already, or if no runs are left.
         """
         if self._run_count >= self._budget:
             return ()

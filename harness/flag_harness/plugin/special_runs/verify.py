@@ -58,7 +58,7 @@ class RecordingVerifier:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Keep only tests that use a cassette, and verify it instead of running the test and its fixtures."""
+        """Keep only tests that use a cassette, and verify their cassettes instead of running the tests."""
         verified = [item for item in items if _uses_cassette(item)]
         kept = {id(item) for item in verified}
         config.hook.pytest_deselected(items=[item for item in items if id(item) not in kept])
@@ -75,9 +75,7 @@ class RecordingVerifier:
         harness_cassette_path: Path,
         harness_scenarios: Path,
     ) -> None:
-        """Store the test's `VerificationJob`, which a fixture can do since it knows the cassette path, scenario,
-        combination and filters.
-        """
+        """Store the test's `VerificationJob`. This is a fixture, because it needs the values of other fixtures."""
         node: pytest.Item = request.node
         request.config.stash[CASSETTE_USE_TRACKER_KEY].register_cassette(node, harness_cassette_path)
         mark = node.get_closest_marker("scenario")

@@ -59,7 +59,7 @@ def _refuse_test_arguments(arguments: Sequence[str]) -> None:
 
 
 class AgentNotSurvivedError(Exception):
-    """Raised if the agent does not survive a fault, or if a fault from the command line never fires."""
+    """Raised if the agent does not survive a fault, or if a fault that the command line names never fires."""
 
 
 class AgentSweepItem(pytest.Item):

@@ -23,12 +23,12 @@ _MAX_NAMED_KINDS = 8
 class SweepTimeBudget:
     """The real time that a sweep may take.
 
-    `seconds` is the limit, or None if there is none; `age` is how long the sweep has been running already.
+    `seconds` is the limit, or None if there is none. `seconds_used` is how long the sweep has been running already.
     """
 
-    def __init__(self, seconds: float | None, age: float = 0.0) -> None:
+    def __init__(self, seconds: float | None, seconds_used: float = 0.0) -> None:
         self.seconds = seconds
-        self._started = monotonic() - age
+        self._started = monotonic() - seconds_used
         self._longest_runs: dict[str, float] = {}
 
     @property

@@ -1,6 +1,4 @@
-"""Load TLS certificates only for real connections. Loading them takes longer than all else that a run of a small test
-does.
-"""
+"""Load TLS certificates only for real connections, because loading takes longer than the whole run of a small test."""
 
 import os
 import ssl

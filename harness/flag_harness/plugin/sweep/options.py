@@ -68,7 +68,7 @@ class _WorkerNotifier:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Add the decision and the time to the input of a worker."""
+        """Tell a worker whether the sweep runs one agent, and when the run has started."""
         node.workerinput.update({_RUNS_AGENT_WORKER_INPUT: self._runs_agent, _START_TIME_WORKER_INPUT: self._started})
 
 

@@ -89,10 +89,9 @@ class SuiteSweepItem(pytest.Item):
             yield self.sweep.run_under_trouble(self.test, trouble, baseline)
 
     def _items_without_time(self) -> "Sequence[SuiteSweepItem]":
-        """Return this item and the later items of its test, none of which can run once the time is used up.
+        """Return this item and the later items of its test. Once the time is used up, none of them runs.
 
-        In a worker of pytest-xdist, return this item only, since a worker does not know which of the others it will
-        get.
+        In a worker of pytest-xdist, return this item only, since a worker does not know which later items it will get.
         """
         if hasattr(self.config, "workerinput"):
             return [self]
@@ -105,8 +104,8 @@ class SuiteSweepItem(pytest.Item):
     def _count_untried_troubles(self) -> int:
         """Return how many troubles of this item were not tried.
 
-        The number is 1 if it is unknown, because the test has not passed without a trouble, and for a random series of
-        troubles.
+        A random series of troubles counts as 1. So does an item whose troubles are unknown, because its test has not
+        passed without a trouble.
         """
         baseline = self.sweep.baseline_run_if_passed(self.test)
         if baseline is None or self.kind.startswith(SCHEDULE_PREFIX) or self.kind == BASELINE_NAME:

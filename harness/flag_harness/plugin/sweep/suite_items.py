@@ -240,9 +240,9 @@ class SuiteSweep:
     def pytest_report_teststatus(
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
-        """Keep failed items out of pytest's list of failures, which would repeat one cause many times.
+        """Count failed items as `not survived`, so that pytest's list of failures does not repeat one cause many times.
 
-        An item without results is an error of the sweep itself, which pytest lists with its traceback.
+        An item without results has met an error of the sweep itself, and stays in the list of failures.
         """
         if not (report.failed and getattr(report, "flag_harness_plays", None)):
             return None

@@ -24,10 +24,9 @@ from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
 
 MAX_CALL_TIME_FACTOR = 6
-"""The factor by which a call of a test may take longer in real time than the limit for a call.
+"""The factor by which a longer call of a test may exceed the limit of real time for a call.
 
-It applies to a test that uses other processes, and to the run without a trouble, which comes first and may import
-libraries.
+Longer are the calls of a test that uses other processes, and the run without a trouble, which may import libraries.
 """
 
 

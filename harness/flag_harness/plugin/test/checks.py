@@ -51,7 +51,7 @@ _OUTCOMES_KEY = pytest.StashKey["dict[str, Outcome]"]()
 _FIXTURE_FINALIZERS_KEY = pytest.StashKey[ExitStack]()
 """The stash key of the stack that finishes the item's fixtures even if pytest does not."""
 _CALL_IS_RUNNING_KEY = pytest.StashKey[bool]()
-"""The stash key of a value that is True while the test function runs, when only subtests make reports."""
+"""The stash key of a value that is True while the test function runs. Reports that are made then belong to subtests."""
 _SUBTEST_FAILED_KEY = pytest.StashKey[bool]()
 """The stash key of a value that is True once a subtest of the item has failed."""
 _REPORTED_MISSES_KEY = pytest.StashKey[int]()
@@ -69,7 +69,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 
 def check_setup(item: pytest.Item) -> Generator[None, None, None]:
-    """Clear the state of an earlier run of the item. If the setup fails, add refusals that it caught to the failure."""
+    """Around the setup, clear the state of an earlier run of the item, and add refused requests to a failure."""
     remove_from_stash(item, _STASH_KEYS)
     item.stash[_OUTCOMES_KEY] = {}
     if not _FIXTURES_THAT_ANSWER_REQUESTS.isdisjoint(getattr(item, "fixturenames", ())):
@@ -225,10 +225,9 @@ def _has_failed(item: pytest.Item) -> bool:
 
 
 def _is_failed_repetition(item: pytest.Item) -> bool:
-    """Return True if the test is repeated and its function failed though nothing was refused.
+    """Return True if the test is repeated and its function failed, but not because of a refusal or of the provider.
 
-    Its recording is kept, since the verdict on a flag counts such a run, even though playing it fails again.
-    A run that failed because of the provider does not count.
+    The recording of such a run is kept, since the verdict on a flag counts the run.
     """
     if REPETITION_KEY not in item.stash or _outcomes_by_phase(item).get("call") != "failed":
         return False

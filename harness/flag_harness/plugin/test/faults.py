@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 COMMAND_LINE_FAULTS_KEY = pytest.StashKey[tuple["Fault", ...]]()
 """The stash key of the faults of the command line."""
 COMMAND_LINE_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
-"""The stash key of copies of the command line's faults for one test item, which count only its requests."""
+"""The stash key of a test item's own copies of the command line's faults, which count only the item's requests."""
 MARKED_FAULTS_OF_TEST_KEY = pytest.StashKey[tuple["Fault", ...]]()
-"""The stash key of copies of the faults in the item's marks, which count only its requests."""
+"""The stash key of a test item's own copies of the faults in its marks, which count only the item's requests."""
 _FAULTS_MARK = "@pytest.mark.faults"
 
 
@@ -131,7 +131,7 @@ class FaultReporter:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_call(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Fail a test with faults that does not use the `cassette` fixture, since no fault can fire there."""
+        """Fail a test that has faults and does not use the `cassette` fixture, without which no fault can fire."""
         yield
         if item.stash.get(TRAFFIC_KEY, None) is None and (mark := item.get_closest_marker("faults")):
             named = ", ".join(map(str, mark.args))
@@ -226,10 +226,10 @@ class FaultTotals:
 def fault_layers(
     faults: Sequence["Fault"], replay: "Replay | None", probe: "TrafficProbe | None" = None
 ) -> "list[Layer]":
-    """Return the layers that apply the faults and, in a sweep, those of `probe`.
+    """Return the layers that apply the faults and, in a sweep, the layers of `probe`.
 
-    If a recording answers the test, `replay` plays it. When a fault changes an answer, `replay` gives that answer again
-    to a retry.
+    `replay` plays the recording that answers the test, or is None. When a fault changes a recorded answer, `replay`
+    gives that answer again to a retry.
     """
     own: list[Layer] = [make_fault_layer(fault, replay) if replay else fault for fault in faults]
     if probe is None:

@@ -26,8 +26,8 @@ NO_REQUEST_MESSAGE = (
 def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
     """Return a list with a message if interactions were not played, or an empty list.
 
-    Interactions recorded in the teardown of fixtures count only if `in_teardown` is true. `command` records the test
-    anew.
+    Interactions that were recorded in the teardown of fixtures count only if `in_teardown` is true. `command`, which
+    the message advises, is the command that records the test again.
     """
     own, recorded = frozenset(replay.own_indices), replay.cassette.interactions
     unplayed = [
@@ -45,7 +45,7 @@ def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: boo
 
 
 def recording_problems(plan: TrafficPlan, recording: "Sequence[Interaction]") -> list[str]:
-    """Return a message if the recording cannot be written because of a key or of personal data."""
+    """Return a list with a message if the recording contains a key or personal data that forbid to write it."""
     try:
         if recording:
             refuse_unsafe_recording(plan, recording)
@@ -65,10 +65,10 @@ def mixed_upstreams_message(plan: TrafficPlan, request: "Request") -> str:
 
 
 def possible_failure_messages(misses: Sequence[str], *unplayed: Sequence[str]) -> frozenset[str]:
-    """Return every message with which misses (requests not in the cassette) can fail a test.
+    """Return every message with which a test can fail because of misses (requests that are not in its cassette).
 
-    Each miss may be reported alone, or all together, alone or with one of the sequences of other problems in
-    `unplayed`.
+    `misses` are the messages of single misses, each of which may stand alone. All of them may also be joined, without
+    other problems or with one of the sequences in `unplayed`.
     """
     joined = {"\n\n".join(dict.fromkeys([*misses, *problems])) for problems in ([], *unplayed)}
     return frozenset(joined.union(misses))

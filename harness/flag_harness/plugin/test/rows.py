@@ -175,9 +175,7 @@ def _digest_by_input(item: pytest.Item, traffic: "CassetteTraffic") -> dict[str,
 
 
 def answer_source_fields(traffic: "CassetteTraffic") -> dict[str, Any]:
-    """Return the fields of a test's row that say who answered: the recording that was played, or the upstream of this
-    run.
-    """
+    """Return the fields of a test's row that say who answered: the played recording, or the upstream of this run."""
     plan = traffic.plan
     if not traffic.exchanges:
         return {}

@@ -30,14 +30,12 @@ class SavedRecording:
 
 
 def upstream_that_answered(plan: TrafficPlan, exchanges: Iterable[tuple[Request, Response]]) -> UpstreamName:
-    """Return the upstream that answered: the one that a server of the harness names in its answers, or else that of the
-    run.
-    """
+    """Return the upstream that answered: the run's, unless a server of the harness names another one in its answers."""
     return origin_of_answers(exchanges) or plan.upstream
 
 
 def make_metadata(plan: TrafficPlan, upstream: UpstreamName) -> CassetteMetadata:
-    """Return the metadata of a recording that is made now, of the answers of `upstream`."""
+    """Return the metadata of a recording that is made now from answers of `upstream`."""
     return CassetteMetadata(
         upstream=upstream,
         recorded_at=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -41,8 +41,8 @@ def make_simulator(
     """Return a simulator that follows a scenario, or repeats the prompt without one. Fail the test if it cannot be
     read.
 
-    `draws` and `arm` decide which turns with a weight are drawn (`arm` is the test's combination of flags). `edit_turn`
-    changes turns. See `simulate`.
+    `draws` (seeds) and `arm` (the test's combination of flags) decide which turns with a weight are drawn. `edit_turn`
+    changes the turns before they are sent.
     """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 

@@ -118,7 +118,7 @@ class CassetteTraffic:
 
     @contextmanager
     def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
-        """Answer requests inside the context, except those for which `is_own` returns False."""
+        """Answer the requests inside the context for which `is_own` returns True, by default all of them."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.disabled_checks:
@@ -284,7 +284,7 @@ class CassetteTraffic:
 
     @property
     def recording(self) -> "tuple[Interaction, ...]":
-        """The interactions that this test recorded. Those of fixture teardown are marked as late."""
+        """The interactions that this test recorded. Those from the teardown of fixtures are marked as late."""
         if not self.plan.is_recording:
             return ()
         recorded = self._recorder.interactions

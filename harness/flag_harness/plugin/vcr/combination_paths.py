@@ -11,9 +11,9 @@ from flag_harness.plugin.stash import COMBINATION_KEY
 
 
 def path_of_cassette_to_play(node: pytest.Item, path: Path) -> Path:
-    """Return the path of the cassette that a test plays: `path`, or the same path without the combination in its name.
+    """Return the path of the cassette that a test plays.
 
-    The latter is returned only if the test runs under `off` and no file exists at `path`.
+    That is `path`. If no file exists there and the test runs under `off`, the path without the combination is used.
     """
     if path.exists() or (plain := find_path_without_combination(node, path)) is None:
         return path

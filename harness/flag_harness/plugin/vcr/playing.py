@@ -168,7 +168,7 @@ def _recording_advice(node: pytest.Item, path: Path, fixed_mode: str) -> str:
 
 @contextmanager
 def _answer_clients(node: pytest.Item, cassette: "VcrCassette", refuses_network: bool) -> Iterator[None]:
-    """Answer clients of httpx2 and httpx. If `refuses_network`, refuse the network to other clients."""
+    """In the context, answer clients of httpx2 and httpx. If `refuses_network`, refuse connections of other clients."""
     from flag_harness.transports import ApiScope, SystemClock, intercept_clients, load_http_libraries, refuse_network
 
     load_http_libraries()

@@ -44,9 +44,7 @@ def register_flag_verdicts(config: pytest.Config) -> None:
 
 
 class FlagVerdictPlugin:
-    """Runs the combinations to compare in rounds, and prints the verdicts. Once a flag is decided, no more runs are
-    made for it.
-    """
+    """Runs the combinations to compare in rounds, and prints the verdicts. A flag that is decided gets no more runs."""
 
     def __init__(self, config: pytest.Config) -> None:
         from flag_harness.analysis.verdict.evidence import EvidenceTable
@@ -146,7 +144,7 @@ class FlagVerdictPlugin:
             terminalreporter.write_line(line)
 
     def _stop_decided_flags(self) -> None:
-        """Remove the flag changes that are decided from those that need further runs."""
+        """Remove the decided flag changes from those that need further runs."""
         decided = self._judge.are_flags_decided([*map(self._evidence.evidence_of_change, self._changes)])
         self._open_changes = [
             change

@@ -45,8 +45,9 @@ class RepetitionMaker:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Sort the items into rounds, each with one repetition of every test, so that a bad minute of the API affects
-        all combinations.
+        """Sort the items into rounds, each with one repetition of every test.
+
+        So a bad minute of the API affects all combinations.
         """
         items.sort(key=repetition_index)
 

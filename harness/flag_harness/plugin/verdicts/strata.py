@@ -1,6 +1,4 @@
-"""The mark `harness_stratum`: groups of tests that get verdicts of their own, besides each test and all tests
-together.
-"""
+"""The mark `harness_stratum`: groups of tests that get a verdict of their own, as each test and the whole suite do."""
 
 import pytest
 

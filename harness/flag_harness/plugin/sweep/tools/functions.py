@@ -85,8 +85,9 @@ class FunctionReplacer:
         return self._replacements.get(id(value), (value, value))[1]
 
     def _is_project_module(self, name: str, module: ModuleType) -> bool:
-        """Return whether a module is a file of the project. It must be fast, since it runs for each module before each
-        run.
+        """Return whether a module is a file of the project.
+
+        This must be fast, since every imported module is checked before each run of a test.
         """
         known = self._modules.get(name)
         if known is None or known[0] is not module:

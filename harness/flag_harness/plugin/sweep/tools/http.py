@@ -1,6 +1,4 @@
-"""Record the answers to HTTP requests of tools in the run without troubles, and give them again in runs under a
-trouble.
-"""
+"""Record the answers to the HTTP requests of tools in the run without troubles, and replay them in the other runs."""
 
 import importlib
 from collections.abc import Callable, Iterator

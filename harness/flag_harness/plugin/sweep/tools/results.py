@@ -31,9 +31,7 @@ class StoredToolResult:
 
 @dataclass(eq=False, slots=True)
 class BaselineToolResults:
-    """The tool results of one test's run without troubles, and how many of them were given again in this call of the
-    test.
-    """
+    """The tool results of a test's run without troubles, and how many of them the current call of the test has used."""
 
     results_by_call: dict[ToolCallKey, list[StoredToolResult]] = field(default_factory=lambda: defaultdict(list))
     used_count_by_call: Counter[ToolCallKey] = field(default_factory=Counter)
@@ -41,12 +39,11 @@ class BaselineToolResults:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def find_next_result(self, key: ToolCallKey, verb: str = "called") -> StoredToolResult | None:
-        """Return the next recorded result of a call, or the last one if no more are left. Return None if the tool must
-        run.
+        """Return the next recorded result of a call, or the last one if all have been used.
 
-        The tool must run if this run is the baseline. In any other run, raise `NotRecordedError` if the call has no
-        result. `verb` is the word for messages: a tool is `called`, a request is `sent`. Calls in several threads get
-        different results.
+        Return None if this run is the baseline, in which the tool must run. In any other run, raise `NotRecordedError`
+        if the call has no result. `verb` is the word for messages: a tool is `called`, a request is `sent`. Calls in
+        several threads get different results.
         """
         with self._lock:
             known, index = self.results_by_call.get(key, []), self.used_count_by_call[key]

@@ -36,8 +36,9 @@ _CANCELLATION_CYCLES = 5
 class _ActiveToolCall:
     """One call of a tool.
 
-    `stored_result` replaces running the tool; it is None if the tool runs. `keep_result` stores the tool's result.
-    `observed_run` observes the call, and holds its trouble; it is None if nothing observes the call."""
+    `stored_result` is returned instead of running the tool, or None if the tool runs. `keep_result` stores the result
+    of a tool that runs. `observed_run` observes the call, and may bring trouble into it; None if nothing observes it.
+    """
 
     stored_result: StoredToolResult | None
     keep_result: Callable[[StoredToolResult], None]
@@ -89,8 +90,9 @@ class SweepToolReplacer:
 
     @contextmanager
     def _record_or_return_results(self, nodeid: str, is_baseline: bool) -> Iterator[None]:
-        """In the run without troubles, record the results of a test's tools and the answers to their requests;
-        otherwise return them.
+        """In the context, record the results of a test's tools and the answers to their requests, or replay these.
+
+        They are recorded in the run without troubles (`is_baseline`), and replayed in all other runs.
         """
         recording = BaselineToolResults() if is_baseline else self._recordings[nodeid]
         recording.is_baseline = is_baseline
@@ -182,7 +184,7 @@ class SweepToolReplacer:
         return self._probe.clock
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep on the test's clock. To end later than other threads, a thread sleeps for a moment of real time."""
+        """Sleep on the test's clock. A thread also waits for a moment of real time, to end later than other threads."""
         if seconds == LATE_TOOL_EXTRA_SECONDS and threading.current_thread() is not threading.main_thread():
             sleep_really(_REAL_SECONDS_OF_LATE_TOOL)
         else:
