@@ -85,13 +85,10 @@ class CassetteTraffic:
             *fault_layers(self.faults, self._replay, probe),
             *([evidence] if evidence else ()),
         )
-        self._simulator = (
-            make_simulator(
-                plan.scenario, self.clock, plan.random_seeds, plan.combination, probe.edit_turn if probe else None
-            )
-            if plan.upstream == "simulator" and plan.can_reach_upstream
-            else None
-        )
+        self._simulator = None
+        if plan.upstream == "simulator" and plan.can_reach_upstream:
+            edit_turn = probe.edit_turn if probe else None
+            self._simulator = make_simulator(plan.scenario, self.clock, plan.random_seeds, plan.combination, edit_turn)
         if probe is not None:
             probe.clock = self.clock
             probe.use_simulator(self._simulator)

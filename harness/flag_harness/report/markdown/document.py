@@ -3,7 +3,13 @@
 from collections.abc import Iterator
 
 from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE
-from flag_harness.report.cache_map import cache_use_by_test, describe_cache_reads_and_writes, group_broken_prefixes
+from flag_harness.record import CacheTurn
+from flag_harness.report.cache_map import (
+    CacheUseOfTest,
+    cache_use_by_test,
+    describe_cache_reads_and_writes,
+    group_broken_prefixes,
+)
 from flag_harness.report.commands.rerun import locate_command
 from flag_harness.report.failures.causes import MAX_CAUSES, FailureCause
 from flag_harness.report.flags.figures import FIGURE_COUNT
@@ -264,18 +270,17 @@ def _prompt_cache_lines(report: RunReport) -> Iterator[str]:
     if (more := len(wasteful) - MAX_TESTS_IN_CACHE_MAP) > 0:
         yield f"- and {more:,} further tests"
     yield ""
-    turns = [
-        [
-            code_cell(test.row.case),
-            str(turn.request_index + 1),
-            *(
-                f"{count:,}"
-                for count in (turn.tokens_read, turn.tokens_written, turn.tokens_missed, turn.tokens_not_cached)
-            ),
-            escape_markdown(describe_cache_reads_and_writes(turn)),
-            escape_markdown(turn.explanation),
-        ]
-        for test in tests[:MAX_TESTS_IN_CACHE_MAP]
-        for turn in test.cache_use.turns
-    ]
+    turns = [_cache_turn_cells(test, turn) for test in tests[:MAX_TESTS_IN_CACHE_MAP] for turn in test.cache_use.turns]
     yield from table_lines(["cache map", "request", "read", "written", "missed", "not cached", "blocks", "why"], turns)
+
+
+def _cache_turn_cells(test: CacheUseOfTest, turn: CacheTurn) -> list[str]:
+    """Return a row of the table of cache maps: what the cache did for one request of a test."""
+    counts = (turn.tokens_read, turn.tokens_written, turn.tokens_missed, turn.tokens_not_cached)
+    return [
+        code_cell(test.row.case),
+        str(turn.request_index + 1),
+        *(f"{count:,}" for count in counts),
+        escape_markdown(describe_cache_reads_and_writes(turn)),
+        escape_markdown(turn.explanation),
+    ]
