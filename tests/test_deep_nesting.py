@@ -53,5 +53,5 @@ def test_paid_answers_that_are_nested_too_deeply_are_left_out(tmp_path: Path) ->
     record = tmp_path / "run.jsonl"
     answers = PaidAnswers(record, "full")
     answers._path.write_text(f'["a", {DEEP}\n')
-    answers.load_answers(rewrite=True)
+    answers.load_answers(drops_incomplete_lines=True)
     assert "" == answers._path.read_text()

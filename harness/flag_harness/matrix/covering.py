@@ -103,9 +103,9 @@ def full_matrix(space: FlagSpace) -> tuple[Row, ...]:
     return tuple(sorted(changes, key=lambda row: (len(changes[row]), changes[row], row)))
 
 
-def _count_value_choices(space: FlagSpace, chosen: Sequence[int]) -> int:
-    """Return the number of ways to choose one value for each of the flags at the indices `chosen`."""
+def _count_value_choices(space: FlagSpace, flag_indices: Sequence[int]) -> int:
+    """Return the number of ways to choose one value for each of the flags at the indices `flag_indices`."""
     size = 1
-    for index in chosen:
+    for index in flag_indices:
         size *= space.value_counts[index]
     return size

@@ -73,22 +73,22 @@ def _drop_redundant_rows(rows: list[Row], strength: int) -> tuple[Row, ...]:
 class _UncoveredTuples:
     """The choices of values for a new flag and `strength - 1` earlier flags that no row contains yet."""
 
-    def __init__(self, space: FlagSpace, index: int, earlier: list[int], strength: int) -> None:
-        self.new_flag = index
-        self.earlier_flag_sets = [tuple(sorted(chosen)) for chosen in combinations(earlier, strength - 1)]
+    def __init__(self, space: FlagSpace, new_flag_index: int, earlier_flag_indices: list[int], strength: int) -> None:
+        self.new_flag = new_flag_index
+        self.earlier_flag_sets = [tuple(sorted(chosen)) for chosen in combinations(earlier_flag_indices, strength - 1)]
         self.uncovered_by_value: list[dict[tuple[int, ...], set[tuple[int, ...]]]] = [
             {
                 chosen: set(product(*(range(space.value_counts[flag]) for flag in chosen)))
                 for chosen in self.earlier_flag_sets
             }
-            for _ in range(space.value_counts[index])
+            for _ in range(space.value_counts[new_flag_index])
         ]
 
-    def count_newly_covered(self, row: PartialRow, value: int) -> int:
+    def count_newly_covered(self, row: PartialRow, value_index: int) -> int:
         """Return how many uncovered choices of values `row` would cover if the new flag had the value with the index
-        `value`.
+        `value_index`.
         """
-        missing = self.uncovered_by_value[value]
+        missing = self.uncovered_by_value[value_index]
         return sum(tuple([row[flag] for flag in chosen]) in missing[chosen] for chosen in self.earlier_flag_sets)
 
     def remove_tuples_covered_by(self, row: PartialRow) -> None:

@@ -83,41 +83,41 @@ class FlagSpace:
         domains = self._narrow_value_masks({})
         return 0 if domains is None else self._count_rows(domains, range(len(self.flags)))
 
-    def _count_rows(self, domains: list[int], indices: Iterable[int]) -> int:
+    def _count_rows(self, value_masks: list[int], indices: Iterable[int]) -> int:
         """Count the allowed ways to choose values for the flags at `indices`.
 
-        `domains` has a bit mask of the possible values of every flag. Flags that a constraint connects are counted
+        `value_masks` has a bit mask of the possible values of every flag. Flags that a constraint connects are counted
         together; the counts of independent groups are multiplied.
         """
         count = 1
-        for part in self._independent_groups(domains, indices):
+        for part in self._independent_groups(value_masks, indices):
             if len(part) == 1:
-                count *= domains[part[0]].bit_count()
+                count *= value_masks[part[0]].bit_count()
                 continue
             branch = max(part, key=lambda index: len(self._clauses_by_flag[index]))
             total = 0
             for value in range(self.value_counts[branch]):
-                narrowed = domains.copy()
+                narrowed = value_masks.copy()
                 narrowed[branch] = 1 << value
-                if domains[branch] >> value & 1 and self._remove_forbidden_values(
+                if value_masks[branch] >> value & 1 and self._remove_forbidden_values(
                     narrowed, self._clauses_by_flag[branch]
                 ):
                     total += self._count_rows(narrowed, part)
             count *= total
         return count
 
-    def _independent_groups(self, domains: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
+    def _independent_groups(self, value_masks: list[int], indices: Iterable[int]) -> Iterator[list[int]]:
         """Divide the undecided flags at `indices` into groups, and yield the indices of each.
 
         No constraint that could still be broken involves flags of two groups.
         """
-        left = {index: None for index in indices if domains[index] & (domains[index] - 1)}
+        left = {index: None for index in indices if value_masks[index] & (value_masks[index] - 1)}
         while left:
             part = [next(iter(left))]
             del left[part[0]]
             for index in part:
                 for clause in self._clauses_by_flag[index]:
-                    if not any(domains[other] & ~mask == 0 for other, mask in clause):
+                    if not any(value_masks[other] & ~mask == 0 for other, mask in clause):
                         neighbours = {other for other, _ in clause if other in left}
                         part.extend(neighbours)
                         for other in neighbours:
@@ -128,9 +128,9 @@ class FlagSpace:
         """Return whether there are at most `limit` allowed rows."""
         return self.row_count <= limit
 
-    def has_constraint(self, index: int) -> bool:
+    def has_constraint(self, flag_index: int) -> bool:
         """Return whether any constraint involves the flag at this index."""
-        return bool(self._clauses_by_flag[index])
+        return bool(self._clauses_by_flag[flag_index])
 
     def find_broken_constraint(self, row: Row) -> Constraint | None:
         """Return the first constraint that a row breaks, or None if the row is allowed."""
@@ -189,13 +189,13 @@ class FlagSpace:
         """Return the value of each flag in `row`, by the flag's name."""
         return {flag.name: flag.values[value] for flag, value in zip(self.flags, row, strict=True)}
 
-    def row_with_values(self, assignment: Mapping[str, object]) -> Row:
+    def row_with_values(self, value_by_name: Mapping[str, object]) -> Row:
         """Return the row that has these flag values, given by name. Flags that are not named have their default.
 
         Raise `FlagError` if a flag or a value is unknown.
         """
         values = list(self.default_row)
-        for name, value in assignment.items():
+        for name, value in value_by_name.items():
             index = flag_index(self._index_by_name, name, "the assignment")
             values[index] = value_index(self.flags[index], value)
         return tuple(values)
@@ -223,46 +223,46 @@ class FlagSpace:
         domains = [(1 << size) - 1 for size in self.value_counts]
         return domains if self._remove_forbidden_values(domains, self.clauses) else None
 
-    def _remove_forbidden_values(self, domains: list[int], clauses: Sequence[Clause]) -> bool:
-        """Remove the values that the clauses forbid from the bit masks in `domains`, in place.
+    def _remove_forbidden_values(self, value_masks: list[int], clauses: Sequence[Clause]) -> bool:
+        """Remove the values that the clauses forbid from the bit masks in `value_masks`, in place.
 
         Return False if a clause cannot be met, and True otherwise.
         """
         queue = list(clauses)
         while queue:
             clause = queue.pop()
-            open_literals = [(index, mask) for index, mask in clause if domains[index] & mask]
+            open_literals = [(index, mask) for index, mask in clause if value_masks[index] & mask]
             if not open_literals:
                 return False
             if len(open_literals) == 1:
                 index, mask = open_literals[0]
-                if domains[index] & ~mask:
-                    domains[index] &= mask
+                if value_masks[index] & ~mask:
+                    value_masks[index] &= mask
                     queue.extend(self._clauses_by_flag[index])
         return True
 
     def _complete_rows(
-        self, domains: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
+        self, value_masks: list[int] | None, order: Sequence[int], preferred: Row, random: Random | None = None
     ) -> Iterator[list[int]]:
-        """Yield every allowed row within `domains`, in which each flag's mask has a single bit: its value.
+        """Yield every allowed row within `value_masks`, in which each flag's mask has a single bit: its value.
 
-        `domains` has a bit mask of the possible values of each flag (None: there is no row). Flags are decided in the
-        `order` of these indices. Values of the row `preferred` are tried first, or values in random order if `random`
-        is given.
+        `value_masks` has a bit mask of the possible values of each flag (None: there is no row). Flags are decided in
+        the `order` of these indices. Values of the row `preferred` are tried first, or values in random order if
+        `random` is given.
         """
-        if domains is None:
+        if value_masks is None:
             return
-        branch = next((index for index in order if domains[index] & (domains[index] - 1)), None)
+        branch = next((index for index in order if value_masks[index] & (value_masks[index] - 1)), None)
         if branch is None:
-            yield domains
+            yield value_masks
             return
-        values = [value for value in range(self.value_counts[branch]) if domains[branch] >> value & 1]
+        values = [value for value in range(self.value_counts[branch]) if value_masks[branch] >> value & 1]
         if random is None:
             values.sort(key=lambda value: value != preferred[branch])
         else:
             random.shuffle(values)
         for value in values:
-            narrowed = domains.copy()
+            narrowed = value_masks.copy()
             narrowed[branch] = 1 << value
             if self._remove_forbidden_values(narrowed, self._clauses_by_flag[branch]):
                 yield from self._complete_rows(narrowed, order, preferred, random)

@@ -85,17 +85,21 @@ def _read_baseline(path: str, flags: Sequence[Flag]) -> "ProductionBaseline":
     return read_baseline(Path(path), flags)
 
 
-def parse_verdict_option(option: str, known: Sequence[str], declared: Sequence[Flag]) -> frozenset[str]:
+def parse_verdict_option(
+    option_value: str, known_names: Sequence[str], declared_flags: Sequence[Flag]
+) -> frozenset[str]:
     """Return the names of the flags in the value of `--harness-verdict`; `all` means every declared flag.
 
     Raise `FlagError` if a name is unknown.
     """
-    names = [name.strip() for name in option.split(",") if name.strip()]
+    names = [name.strip() for name in option_value.split(",") if name.strip()]
     if names == ["all"]:
-        return frozenset(flag.name for flag in declared)
+        return frozenset(flag.name for flag in declared_flags)
     for name in names:
-        if name not in known:
-            raise FlagError(f"--harness-verdict={option}: no flag is called {name!r}; {nearest_name_hint(name, known)}")
+        if name not in known_names:
+            raise FlagError(
+                f"--harness-verdict={option_value}: no flag is called {name!r}; {nearest_name_hint(name, known_names)}"
+            )
     return frozenset(names)
 
 

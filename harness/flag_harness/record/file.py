@@ -161,8 +161,8 @@ def _decode_header(path: Path, line: bytes) -> RunHeader:
     return msgspec.structs.replace(header, flags={name: header.flags[name] for name in (*declared, *header.flags)})
 
 
-def _decode_row(path: Path, number: int, line: bytes) -> RunRow:
+def _decode_row(path: Path, line_number: int, line: bytes) -> RunRow:
     try:
         return _row_decoder.decode(line)
     except (ValueError, RecursionError) as error:
-        raise RecordError(f"{path}:{number}: not a row of a run record: {error}") from None
+        raise RecordError(f"{path}:{line_number}: not a row of a run record: {error}") from None

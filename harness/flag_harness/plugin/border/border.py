@@ -210,8 +210,8 @@ class NetworkBorder:
             self._make_late_attempt_message(owner, f"An attempt to reach the network ({message})")
         )
 
-    def _make_late_attempt_message(self, owner: CodeOwner, what: str) -> str:
-        message = make_late_request_message(owner.name, what, _current_task_or_thread())
+    def _make_late_attempt_message(self, owner: CodeOwner, attempt: str) -> str:
+        message = make_late_request_message(owner.name, attempt, _current_task_or_thread())
         self.late_work.refused_requests.append((owner.name, message))
         return message
 

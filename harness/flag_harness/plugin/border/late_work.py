@@ -98,8 +98,8 @@ class LateWorkReporter:
         if session.testsfailed > failed and session.exitstatus == pytest.ExitCode.OK:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _collect_messages(self, refused: Sequence[Sequence[str]], left: Sequence[Sequence[str]]) -> None:
-        self._left_running_messages += [text for _, text in left]
+    def _collect_messages(self, refused: Sequence[Sequence[str]], left_running: Sequence[Sequence[str]]) -> None:
+        self._left_running_messages += [text for _, text in left_running]
         if not refused:
             return
         import msgspec  # imported here: a run without the harness does not need it

@@ -56,15 +56,15 @@ def _mentions_missing_api_key(error: BaseException) -> bool:
     return f"{raised_by}.".startswith("anthropic.")  # other SDKs have keys of their own, and say the same
 
 
-def _causes_of_error(error: BaseException | None, seen: set[int]) -> Iterator[BaseException]:
+def _causes_of_error(error: BaseException | None, seen_ids: set[int]) -> Iterator[BaseException]:
     """Yield an error, its causes, and the errors inside exception groups, each once.
 
-    `seen` has the `id()` of each error that was yielded before.
+    `seen_ids` has the `id()` of each error that was yielded before.
     """
-    if error is None or id(error) in seen:
+    if error is None or id(error) in seen_ids:
         return
-    seen.add(id(error))
+    seen_ids.add(id(error))
     yield error
     members = error.exceptions if isinstance(error, BaseExceptionGroup) else ()
     for one in (*members, error.__cause__, error.__context__):
-        yield from _causes_of_error(one, seen)
+        yield from _causes_of_error(one, seen_ids)

@@ -143,7 +143,7 @@ class WideScopeFixture:
 
         plan = self._plan or self._make_traffic_plan()
         recorder = make_evidence_recorder(plan, self._request.config)
-        traffic = CassetteTraffic(plan, check=self._border.refuse_request_if_late, evidence=recorder)
+        traffic = CassetteTraffic(plan, refuse_if_late=self._border.refuse_request_if_late, evidence=recorder)
         if self._is_set_up:
             traffic.mark_test_end()
         return traffic

@@ -39,12 +39,12 @@ def evidence_content_level(config: pytest.Config) -> str:
     return chosen or ("masked" if os.environ.get("CI", "").lower() not in ("", "false", "0") else "full")
 
 
-def evidence_filters(filters: "Filters", content: str) -> "Filters":
+def evidence_filters(filters: "Filters", content_level: str) -> "Filters":
     """Return the filters for the traffic that the run keeps of failed tests.
 
     They hide keys, and everything that one of the project's detectors of personal data finds, even if the detector is
-    set to warn only. Unless `content` is `full`, they also hide what looks like an e-mail address, or a telephone,
-    account, card or social security number.
+    set to warn only. Unless `content_level` is `full`, they also hide what looks like an e-mail address, or a
+    telephone, account, card or social security number.
     """
     from flag_harness.cassette import Filters
     from flag_harness.cassette.redact.detectors import Detector, PatternFinder
@@ -53,7 +53,7 @@ def evidence_filters(filters: "Filters", content: str) -> "Filters":
 
     detectors = [replace(detector, action="mask") for detector in filters.detectors]
     detectors.append(Detector("key", _api_key_spans))
-    if content != "full":
+    if content_level != "full":
         detectors += [
             Detector(name, PatternFinder(pattern)) for name, pattern in _COMMON_PERSONAL_DATA_PATTERNS.items()
         ]
@@ -97,8 +97,8 @@ def _card_number_spans(text: str) -> Iterator[tuple[int, int]]:
     return (match.span() for match in _CARD_NUMBER_PATTERN.finditer(text) if _has_valid_check_digit(match[0]))
 
 
-def _has_valid_check_digit(number: str) -> bool:
+def _has_valid_check_digit(card_number: str) -> bool:
     """Return whether the last digit of a card number is right (Luhn's algorithm)."""
-    digits = [int(character) for character in reversed(number) if character.isdigit()]
+    digits = [int(character) for character in reversed(card_number) if character.isdigit()]
     doubled = [digit * 2 - 9 if digit > 4 else digit * 2 for digit in digits[1::2]]
     return (sum(digits[::2]) + sum(doubled)) % 10 == 0

@@ -93,14 +93,14 @@ class ConversationStore:
         return tuple(self._passages.setdefault(passage, passage) for passage in passages)
 
 
-def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: str) -> "Conversation":
+def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content_level: str) -> "Conversation":
     """Return the conversation of a test, without what `evidence_filters` hides."""
     from flag_harness.analysis.conversation import conversation_steps
     from flag_harness.record.conversation import Conversation, ConversationTurn
 
     mask = make_evidence_mask(item.config, traffic)
     turns = []
-    for step in conversation_steps(_filter_traffic(traffic, content)):
+    for step in conversation_steps(_filter_traffic(traffic, content_level)):
         request = [_make_message_part(role, block, mask) for role, block in step.new_content]
         answer = [_make_message_part("assistant", block, mask) for block in _answer_blocks(step)]
         ending = "no answer" if step.answer.status is None and step.answer_ending == "abandoned" else step.answer_ending
@@ -108,11 +108,11 @@ def build_conversation(item: pytest.Item, traffic: "CassetteTraffic", content: s
     return Conversation(item.nodeid, tuple(turns))
 
 
-def _filter_traffic(traffic: "CassetteTraffic", content: str) -> "Cassette":
+def _filter_traffic(traffic: "CassetteTraffic", content_level: str) -> "Cassette":
     from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
     from flag_harness.cassette.interaction import make_storable_request
 
-    filters = evidence_filters(traffic.plan.filters, content)
+    filters = evidence_filters(traffic.plan.filters, content_level)
     interactions = tuple(
         filters.filter_interaction(Interaction(make_storable_request(request), response))
         for request, response in traffic.exchanges

@@ -91,8 +91,8 @@ class CostPreview:
             if line := self._cost_line([nodeid for nodeid in ids if nodeid in known], known):
                 reporter.write_line(line)
 
-    def _cost_line(self, nodeids: Sequence[str], costs: dict[str, float | None]) -> str | None:
-        estimate = estimate_cost_of_tests(nodeids, costs, only_new=self._plays_existing_recordings)
+    def _cost_line(self, nodeids: Sequence[str], cost_by_nodeid: dict[str, float | None]) -> str | None:
+        estimate = estimate_cost_of_tests(nodeids, cost_by_nodeid, only_unrecorded=self._plays_existing_recordings)
         if not estimate.recorded_test_count and not estimate.unrecorded_test_count:
             return None
         limit = self._config.getoption("--harness-max-cost")
@@ -110,14 +110,16 @@ class CostPreview:
         return costs_of_recordings(sorted(recordings.rglob("*.json")))
 
 
-def estimate_cost_of_tests(nodeids: Iterable[str], costs: "dict[str, float | None]", *, only_new: bool) -> CostEstimate:
-    """Return what the tests will cost. `costs` has the price of each recording, by the node id of its test.
+def estimate_cost_of_tests(
+    nodeids: Iterable[str], cost_by_nodeid: "dict[str, float | None]", *, only_unrecorded: bool
+) -> CostEstimate:
+    """Return what the tests will cost. `cost_by_nodeid` has the price of each recording, by the node id of its test.
 
-    If `only_new` is true, tests that have a recording cost nothing, because they play it.
+    If `only_unrecorded` is true, tests that have a recording cost nothing, because they play it.
     """
-    prices = [cost for cost in costs.values() if cost is not None]
+    prices = [cost for cost in cost_by_nodeid.values() if cost is not None]
     average = sum(prices) / len(prices) if prices else None
-    sent = [costs.get(nodeid) for nodeid in nodeids if not (only_new and nodeid in costs)]
+    sent = [cost_by_nodeid.get(nodeid) for nodeid in nodeids if not (only_unrecorded and nodeid in cost_by_nodeid)]
     known = [cost for cost in sent if cost is not None]
     return CostEstimate(len(known), sum(known), len(sent) - len(known), average)
 

@@ -43,16 +43,16 @@ class PaidAnswers:
     `record` is the path of the run's record, and `content` says what may be kept: `masked` or `full`.
     """
 
-    def __init__(self, record: Path, content: str) -> None:
-        self._path, self._content = paid_answers_path(record), content
+    def __init__(self, record: Path, content_level: str) -> None:
+        self._path, self._content = paid_answers_path(record), content_level
         self._unused_answers: dict[tuple[str, str], list[Response]] = {}
         self._lock = threading.Lock()
 
-    def load_answers(self, rewrite: bool) -> None:
+    def load_answers(self, drops_incomplete_lines: bool) -> None:
         """Read the answers of the interrupted run from the file.
 
-        A process that was killed may have left an incomplete line. With `rewrite`, such lines are removed from the
-        file.
+        A process that was killed may have left an incomplete line. With `drops_incomplete_lines`, such lines are
+        removed from the file.
         """
         import msgspec
 
@@ -66,7 +66,7 @@ class PaidAnswers:
                 case, key, answer = msgspec.json.decode(line, type=tuple[str, str, msgspec.Raw])
                 self._unused_answers.setdefault((case, key), []).append(decode_response(bytes(answer)))
                 whole.append(line.removesuffix(b"\n") + b"\n")
-        if rewrite and data != b"".join(whole):
+        if drops_incomplete_lines and data != b"".join(whole):
             from flag_harness.files import write_atomically
 
             write_atomically(self._path, b"".join(whole))

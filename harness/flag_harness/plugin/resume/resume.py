@@ -74,7 +74,7 @@ def register_resumer(config: pytest.Config) -> None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
         limit.add_spending(spent / count_cost_shares(config))
     if (answers := config.stash[PAID_ANSWERS_KEY]) is not None:
-        answers.load_answers(rewrite=not hasattr(config, "workerinput"))
+        answers.load_answers(drops_incomplete_lines=not hasattr(config, "workerinput"))
     config.pluginmanager.register(RunResumer(config, path, record.header, rows), _RESUMER_PLUGIN_NAME)
 
 
@@ -112,25 +112,30 @@ def start_time_of_interrupted_run(config: pytest.Config) -> str:
 
 
 def reason_not_to_resume(
-    old: "RunHeader", new: "RunHeader", root: Path, inputs: Mapping[str, str] = MappingProxyType({})
+    old_header: "RunHeader",
+    new_header: "RunHeader",
+    root: Path,
+    digest_by_input: Mapping[str, str] = MappingProxyType({}),
 ) -> str:
-    """Return why a run with the header `new` cannot resume the run with the header `old`, or an empty string.
+    """Return why the run of `new_header` cannot resume the run of `old_header`, or an empty string.
 
-    `root` is pytest's root directory. `inputs` has the hashes of the scenarios and cassettes that answered the old run,
-    by path.
+    `root` is pytest's root directory. `digest_by_input` has the hashes of the scenarios and cassettes that answered the
+    old run, by path.
     """
     for name in _HEADER_FIELDS_THAT_MUST_MATCH:
-        before, now = getattr(old, name), getattr(new, name)
+        before, now = getattr(old_header, name), getattr(new_header, name)
         if before != now:
             return f"{name} was {before!r} and is {now!r}"
-    before, now = _options_that_must_match(old.options), _options_that_must_match(new.options)
+    before, now = _options_that_must_match(old_header.options), _options_that_must_match(new_header.options)
     if before != now:
         return f"its options were {' '.join(before) or 'none'}, and now they are {' '.join(now) or 'none'}"
     changed = sorted(
-        path for path, digest in (old.digest_by_file | dict(inputs)).items() if _hash_file(root / path) != digest
+        path
+        for path, digest in (old_header.digest_by_file | dict(digest_by_input)).items()
+        if _hash_file(root / path) != digest
     )
-    if not changed and old.gate_files and new.gate_files:
-        found = old.gate_files.digest_by_path, new.gate_files.digest_by_path
+    if not changed and old_header.gate_files and new_header.gate_files:
+        found = old_header.gate_files.digest_by_path, new_header.gate_files.digest_by_path
         changed = sorted({path for path, _ in found[0].items() ^ found[1].items()})
     return f"{join_names(changed)} changed since then" if changed else ""
 

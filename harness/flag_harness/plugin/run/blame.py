@@ -131,25 +131,25 @@ def _split_by_kind_of_failure(test: "FailingTest") -> "dict[str, FailingTest]":
 def blame_lines(
     config: pytest.Config,
     tests: "Sequence[FailingTest]",
-    located: Sequence[FlagSearchResult],
+    search_results: Sequence[FlagSearchResult],
     flags: "Sequence[Flag]",
     advice: str = ADVICE_TO_LOCATE_FLAGS,
     leaks: "Mapping[str, StateLeak]" = MappingProxyType({}),
 ) -> Iterator[str]:
     """Yield lines that name the flags under which tests fail.
 
-    `located` has the results of `--harness-locate`. `advice` is printed if a test did not run under all combinations.
-    `leaks` has the tests that pass if they run alone, by the node id of their smallest failure: no flag is blamed for
-    these.
+    `search_results` has the results of `--harness-locate`. `advice` is printed if a test did not run under all
+    combinations. `leaks` has the tests that pass if they run alone, by the node id of their smallest failure: no flag
+    is blamed for these.
     """
-    known = {one.test.name for one in located}
+    known = {one.test.name for one in search_results}
     for finding in findings_about_tests([test for test in tests if test.name not in known], flags):
         if (leak := leaks.get(finding.smallest_failure)) is not None:
             yield from state_leak_lines(config, leak)
             continue
         yield from _explanation_lines(finding, "" if finding.is_complete else advice)
         yield f"  To reproduce: {command_to_reproduce(config, finding.smallest_failure)}"
-    for one in located:
+    for one in search_results:
         yield from flag_search_lines(one)
 
 
@@ -195,19 +195,21 @@ def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[st
         yield f"not blamed on flags: {cause}: {join_names([run['nodeid'] for run in group], MAX_NAMES_PER_LINE)}"
 
 
-def flag_search_lines(located: FlagSearchResult) -> Iterator[str]:
+def flag_search_lines(search_result: FlagSearchResult) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
-    location = located.search_result
+    location = search_result.search_result
     rows = (
-        "1 further combination" if located.extra_run_count == 1 else f"{located.extra_run_count} further combinations"
+        "1 further combination"
+        if search_result.extra_run_count == 1
+        else f"{search_result.extra_run_count} further combinations"
     )
-    yield f"{location}: {located.test.name} ({rows} ran)"
-    if location.max_size_ruled_out < len(located.test.flags):
+    yield f"{location}: {search_result.test.name} ({rows} ran)"
+    if location.max_size_ruled_out < len(search_result.test.flags):
         yield f"  Not known: {location.open_question}"
     if location.flaky_rows:
-        yield f"  Flaky, and left out: {_combination_ids_text(located.test, location.flaky_rows)}"
-    yield from (f"  {note}" for note in located.notes)
-    yield f"  To reproduce: {located.command}"
+        yield f"  Flaky, and left out: {_combination_ids_text(search_result.test, location.flaky_rows)}"
+    yield from (f"  {note}" for note in search_result.notes)
+    yield f"  To reproduce: {search_result.command}"
 
 
 def _explanation_lines(finding: FailureFinding, advice: str) -> Iterator[str]:

@@ -55,26 +55,33 @@ def default_cassette_path(item: pytest.Item) -> Path:
     return next((path for path in imported if path.exists()), own)
 
 
-def fixture_cassette_path(fixturedef: "pytest.FixtureDef[Any]", node: Any, value: Any = None, index: int = 0) -> Path:
+def fixture_cassette_path(
+    fixturedef: "pytest.FixtureDef[Any]", scope_node: Any, parameter: Any = None, parameter_index: int = 0
+) -> Path:
     """Return the path of the cassette of a fixture with a wider scope than one test:
     `<recordings>/<folder>/fixture-<name>[<value>].json`.
 
-    `node` is the class, module, package or session for which the fixture is set up. `value` is the fixture's parameter,
-    and `index` its index among all parameters. For a session, the folder is that of the file that defines the fixture.
+    `scope_node` is the class, module, package or session for which the fixture is set up. `parameter` is the fixture's
+    parameter, and `parameter_index` its index among all parameters. For a session, the folder is that of the file that
+    defines the fixture.
     """
-    config: pytest.Config = node.config
+    config: pytest.Config = scope_node.config
     classes: list[str] = []
-    if isinstance(node, pytest.Session):
+    if isinstance(scope_node, pytest.Session):
         file, *classes = fixturedef.baseid.split("::")
         module = Path(file).with_suffix("") if file.endswith(".py") else Path(file, "conftest")
     else:
         # a class scope is the test itself if it stands in no class
-        classes = [parent.name for parent in node.listchain() if isinstance(parent, (pytest.Class, pytest.Item))]
-        path = node.path.with_suffix("")
+        classes = [parent.name for parent in scope_node.listchain() if isinstance(parent, (pytest.Class, pytest.Item))]
+        path = scope_node.path.with_suffix("")
         module = path.relative_to(config.rootpath) if path.is_relative_to(config.rootpath) else Path(path.name)
-    parameters = {} if value is None else {"param": value}
+    parameters = {} if parameter is None else {"param": parameter}
     name = cassette_name(
-        [], f"{FIXTURE_PREFIX}{wide_fixture_name(fixturedef)}", parameters, {"param": index}, _make_secret_check(config)
+        [],
+        f"{FIXTURE_PREFIX}{wide_fixture_name(fixturedef)}",
+        parameters,
+        {"param": parameter_index},
+        _make_secret_check(config),
     )
     folder = config.rootpath.joinpath(config.stash[CONFIG_KEY].recordings, *map(safe_file_name, module.parts))
     return folder / f"{'.'.join([*map(safe_file_name, classes), name])}.json"

@@ -174,13 +174,13 @@ def definition_location(definition: Any) -> str:
     return f"{definition.func.__module__}{line}"
 
 
-def _conflict_message(found: _ConflictingFixture, nodeid: str) -> str:
+def _conflict_message(conflict: _ConflictingFixture, nodeid: str) -> str:
     winner, loser = (
-        (found.location, "flag_harness") if found.hides_harness_fixture else ("flag_harness", found.location)
+        (conflict.location, "flag_harness") if conflict.hides_harness_fixture else ("flag_harness", conflict.location)
     )
     return (
-        f"{nodeid} gets the fixture {found.name!r} of {winner}, which hides the one of {loser}: the order in which "
+        f"{nodeid} gets the fixture {conflict.name!r} of {winner}, which hides the one of {loser}: the order in which "
         "plugins are loaded decides.\n"
-        f"To use the harness, write {UNAMBIGUOUS_FIXTURE_NAMES[found.name]} instead of {found.name}; "
+        f"To use the harness, write {UNAMBIGUOUS_FIXTURE_NAMES[conflict.name]} instead of {conflict.name}; "
         "to use the other plugin, run pytest with -p no:flag_harness"
     )

@@ -32,16 +32,16 @@ MissRow = dict[str, Any]
 """One miss as plain values, which a worker can send as JSON."""
 
 
-def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure: str, reported: int) -> str:
+def encode_misses(item: pytest.Item, traffic: "CassetteTraffic", failure_message: str, reported_count: int) -> str:
     """Return the misses of a test (requests that its cassette lacks) as JSON, or an empty string if none is new.
 
-    The first `reported` misses are left out. `failure` is the message with which the test failed.
+    The first `reported_count` misses are left out. `failure_message` is the message with which the test failed.
     """
-    if not (misses := traffic.misses[reported:]):
+    if not (misses := traffic.misses[reported_count:]):
         return ""
     import msgspec  # imported here: a run without misses does not need it
 
-    shared = {"is_only_cause": failure in traffic.miss_messages, "problem": _rebase_problem(traffic)}
+    shared = {"is_only_cause": failure_message in traffic.miss_messages, "problem": _rebase_problem(traffic)}
     rows = [{**_make_miss_row(item, traffic, miss), **shared} for miss in misses]
     text = msgspec.json.encode(rows).decode()
     if traffic.mask(text) == text:
@@ -244,12 +244,12 @@ def describe_changes_of_miss(row: MissRow) -> str:
     return "; ".join(differences[:MAX_CHANGES_SHOWN]) + more
 
 
-def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
+def miss_lines(rows: list[MissRow], leaking_tests: set[str]) -> Iterator[str]:
     """Yield the lines about one cause of misses: what differs, the affected tests, and the price of recording them
     anew.
 
-    Tests in `leaking` miss requests only because of state that an earlier test leaves, so recording them anew is not
-    advised.
+    Tests in `leaking_tests` miss requests only because of state that an earlier test leaves, so recording them anew is
+    not advised.
     """
     from flag_harness.cassette.match.miss import API_REFUSAL_ADVICE, API_REFUSAL_NOTE
 
@@ -263,7 +263,7 @@ def miss_lines(rows: list[MissRow], leaking: set[str]) -> Iterator[str]:
         yield f"  {API_REFUSAL_NOTE}: {rows[0]['api_refusal']}"
         yield f"  {API_REFUSAL_ADVICE}"
         return
-    if all(_belongs_to_any_test(row, leaking) for row in rows):
+    if all(_belongs_to_any_test(row, leaking_tests) for row in rows):
         yield "  mend the code: this follows from state that an earlier test leaves behind (see which flags broke it)"
         return
     if any(row["is_recorded"] for row in rows):

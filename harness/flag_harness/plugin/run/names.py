@@ -53,20 +53,20 @@ def cassette_name(
     classes: Sequence[str],
     function: str,
     parameters: Mapping[str, Any],
-    indices: Mapping[str, int],
+    value_indices: Mapping[str, int],
     is_secret: Callable[[str], bool] = lambda text: False,
 ) -> str:
     """Return the name of a test's cassette, without suffix: `TestRefund.test_ask[model=haiku,turns=3]`.
 
     If `parameters` has a combination of flags, its id comes first, without a parameter name. A value that is not a
     number or short plain text is replaced by a hash of its content. If its content may differ from run to run, it is
-    named by its index among the values of the parameter (`indices`). If `is_secret` returns True for a value's text,
-    only a hash is used.
+    named by its index among the values of the parameter (`value_indices`). If `is_secret` returns True for a value's
+    text, only a hash is used.
 
     >>> cassette_name([], "test_ask", {"turns": 3, "model": "haiku"}, {})
     'test_ask[model=haiku,turns=3]'
     """
-    values = ",".join(_parameter_value_texts(parameters, indices, is_secret))
+    values = ",".join(_parameter_value_texts(parameters, value_indices, is_secret))
     name = function if function == function.lower() else f"{function}-{short_hash(function)}"
     return safe_file_name(".".join([*classes, name]) + (f"[{values}]" if values else ""))
 

@@ -26,8 +26,8 @@ NO_DETECTORS_WARNING = (
 class RunSummary:
     """Collects the rows of the run record and prints the table. It prints nothing if there are no rows."""
 
-    def __init__(self, limit: MaxRecordingAge | None = None, *, has_detectors: bool = True) -> None:
-        self._max_recording_age, self._has_detectors = limit, has_detectors
+    def __init__(self, max_age: MaxRecordingAge | None = None, *, has_detectors: bool = True) -> None:
+        self._max_recording_age, self._has_detectors = max_age, has_detectors
         self.rows: list[RunRow] = []
         self._files = RecordedFiles()
 

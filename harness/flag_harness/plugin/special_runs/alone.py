@@ -155,18 +155,19 @@ class LoneTestRunner:
             earlier = half if self._fails_after(half, nodeid) else earlier[len(half) :]
         return earlier[0] if self._fails_after(earlier, nodeid) else ""
 
-    def _fails_after(self, earlier: Sequence[str], nodeid: str) -> bool:
-        return self._run_in_processes([[*earlier, nodeid]]) == [False]
+    def _fails_after(self, earlier_tests: Sequence[str], nodeid: str) -> bool:
+        return self._run_in_processes([[*earlier_tests, nodeid]]) == [False]
 
-    def _run_in_processes(self, runs: Sequence[Sequence[str]]) -> list[bool | None]:
+    def _run_in_processes(self, test_lists: Sequence[Sequence[str]]) -> list[bool | None]:
         """Run each list of tests in a process of its own. Return, for each list, whether its last test passes.
 
         The value is None if that is unknown, for example because the process was killed.
         """
         with tempfile.TemporaryDirectory(prefix="flag-harness-") as folder, ExitStack() as stack:
-            files = [Path(folder, f"{number}.xml") for number in range(len(runs))]
+            files = [Path(folder, f"{number}.xml") for number in range(len(test_lists))]
             processes = [
-                stack.enter_context(self._start_pytest(tests, file)) for tests, file in zip(runs, files, strict=True)
+                stack.enter_context(self._start_pytest(tests, file))
+                for tests, file in zip(test_lists, files, strict=True)
             ]
             end = time.monotonic() + MAX_SECONDS_OF_LONE_RUN
             for process in processes:
@@ -176,9 +177,15 @@ class LoneTestRunner:
                     process.kill()
             return [has_last_test_passed(file) for file in files]
 
-    def _start_pytest(self, tests: Sequence[str], result: Path) -> "subprocess.Popen[bytes]":
+    def _start_pytest(self, tests: Sequence[str], result_file: Path) -> "subprocess.Popen[bytes]":
         config, root = self._config, self._config.rootpath
-        own = [*_ADDED_OPTIONS, f"--junitxml={result}", "-o", f"cache_dir={result}.cache", f"--rootdir={root}"]
+        own = [
+            *_ADDED_OPTIONS,
+            f"--junitxml={result_file}",
+            "-o",
+            f"cache_dir={result_file}.cache",
+            f"--rootdir={root}",
+        ]
         own += ["-c", str(config.inipath)] if config.inipath else []
         own += ["-n", "0"] if config.pluginmanager.hasplugin("xdist") else []
         own += ["--no-cov"] if hasattr(config.option, "no_cov") else []

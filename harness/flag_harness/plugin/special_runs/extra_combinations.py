@@ -82,12 +82,12 @@ def make_item(template: pytest.Function, combination: "Combination") -> pytest.F
     return copy_item(template, spec)
 
 
-def copy_item(template: pytest.Function, spec: Any) -> pytest.Function:
+def copy_item(template: pytest.Function, callspec: Any) -> pytest.Function:
     """Return an item like `template`, with another `callspec`."""
     item: pytest.Function = type(template).from_parent(
         template.parent,
-        name=f"{template.originalname}[{spec.id}]",
-        callspec=spec,
+        name=f"{template.originalname}[{callspec.id}]",
+        callspec=callspec,
         fixtureinfo=template._fixtureinfo,
         originalname=template.originalname,
     )

@@ -153,21 +153,21 @@ class FlagSearch:
         self,
         test: "FailingTest",
         template: pytest.Function,
-        rows: ExtraCombinationRunner,
+        runner: ExtraCombinationRunner,
         upstream: str,
-        budget: int,
-        progress: Callable[[str, bool], None],
+        run_budget: int,
+        show_progress: Callable[[str, bool], None],
     ) -> None:
         from flag_harness.analysis.locate import CauseSearch
 
-        self._test, self._template, self._row_runner = test, template, rows
-        self._upstream_name, self._budget, self._progress = upstream, budget, progress
+        self._test, self._template, self._row_runner = test, template, runner
+        self._upstream_name, self._budget, self._progress = upstream, run_budget, show_progress
         self._space = test.space
         self._outcomes: dict[Row, set[bool | None]] = {}
         for row, passed in test.row_outcomes:
             self._outcomes.setdefault(row, set()).add(passed)
         self._locator = CauseSearch(
-            self._space, test.row_outcomes, budget=len(test.runs) + budget, repeat=upstream == "live"
+            self._space, test.row_outcomes, budget=len(test.runs) + run_budget, repeat=upstream == "live"
         )
         self._run_count = 0
         self._reused_recordings: list[str] = []

@@ -182,14 +182,14 @@ class RecordingVerifier:
     def _verify_interaction(
         self,
         interaction: "Interaction",
-        recording: "CassetteMetadata",
+        metadata: "CassetteMetadata",
         upstream: "_VerificationClient",
         job: VerificationJob,
     ) -> "DriftResult":
         from flag_harness.analysis.drift import DriftResult, compare_answers, reason_not_to_verify
         from flag_harness.analysis.spending import cost_of_answer, estimate_cost_of_resending
 
-        if reason := reason_not_to_verify(interaction, recording, self._upstream):
+        if reason := reason_not_to_verify(interaction, metadata, self._upstream):
             return DriftResult(inconclusive_reason=reason)
         if upstream.missing_key:
             return DriftResult(inconclusive_reason=upstream.missing_key, applies_to_later_requests=True)

@@ -92,9 +92,9 @@ def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: 
     yield from ((test, kind, OTHER_TROUBLES) for kind, runs in pairs for test in runs)
 
 
-def _rotate_to_index(runs: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
-    start = index % len(runs)
-    return [*runs[start:], *runs[:start]]
+def _rotate_to_index(tests: Sequence[pytest.Function], index: int) -> Sequence[pytest.Function]:
+    start = index % len(tests)
+    return [*tests[start:], *tests[:start]]
 
 
 def select_share_of_troubles(share: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:

@@ -40,24 +40,24 @@ def load_exceptions(names: Iterable[str], root: Path | None = None) -> tuple[typ
 
 
 def result_of_failed_call(
-    error: BaseException, seconds: float, item: pytest.Item, reported: tuple[type[BaseException], ...]
+    error: BaseException, seconds: float, item: pytest.Item, reported_exceptions: tuple[type[BaseException], ...]
 ) -> TestCallResult:
     """Return the result of a call of the test function that raised `error` after `seconds`.
 
-    `reported` are the exceptions with which the agent reports a failure to its user.
+    `reported_exceptions` are the exceptions with which the agent reports a failure to its user.
     """
     text = " ".join(str(error).split())
     message = f"{type(error).__name__}: {text}"[:_MAX_MESSAGE_LENGTH] if text else type(error).__name__
     path, line = _error_location(error, item)
     place = f"{_relative_path(path, item.config.rootpath)}:{line}" if path else ""
-    return TestCallResult(_classify_ending(error, path, item, reported), message, place, seconds)
+    return TestCallResult(_classify_ending(error, path, item, reported_exceptions), message, place, seconds)
 
 
 def _classify_ending(
-    error: BaseException, path: str, item: pytest.Item, reported: tuple[type[BaseException], ...]
+    error: BaseException, path: str, item: pytest.Item, reported_exceptions: tuple[type[BaseException], ...]
 ) -> TestCallEnding:
     if isinstance(error, BaseExceptionGroup):
-        endings = [_classify_ending(one, path, item, reported) for one in error.exceptions]
+        endings = [_classify_ending(one, path, item, reported_exceptions) for one in error.exceptions]
         return next((one for one in endings if one != "reported"), "reported")
     if isinstance(error, HangFailure):
         return "hung"
@@ -65,7 +65,7 @@ def _classify_ending(
         return "flooded"
     if isinstance(error, (Refusal, NotRecordedError)):
         return "refused"
-    if isinstance(error, reported) or any(kind.__name__ == _SDK_ERROR_CLASS for kind in type(error).__mro__):
+    if isinstance(error, reported_exceptions) or any(kind.__name__ == _SDK_ERROR_CLASS for kind in type(error).__mro__):
         return "reported"
     is_assertion = isinstance(error, (AssertionError, pytest.fail.Exception, pytest.skip.Exception))
     shows_traceback = _TRACEBACK_START in str(error)  # the traceback is that of a process that the test started

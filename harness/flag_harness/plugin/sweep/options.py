@@ -88,22 +88,22 @@ def refuse_fault_as_keyword(expression: str) -> None:
 
 
 def lines_that_suggest_other_keyword(
-    config: pytest.Config, items: Sequence[pytest.Item], names: Sequence[str]
+    config: pytest.Config, items: Sequence[pytest.Item], item_names: Sequence[str]
 ) -> list[str]:
-    """Return lines that suggest another `-k` if it selects no item of a sweep. `names` has the names of all items."""
+    """Return lines that suggest another `-k` if it selects none of the sweep's items, which are `item_names`."""
     expression = config.getoption("keyword")
-    return [] if items or not expression or not names else [suggest_other_keyword(expression, names)]
+    return [] if items or not expression or not item_names else [suggest_other_keyword(expression, item_names)]
 
 
-def suggest_other_keyword(expression: str, names: Sequence[str]) -> str:
+def suggest_other_keyword(expression: str, item_names: Sequence[str]) -> str:
     """Return a line that names the items most similar to what `-k` asked for, and says what to write."""
     words = [word for word in _KEYWORD_PATTERN.findall(expression) if word not in _KEYWORD_OPERATORS]
-    parts = list(dict.fromkeys(part for name in names for part in re.split(r"::|\[|\]|:", name) if part))
-    known = [word for word in words if any(word.lower() in name.lower() for name in names)]
+    parts = list(dict.fromkeys(part for name in item_names for part in re.split(r"::|\[|\]|:", name) if part))
+    known = [word for word in words if any(word.lower() in name.lower() for name in item_names)]
     unknown = [word for word in words if word not in known]
-    what = f"-k {expression!r} selects none of the {len(names)} items of the sweep"
+    what = f"-k {expression!r} selects none of the {len(item_names)} items of the sweep"
     if not unknown:
-        nearest = max(names, key=lambda name: sum(word.lower() in name.lower() for word in words))
+        nearest = max(item_names, key=lambda name: sum(word.lower() in name.lower() for word in words))
         return f"{what}: no item has all of it; the nearest is {nearest}. Write -k with fewer words."
     [nearest] = difflib.get_close_matches(unknown[0].rpartition("::")[2], parts, n=1, cutoff=0.0)
     return f"{what}: none has {unknown[0]!r} in its name, and the nearest is {nearest!r}. Write -k {nearest}."

@@ -76,11 +76,11 @@ def send_signal_when_due(
         thread.join()
 
 
-def _send_signal(pid: int, number: int) -> None:
+def _send_signal(pid: int, signal_number: int) -> None:
     """Send a signal to a process and to all that descend from it, if they still run."""
     for one in (*_descendant_pids(pid), pid):
         try:
-            os.kill(one, number)
+            os.kill(one, signal_number)
         except (ProcessLookupError, PermissionError):
             continue
 

@@ -120,7 +120,7 @@ class SuiteSweep:
         """Return the observed run of a test without a trouble, and the result that judges it."""
         if test.nodeid not in self._baselines:
             with self.budget.measure_run(test.nodeid):
-                observed = self._trouble_runner.run_test(test, tools=self._tool_mode_of_test(test))
+                observed = self._trouble_runner.run_test(test, tool_mode=self._tool_mode_of_test(test))
             self._baselines[test.nodeid] = observed, judge_baseline(test.nodeid, observed)
         return self._baselines[test.nodeid]
 
@@ -128,7 +128,7 @@ class SuiteSweep:
         """Run a test under a trouble, and judge it."""
         with self.budget.measure_run(test.nodeid):
             observed = self._trouble_runner.run_test(
-                test, trouble, baseline=baseline, tools=self._tool_mode_of_test(test)
+                test, trouble, baseline=baseline, tool_mode=self._tool_mode_of_test(test)
             )
         if not self._sweep_setting(test, "assertions", self._settings.checks_assertions):
             observed = ignore_assertion_failures(observed)

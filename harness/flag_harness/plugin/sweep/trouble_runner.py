@@ -50,7 +50,7 @@ class TroubleRunner:
         trouble: Trouble | None = None,
         *,
         baseline: TestObservation | None = None,
-        tools: str = "real",
+        tool_mode: str = "real",
     ) -> TestObservation:
         """Run a test under a trouble, and observe what it does.
 
@@ -58,7 +58,7 @@ class TroubleRunner:
         second call if it also fails without a trouble, or if the first call hung, sent too many requests, or did
         something that the harness refused.
 
-        `baseline` is the test's run without a trouble; None if this run is to become it. `tools` is the mode of the
+        `baseline` is the test's run without a trouble; None if this run is to become it. `tool_mode` is the mode of the
         tools: `real`, `record` or `stub`.
         """
         usual = len(list(baseline.prompts())) if baseline else 0
@@ -72,7 +72,7 @@ class TroubleRunner:
         try:
             with (
                 seed_random(),
-                self._tools.replace_tools(item.nodeid, tools, is_baseline=baseline is None, probe=probe),
+                self._tools.replace_tools(item.nodeid, tool_mode, is_baseline=baseline is None, probe=probe),
             ):
                 reports = self._runner.run_item(item, None)
         finally:

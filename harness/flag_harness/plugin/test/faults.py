@@ -100,13 +100,13 @@ def _mark_arguments(mark: pytest.Mark) -> tuple[object, ...]:
     return mark.args
 
 
-def _parse_mark_argument(node: pytest.Item, given: object) -> "Fault":
+def _parse_mark_argument(node: pytest.Item, argument: object) -> "Fault":
     """Return the fault in one argument of a mark, which is a `Fault` or a text such as `overloaded:on=2`."""
     from flag_harness.faults import Fault, FaultError, parse_fault
 
-    fault = parse_fault(given) if isinstance(given, str) else given
+    fault = parse_fault(argument) if isinstance(argument, str) else argument
     if not isinstance(fault, Fault):
-        raise FaultError(f"{given!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
+        raise FaultError(f"{argument!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
     _require_fault_can_fire(fault, node.config)
     ids = [combination.id for combination in item_combinations(node)]
     if not any(map(fault.condition.allows_combination, ids)):

@@ -235,8 +235,8 @@ def _make_traffic(request: pytest.FixtureRequest, plan: "TrafficPlan", combinati
     return CassetteTraffic(
         plan,
         *copy_marked_faults(request.node, combination),
-        everywhere=copy_command_line_faults(request.node, combination) if probe is None else (),
-        check=border.refuse_request_if_late,
+        command_line_faults=copy_command_line_faults(request.node, combination) if probe is None else (),
+        refuse_if_late=border.refuse_request_if_late,
         evidence=make_evidence_recorder(plan, request.config),
         make_network_failure=border.make_network_failure,
         probe=probe,

@@ -18,7 +18,7 @@ from flag_harness.plugin.stash import FLAG_SCOPE_KEY
 
 @contextmanager
 def set_flags_outside_environment(
-    request: pytest.FixtureRequest, combination: Combination, declared: Sequence[Flag]
+    request: pytest.FixtureRequest, combination: Combination, declared_flags: Sequence[Flag]
 ) -> Iterator[None]:
     """During the context, set the flags that are read through OpenFeature, or set by a function or by
     `harness_set_flags`.
@@ -26,7 +26,9 @@ def set_flags_outside_environment(
     # imported here: a run without flags does not need it
     from flag_harness.sources import FlagScope, enter_scope
 
-    scope = request.node.stash[FLAG_SCOPE_KEY] = FlagScope(add_missing_flags(combination, declared), is_fallback=True)
+    scope = request.node.stash[FLAG_SCOPE_KEY] = FlagScope(
+        add_missing_flags(combination, declared_flags), is_fallback=True
+    )
     flags = scope.combination.flags
     needing = next((flag for flag in flags if flag.set == SET_FLAGS_FIXTURE), None)
     set_flags = request.getfixturevalue(SET_FLAGS_FIXTURE) if needing is not None else None

@@ -181,12 +181,12 @@ class TrafficPlan:
         return SharedClock() if self.virtual_time_functions else VirtualClock()
 
 
-def load_cassette(path: Path, mode: RecordMode, disabled: bool) -> Cassette | None:
+def load_cassette(path: Path, mode: RecordMode, is_recording_off: bool) -> Cassette | None:
     """Return the recording that a test plays or adds to, or None. Raise `CassetteError` if it cannot be read.
 
     The mode `rewrite` replaces the recording, so it does not read the file.
     """
-    if disabled or mode == "rewrite" or not path.exists():
+    if is_recording_off or mode == "rewrite" or not path.exists():
         return None
     return Cassette.load(path)
 
@@ -277,10 +277,10 @@ def _make_plan_from_marks(
 
 
 def _load_cassette_or_fail(
-    path: Path, mode: RecordMode, disabled: bool, node: pytest.Item, command: str
+    path: Path, mode: RecordMode, is_recording_off: bool, node: pytest.Item, command: str
 ) -> Cassette | None:
     try:
-        return load_cassette(path, mode, disabled)
+        return load_cassette(path, mode, is_recording_off)
     except CassetteError as error:
         is_shared = not path.name.startswith(FIXTURE_PREFIX) and path != default_cassette_path(node)
         shared = "\nOther tests may have recorded in it: record those anew, too." if is_shared else ""

@@ -23,11 +23,11 @@ NO_REQUEST_MESSAGE = (
 """The message for a test that uses a cassette but sent no request."""
 
 
-def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: bool) -> list[str]:
+def unplayed_messages(replay: Replay, path: Path, record_command: str, in_teardown: bool) -> list[str]:
     """Return a list with a message if interactions were not played, or an empty list.
 
-    Interactions that were recorded in the teardown of fixtures count only if `in_teardown` is true. `command`, which
-    the message advises, is the command that records the test again.
+    Interactions that were recorded in the teardown of fixtures count only if `in_teardown` is true. `record_command`,
+    which the message advises, is the command that records the test again.
     """
     own, recorded = frozenset(replay.own_indices), replay.cassette.interactions
     unplayed = [
@@ -40,7 +40,7 @@ def unplayed_messages(replay: Replay, path: Path, command: str, in_teardown: boo
     which = ", ".join(map(str, sorted(unplayed)))
     return [
         f"{len(unplayed)} of {len(own)} recorded interactions of {display_path(path)} were not played: {which}.\n"
-        f"To record what the test does now: {command}"
+        f"To record what the test does now: {record_command}"
     ]
 
 

@@ -88,13 +88,13 @@ def save_recording(
         ) from None
 
 
-def _update_cassette_file(plan: TrafficPlan, new: Cassette) -> SavedRecording:
+def _update_cassette_file(plan: TrafficPlan, new_cassette: Cassette) -> SavedRecording:
     with lock_parent_folder(plan.cassette_path):
         existing, is_broken = _load_existing_cassette(plan)
         known = _apply_filters(existing, plan.filters) if existing else None
         both = merge_recordings(
             known,
-            new,
+            new_cassette,
             keep_earlier=plan.mode != "rewrite",
             is_gone=plan.is_test_gone,
             is_recorded_now=plan.is_recorded_in_run,

@@ -34,20 +34,20 @@ def scenario_path(scope: pytest.Item, folder: Path) -> Path | None:
 def make_simulator(
     scenario: Path | None,
     clock: Clock,
-    draws: Sequence[object] = (),
-    arm: str = "",
+    random_seeds: Sequence[object] = (),
+    combination_id: str = "",
     edit_turn: "EditTurn | None" = None,
 ) -> "Simulator":
     """Return a simulator that follows a scenario, or repeats the prompt without one. Fail the test if it cannot be
     read.
 
-    `draws` (seeds) and `arm` (the test's combination of flags) decide which turns with a weight are drawn. `edit_turn`
-    changes the turns before they are sent.
+    `random_seeds` and `combination_id` (of the test's flags) decide which turns with a weight are
+    drawn. `edit_turn` changes the turns before they are sent.
     """
     from flag_harness.simulator import simulate  # imported here: a run that only plays cassettes does not need it
 
     try:
-        return simulate(scenario, clock=clock, draws=draws, arm=arm, edit_turn=edit_turn)
+        return simulate(scenario, clock=clock, draws=random_seeds, arm=combination_id, edit_turn=edit_turn)
     except ScenarioError as error:
         raise ScenarioFailure(_scenario_error_message(scenario, error)) from None
 

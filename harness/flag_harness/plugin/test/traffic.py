@@ -65,21 +65,21 @@ class CassetteTraffic:
         self,
         plan: TrafficPlan,
         *faults: Fault,
-        everywhere: Sequence[Fault] = (),
-        check: Layer = lambda request: None,
+        command_line_faults: Sequence[Fault] = (),
+        refuse_if_late: Layer = lambda request: None,
         evidence: Recorder | None = None,
         make_network_failure: Callable[[str], NetworkRefused] = NetworkFailure,
         probe: "TrafficProbe | None" = None,
     ) -> None:
         self.plan, self._make_network_failure, self.evidence = plan, make_network_failure, evidence
         self.clock: Clock = plan.make_clock()
-        self._own_faults, self.faults = faults, (*faults, *everywhere)
+        self._own_faults, self.faults = faults, (*faults, *command_line_faults)
         self._traffic_log, self._recorder = TrafficLog(self.clock.now), Recorder(plan.filters, plan.headers_to_keep)
         self._exchange_log = ExchangeLog(self._traffic_log)
         self.mask = TrafficMask(plan.filters, self._traffic_log)
         self._replay = self._make_replay() if plan.is_playing else None
         self._common_layers: tuple[Layer, ...] = (
-            check,
+            refuse_if_late,
             *virtual_time_layers(self.clock),
             self._traffic_log,
             *fault_layers(self.faults, self._replay, probe),
@@ -114,8 +114,8 @@ class CassetteTraffic:
         )
 
     @contextmanager
-    def open(self, is_own: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
-        """Answer the requests inside the context for which `is_own` returns True, by default all of them."""
+    def open(self, must_answer: Callable[[Any], bool] = lambda http_request: True) -> Iterator["CassetteTraffic"]:
+        """Answer the requests inside the context for which `must_answer` returns True, by default all of them."""
         with ExitStack() as stack:
             offline = self.plan.upstream == "simulator" or not self.plan.can_reach_upstream
             if offline and "network" not in self.plan.disabled_checks:
@@ -125,7 +125,7 @@ class CassetteTraffic:
                 )
             stack.enter_context(patch_refused_keywords(*self.faults))
             route = self.route
-            stack.enter_context(route_clients(lambda one: route if is_own(one) else None, self.plan.scope))
+            stack.enter_context(route_clients(lambda one: route if must_answer(one) else None, self.plan.scope))
             stack.enter_context(share_clock(self.clock, self.plan.virtual_time_functions))
             yield self
 
