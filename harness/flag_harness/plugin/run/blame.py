@@ -32,14 +32,14 @@ class FlagSearchResult:
 
     Attributes:
         test: the test with its ordinary runs.
-        search_result: the flags that the failing and passing combinations point to.
+        cause_search: the flags that the failing and passing combinations point to.
         extra_run_count: the number of combinations that were run in addition.
         command: the command that reproduces the smallest failing combination.
         notes: further lines to print, such as which combinations were answered by the recording of another combination.
     """
 
     test: "FailingTest"
-    search_result: "CauseSearchResult"
+    cause_search: "CauseSearchResult"
     extra_run_count: int
     command: str
     notes: tuple[str, ...] = ()
@@ -72,14 +72,14 @@ class FailureFinding:
     """
 
     explanation: "SharedExplanation"
-    tests: "Mapping[str, FailingTest]"
+    test_by_name: "Mapping[str, FailingTest]"
     is_complete: bool
     failure_verb: str
 
     @property
     def smallest_failure(self) -> str:
         """The node id of the failing run with the fewest flags that are not at their default."""
-        failures = [(test.failing_run_nearest_defaults, test) for test in self.tests.values()]
+        failures = [(test.failing_run_nearest_defaults, test) for test in self.test_by_name.values()]
         return min((test.count_changed_flags(run), run["nodeid"]) for run, test in failures)[1]
 
     def __str__(self) -> str:
@@ -197,7 +197,7 @@ def unblamed_run_lines(runs: "Mapping[str, Sequence[MatrixRun]]") -> Iterator[st
 
 def flag_search_lines(search_result: FlagSearchResult) -> Iterator[str]:
     """Yield lines about a test that ran further combinations; the last one is the command to reproduce its failure."""
-    location = search_result.search_result
+    location = search_result.cause_search
     rows = (
         "1 further combination"
         if search_result.extra_run_count == 1

@@ -128,7 +128,7 @@ class LoneTestRunner:
         outcomes = self._outcomes_in_process_of(finding.smallest_failure)
         test = next(
             one
-            for one in finding.tests.values()
+            for one in finding.test_by_name.values()
             if one.failing_run_nearest_defaults["nodeid"] == finding.smallest_failure
         )
         nodeids = {run["nodeid"] for run in test.runs}
