@@ -9,7 +9,7 @@ from pluggy import PluginManager
 from flag_harness.config import Config
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.vcr import options
-from flag_harness.plugin.vcr.config import convert_to_harness_vcr
+from flag_harness.plugin.vcr.config import convert_to_stand_in
 from tests.loopback import LoopbackServer
 
 OTHERS = ("-p", "no:cassetter", "-p", "no:cacheprovider", "-p", "no:xdist")
@@ -322,9 +322,9 @@ def test_an_object_of_vcrpy_keeps_the_persister_of_its_suite() -> None:
         pass
 
     theirs = SimpleNamespace(matchers={}, serializers={}, persister=Persister)
-    assert Persister is convert_to_harness_vcr(theirs).settings["persister"]
+    assert Persister is convert_to_stand_in(theirs).settings["persister"]
     Persister.__module__ = "vcr.persisters.filesystem"
-    assert "persister" not in convert_to_harness_vcr(theirs).settings
+    assert "persister" not in convert_to_stand_in(theirs).settings
 
 
 def test_the_other_plugin_of_the_mark_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:

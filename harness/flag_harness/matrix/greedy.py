@@ -111,7 +111,7 @@ def _extend_rows_by_flag(space: FlagSpace, rows: list[PartialRow], index: int, m
     for row in rows[1:]:
         gains = {value: missing.count_newly_covered(row, value) for value in range(space.value_counts[index])}
         best_first = sorted(gains, key=lambda value: (-gains[value], uses[value]))
-        row[index] = next(value for value in best_first if _can_complete(space, row, {index: value}))
+        row[index] = next(value for value in best_first if _can_complete_row(space, row, {index: value}))
         uses[row[index]] += 1
         missing.remove_tuples_covered_by(row)
 
@@ -125,7 +125,7 @@ def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missi
         if any(all(row[index] == value for index, value in fixed.items()) for row in added):
             continue
         for row in added:
-            if all(row[index] in (UNDECIDED_VALUE, value) for index, value in fixed.items()) and _can_complete(
+            if all(row[index] in (UNDECIDED_VALUE, value) for index, value in fixed.items()) and _can_complete_row(
                 space, row, fixed
             ):
                 break
@@ -139,7 +139,7 @@ def _add_rows_for_missing_tuples(space: FlagSpace, rows: list[PartialRow], missi
             row[index] = value
 
 
-def _can_complete(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
+def _can_complete_row(space: FlagSpace, row: PartialRow, fixed: dict[int, int]) -> bool:
     """Return whether some allowed row has the decided values of `row` and those in `fixed` ({flag index:
     value index}).
     """

@@ -12,7 +12,7 @@ from flag_harness.matrix.covering import covering_array, full_matrix, random_row
 from flag_harness.matrix.matrix_flag import value_index
 from flag_harness.matrix.space import FlagSpace
 
-MAX_COMBINATIONS = 64
+MAX_COMBINATIONS_BY_DEFAULT = 64
 """The most combinations that a test runs under if neither the test nor the command line selects any."""
 
 MAX_FLAGS_TO_COUNT_ROWS = 20
@@ -52,7 +52,7 @@ def _select_with_cache(
     if pins:
         values = {flag.name: flag.values for flag in flags}
         space = FlagSpace(flags, pins={name: values[name][index] for name, index in pins})
-    if not selection and not space.has_at_most_rows(MAX_COMBINATIONS):
+    if not selection and not space.has_at_most_rows(MAX_COMBINATIONS_BY_DEFAULT):
         raise FlagError(_too_many_combinations_message(space))
     return tuple(Combination(flags, row) for row in _select_rows(space, selection or "full"))
 
@@ -78,7 +78,7 @@ def _too_many_combinations_message(space: FlagSpace) -> str:
     triples = f"{len(covering_array(space, 3))} cover" if len(space.flags) <= MAX_FLAGS_TO_COUNT_ROWS else "more cover"
     flags = len(space.flags) - len(space.pins)
     return (
-        f"{flags} flags have {space.row_count:,} combinations, more than {MAX_COMBINATIONS}; choose: "
+        f"{flags} flags have {space.row_count:,} combinations, more than {MAX_COMBINATIONS_BY_DEFAULT}; choose: "
         f"strength=2 ({pairs} combinations cover every pair of values), strength=3 ({triples} every triple), "
         "strength='full', the names of fewer flags, --harness-matrix=2|3|4|full|single|random:N,SEED, "
         "or --harness-flags=... to fix some"

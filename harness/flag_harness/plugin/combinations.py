@@ -115,7 +115,7 @@ class _BaselineHeader:
         return [f"baseline: {self._path}: {values}", *(f"  {note}" for note in self._baseline.notes)]
 
 
-def item_combinations(node: pytest.Item) -> "tuple[Combination, ...]":
+def combinations_of_item(node: pytest.Item) -> "tuple[Combination, ...]":
     """Return all combinations that the test function of `node` runs under."""
     flags, mark = declared_flags(node.config), node.get_closest_marker("flag_matrix")
     return (

@@ -36,7 +36,7 @@ def needs_parts_for_all_tests(config: pytest.Config) -> bool:
     return any(options.get(name) for name in (*_OPTIONS_WITHOUT_PREFIX, *own))
 
 
-def is_configured(config: pytest.Config) -> bool:
+def is_harness_configured(config: pytest.Config) -> bool:
     """Return True if the project configures the harness."""
     return config.stash[CONFIG_KEY] != Config()
 

@@ -114,12 +114,12 @@ def _suite_folders(config: pytest.Config) -> Iterator[Path]:
 
 def _is_partial_run(config: pytest.Config) -> bool:
     """Return True if the command line leaves out cases: by its paths, or by an option such as `-k`."""
-    if not any(_covers_suite(config, argument) for argument in config.args):
+    if not any(_collects_whole_suite(config, argument) for argument in config.args):
         return True
     return any(config.getoption(name, default=None) for name in _PARTIAL_RUN_OPTIONS)
 
 
-def _covers_suite(config: pytest.Config, argument: str) -> bool:
+def _collects_whole_suite(config: pytest.Config, argument: str) -> bool:
     """Return True if pytest collects the whole suite for this command-line argument."""
     if argument == CASES_PACKAGE:
         return True

@@ -8,7 +8,7 @@ from pathlib import Path
 from flag_harness.errors import RecordError
 from flag_harness.files import read_regular_file, write_atomically
 
-_MAX_NAME_CHARACTERS = 80
+_MAX_CASSETTE_NAME_CHARACTERS = 80
 _MAX_KEPT_FILE_BYTES = 1 << 30
 _RECORD_HEADER_KEY = b'"flag_harness_record":'
 """The key that stands within the first bytes of every run record. Other files of JSON lines do not have it."""
@@ -23,7 +23,7 @@ def failed_test_cassette_folder(record: Path) -> Path:
 
 def failed_test_cassette_path(record: Path, case: str) -> Path:
     """Return the path at which a run keeps the cassette of a failed test. `case` is the test's node id."""
-    name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MAX_NAME_CHARACTERS].strip("-.")
+    name = re.sub(r"[^A-Za-z0-9_.]+", "-", case)[:_MAX_CASSETTE_NAME_CHARACTERS].strip("-.")
     digest = hashlib.blake2b(case.encode("utf-8", "surrogatepass"), digest_size=4).hexdigest()
     return failed_test_cassette_folder(record) / f"{name}-{digest}.json"
 

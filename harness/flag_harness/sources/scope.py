@@ -36,6 +36,7 @@ class FlagScope:
     """A test or `with` block that sets flags: all flag values, and what its code reads through OpenFeature.
 
     Attributes:
+        combination: the values of all flags.
         parent: the scope in which this one was entered, if there is one.
         is_fallback: True for a test. Code that was started outside of any known scope belongs to the test.
         flag_reads: the reads through OpenFeature, in order.

@@ -36,7 +36,8 @@ _OPTIONS_THAT_MAY_DIFFER = (
 )
 """The options that may differ between an interrupted run and the one that resumes it."""
 _HEADER_FIELDS_THAT_MUST_MATCH = ("package", "sdk", "commit", "flags")
-_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+_PytestTestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+"""What `pytest_report_teststatus` returns: a category, a letter for the progress, and a word with its markup."""
 
 
 def configure_resume(config: pytest.Config) -> None:
@@ -68,7 +69,7 @@ def register_resumer(config: pytest.Config) -> None:
     from flag_harness.record import load_record
 
     record = load_record(config.invocation_params.dir / path)
-    rows = tuple(row for row in record.rows if is_run_finished(row))
+    rows = tuple(row for row in record.rows if is_test_finished(row))
     config.stash[RESUMED_ROWS_KEY] = rows
     if (limit := config.stash[COST_LIMIT_KEY]) is not None:
         spent = sum(row.cost or 0.0 for row in rows if row.answered_by == "live")
@@ -78,7 +79,7 @@ def register_resumer(config: pytest.Config) -> None:
     config.pluginmanager.register(RunResumer(config, path, record.header, rows), _RESUMER_PLUGIN_NAME)
 
 
-def is_run_finished(row: "RunRow") -> bool:
+def is_test_finished(row: "RunRow") -> bool:
     """Return True if the test in this row need not run again.
 
     That is so if its function ended, no request was refused, and the provider did not break the run.
@@ -202,7 +203,7 @@ class RunResumer:
             report.outcome, report.longrepr = "skipped", (row.case, 0, row.reason)
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_PytestTestStatus | None":
         """Count tests that passed in the interrupted run as `resumed`. Failures are counted as failures of this run."""
         if not is_resumed(report) or report.when != "call" or report.failed:
             return None

@@ -98,10 +98,10 @@ def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.It
     """Raise `pytest.UsageError` if the first test that uses the harness is in a package with settings of its own."""
     item = next(filter(has_harness_fixture_or_mark, items), None)
     root = config.rootpath
-    if item is None or root not in item.path.parents or _has_settings(root):
+    if item is None or root not in item.path.parents or _configures_harness(root):
         return
     folders = [folder for folder in item.path.parents if root in folder.parents]
-    if (package := next(filter(_has_settings, folders), None)) is not None:
+    if (package := next(filter(_configures_harness, folders), None)) is not None:
         path = package.relative_to(root).as_posix()
         option = "" if find_root(package) == package else f"--rootdir={path} "  # the root has settings of pytest
         raise pytest.UsageError(
@@ -109,7 +109,7 @@ def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.It
         )
 
 
-def _has_settings(folder: Path) -> bool:
+def _configures_harness(folder: Path) -> bool:
     """Return whether the pyproject.toml of a folder configures the harness; an invalid file does not."""
     try:
         found = read_settings_table(folder / "pyproject.toml")

@@ -25,7 +25,7 @@ from flag_harness.plugin.resume.resume import (
     RESUMED_ROWS_KEY,
     check_can_resume,
     is_resumed,
-    is_run_finished,
+    is_test_finished,
     start_time_of_interrupted_run,
 )
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
@@ -180,7 +180,7 @@ class RunRecorder:
         Skipped tests do not count, since they would only be skipped again.
         """
         answers = self._config.stash[PAID_ANSWERS_KEY]
-        done = (is_run_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
+        done = (is_test_finished(row) or row.outcome == "skipped" for row in self._summary.rows)
         if answers is not None and session.exitstatus in _EXIT_CODES_OF_ENDED_RUNS and all(done):
             answers.delete_file()
 

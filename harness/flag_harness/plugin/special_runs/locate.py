@@ -186,7 +186,7 @@ class FlagSearch:
                 unexplained_reason=f"the smallest combination with {refuted[0]} passes",
             )
         return FlagSearchResult(
-            self._test, location, self._run_count, self._command_to_reproduce(), tuple(self._result_notes(location))
+            self._test, location, self._run_count, self._command_to_reproduce(), tuple(self._notes_of_result(location))
         )
 
     def _rows_to_confirm(self) -> "tuple[Row, ...]":
@@ -279,7 +279,7 @@ class FlagSearch:
         )
         return f"pytest {quoted_nodeid(self._template.config, self._nodeid_of_row(smallest))} {options}"
 
-    def _result_notes(self, location: "CauseSearchResult") -> Iterator[str]:
+    def _notes_of_result(self, location: "CauseSearchResult") -> Iterator[str]:
         if self._reused_recordings:
             yield "Answered by recordings of equal requests:"
             yield from (f"  {label}" for label in self._reused_recordings)

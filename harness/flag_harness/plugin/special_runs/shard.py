@@ -71,7 +71,7 @@ class ShardSelector:
         """Deselect the tests of other shards, after all other selections."""
         groups: dict[str, list[pytest.Item]] = {}
         for item in items:
-            groups.setdefault(_test_name(item), []).append(item)
+            groups.setdefault(_name_without_parameters(item), []).append(item)
         own = set(split_tests(self._test_durations(groups), self._shard.shard_count)[self._shard.index - 1])
         left_out = [item for name, group in groups.items() if name not in own for item in group]
         self._left_out = len(left_out)
@@ -116,7 +116,7 @@ def split_tests(weights: Mapping[str, float], count: int) -> Sequence[Sequence[s
     return parts
 
 
-def _test_name(item: pytest.Item) -> str:
+def _name_without_parameters(item: pytest.Item) -> str:
     """Return the name that all combinations and repetitions of a test share."""
     from flag_harness.matrix import node_id_without_combination  # imported here: few runs need it
 

@@ -30,7 +30,8 @@ SIMULATOR_API_KEY = "offline"
 """The API key that is sent to the simulator."""
 
 VerifyOutcome = Literal["passed", "failed", "inconclusive"]
-_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+_PytestTestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+"""What `pytest_report_teststatus` returns: a category, a letter for the progress, and a word with its markup."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class RecordingVerifier:
             attach_row(report, self._make_run_row(item, job, outcome))
         return report
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_PytestTestStatus | None":
         """Count inconclusive tests separately from passed and failed ones."""
         if getattr(report, "flag_harness_verified", "") != INCONCLUSIVE_OUTCOME:
             return None

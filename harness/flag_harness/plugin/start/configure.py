@@ -5,7 +5,7 @@ import pytest
 from flag_harness.config import read_config
 from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import configure_flag_options
-from flag_harness.plugin.deferred_parts import DeferredPluginParts, is_configured, needs_parts_for_all_tests
+from flag_harness.plugin.deferred_parts import DeferredPluginParts, is_harness_configured, needs_parts_for_all_tests
 from flag_harness.plugin.evidence.rerun import configure_rerun
 from flag_harness.plugin.limits import budget
 from flag_harness.plugin.limits.cost_limit import configure_cost_limit
@@ -74,7 +74,7 @@ def _register_plugin_parts(config: pytest.Config) -> None:
     """
     config.stash[CASSETTE_USE_TRACKER_KEY] = CassetteUseTracker(config)
     config.pluginmanager.register(config.stash[CASSETTE_USE_TRACKER_KEY], "flag-harness-claims")
-    if (follows_all := needs_parts_for_all_tests(config)) or is_configured(config):
+    if (follows_all := needs_parts_for_all_tests(config)) or is_harness_configured(config):
         from flag_harness.plugin.border.offline import set_fake_api_key_if_needed
         from flag_harness.plugin.parts import register_plugin_parts  # imported here: most runs do not need it
 

@@ -16,7 +16,8 @@ ALL_TROUBLES, FIRST_TROUBLE_AT_EACH_POINT, OTHER_TROUBLES = "all", "first", "res
 """Which troubles of a kind an item runs: all, the first one at each point of the answer, or all except those first
 ones.
 """
-SweepItemOrder = Iterator[tuple[pytest.Function, str, str]]
+SweepItemPlans = Iterator[tuple[pytest.Function, str, str]]
+"""For each item of a sweep: its test, its kind of trouble, and its share of the troubles of this kind."""
 _MAX_NAMED_KINDS = 8
 
 
@@ -57,7 +58,7 @@ class SweepTimeBudget:
         return monotonic() - self._started
 
 
-def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
+def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemPlans:
     """Yield (test, kind of trouble, share) for each item of the sweep, test by test.
 
     `share` says which troubles of the kind the item runs: `all`, `first` or `rest`.
@@ -65,7 +66,7 @@ def order_items_by_test(tests: Sequence[pytest.Function], kinds: Sequence[str]) 
     return ((test, kind, ALL_TROUBLES) for test in tests for kind in kinds)
 
 
-def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemOrder:
+def order_items_most_informative_first(tests: Sequence[pytest.Function], kinds: Sequence[str]) -> SweepItemPlans:
     """Yield (test, kind of trouble, share) for each item of the sweep, the most informative items first.
 
     `share` says which troubles of the kind the item runs. The order is:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flag_harness.plugin.sweep.suite_item import SuiteSweepItem
     from flag_harness.record import Outcome, RunRow, SweepRecord
 
-_EXCLUDED_REASON = "it ran under the troubles of a sweep"
+_EXCLUSION_REASON = "it ran under the troubles of a sweep"
 _NOT_TRIED_OUTCOME = "not tried"
 
 
@@ -33,7 +33,7 @@ def make_sweep_row(item: "SuiteSweepItem", report: pytest.TestReport, mask: Call
         outcome=outcome,
         reason=f"{first.oracle}: {first.reason}" if first else mask(skipped),
         error_location=first.error_location if first else "",
-        excluded_from_effects=_EXCLUDED_REASON,
+        excluded_from_effects=_EXCLUSION_REASON,
         duration=round(report.duration, 4),
         sweep=found,
     )

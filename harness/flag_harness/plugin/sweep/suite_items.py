@@ -205,7 +205,7 @@ class SuiteSweep:
         if item.is_left_out:
             return True
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
-        for when, function in _PHASES[1:2] if self.budget.is_used_up(item.test.nodeid) else _PHASES:
+        for when, function in _PHASE_FUNCTIONS[1:2] if self.budget.is_used_up(item.test.nodeid) else _PHASE_FUNCTIONS:
             call = pytest.CallInfo.from_call(partial(function, item), when=when, reraise=_EXCEPTIONS_THAT_END_RUN)
             report = item.ihook.pytest_runtest_makereport(item=item, call=call)
             item.ihook.pytest_runtest_logreport(report=report)
@@ -291,7 +291,7 @@ def _do_nothing(item: SuiteSweepItem) -> None:
 
 
 _EXCEPTIONS_THAT_END_RUN = (pytest.exit.Exception, KeyboardInterrupt)
-_PHASES: tuple[tuple[Literal["setup", "call", "teardown"], Callable[[SuiteSweepItem], None]], ...] = (
+_PHASE_FUNCTIONS: tuple[tuple[Literal["setup", "call", "teardown"], Callable[[SuiteSweepItem], None]], ...] = (
     ("setup", _do_nothing),
     ("call", SuiteSweepItem.runtest),
     ("teardown", _do_nothing),

@@ -14,7 +14,7 @@ BASELINE_NAME = "baseline"
 """The name of the items that run their test without a trouble."""
 MAX_LISTED_CAUSES = 25
 MAX_REASON_LENGTH = 200
-_OUTCOMES = ("recovered", "reported", "accepted", "not shown", "known", "failed")
+_OUTCOMES_IN_TABLE = ("recovered", "reported", "accepted", "not shown", "known", "failed")
 _VARYING_PARTS_PATTERN = re.compile(r"0x[0-9a-f]+|\b(?:toolu|msg|req)_\w+|\d+(?:[.,]\d+)*")
 """Matches what differs between two messages of failures with the same cause: addresses, ids and numbers."""
 
@@ -26,10 +26,10 @@ def outcome_lines(results: Sequence[TroubleResult]) -> Iterator[str]:
         yield "no trouble applied"
         return
     width = max(len(one.kind) for one in tried)
-    yield f"{'trouble':<{width}}  " + "  ".join(_OUTCOMES)
+    yield f"{'trouble':<{width}}  " + "  ".join(_OUTCOMES_IN_TABLE)
     for kind in (*dict.fromkeys(one.kind for one in tried), "all"):
         counts = Counter[str](one.outcome for one in tried if kind in (one.kind, "all"))
-        cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES)
+        cells = (f"{counts[outcome] or '-':>{len(outcome)}}" for outcome in _OUTCOMES_IN_TABLE)
         yield f"{kind:<{width}}  " + "  ".join(cells)
     tests = len({one.nodeid for one in results})
     yield f"{count_with_noun(len(tried), 'trouble')} in {count_with_noun(tests, 'test')}"

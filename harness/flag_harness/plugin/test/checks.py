@@ -56,7 +56,7 @@ _SUBTEST_FAILED_KEY = pytest.StashKey[bool]()
 """The stash key of a value that is True once a subtest of the item has failed."""
 _REPORTED_MISSES_KEY = pytest.StashKey[int]()
 """The stash key of the number of misses that the reports of earlier phases contain."""
-_STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
+_STASH_KEYS_TO_CLEAR: tuple[pytest.StashKey[Any], ...] = (
     TRAFFIC_KEY,
     REFUSALS_KEY,
     FLAG_SCOPE_KEY,
@@ -70,7 +70,7 @@ _STASH_KEYS: tuple[pytest.StashKey[Any], ...] = (
 
 def check_setup(item: pytest.Item) -> Generator[None, None, None]:
     """Around the setup, clear the state of an earlier run of the item, and add refused requests to a failure."""
-    remove_from_stash(item, _STASH_KEYS)
+    remove_from_stash(item, _STASH_KEYS_TO_CLEAR)
     item.stash[_OUTCOMES_KEY] = {}
     if not _FIXTURES_THAT_ANSWER_REQUESTS.isdisjoint(getattr(item, "fixturenames", ())):
         item.stash[_FIXTURE_FINALIZERS_KEY] = ExitStack()

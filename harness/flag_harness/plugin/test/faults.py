@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from flag_harness.errors import HarnessError
-from flag_harness.plugin.combinations import item_combinations
+from flag_harness.plugin.combinations import combinations_of_item
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC_KEY
 from flag_harness.plugin.test.rows import attach_row, is_subtest_report, row_of_report
@@ -108,7 +108,7 @@ def _parse_mark_argument(node: pytest.Item, argument: object) -> "Fault":
     if not isinstance(fault, Fault):
         raise FaultError(f"{argument!r} is not a fault; call one, overloaded(on=2), or spell it, 'overloaded:on=2'")
     _require_fault_can_fire(fault, node.config)
-    ids = [combination.id for combination in item_combinations(node)]
+    ids = [combination.id for combination in combinations_of_item(node)]
     if not any(map(fault.condition.allows_combination, ids)):
         raise FaultError(f"{fault} can never fire here: the test runs under {', '.join(ids)}")
     return fault

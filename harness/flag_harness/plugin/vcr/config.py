@@ -59,7 +59,7 @@ class VcrStandIn:
             ) from None
 
 
-def convert_to_harness_vcr(vcr: Any) -> VcrStandIn:
+def convert_to_stand_in(vcr: Any) -> VcrStandIn:
     """Return a `VcrStandIn` with the settings of vcrpy's own `VCR` object, which a suite may have made."""
     if isinstance(vcr, VcrStandIn):
         return vcr

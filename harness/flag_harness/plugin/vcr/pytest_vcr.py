@@ -10,7 +10,7 @@ from flag_harness.plugin.redact.secrets import collect_filters
 from flag_harness.plugin.vcr.config import (
     VcrStandIn,
     add_project_filters,
-    convert_to_harness_vcr,
+    convert_to_stand_in,
     refuse_cassette_fixture,
     vcr_cassette_path,
     vcr_settings_of_module,
@@ -44,7 +44,7 @@ def module_vcr(request: pytest.FixtureRequest, vcr_config: Mapping[str, Any], vc
 def vcr_cassette(request: pytest.FixtureRequest, vcr: Any, vcr_cassette_name: str) -> "Iterator[VcrCassette]":
     """Answer requests of httpx2 and httpx from a vcrpy cassette; yield the cassette."""
     refuse_cassette_fixture(request)
-    vcr = convert_to_harness_vcr(vcr)
+    vcr = convert_to_stand_in(vcr)
     options = {**vcr.settings, **_settings_in_mark_and_options(request)}
     settings = add_project_filters(vcr_settings_of_module(request.node, vcr, options, "once"), collect_filters(request))
     path = vcr_cassette_path(

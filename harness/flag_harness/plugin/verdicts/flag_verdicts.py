@@ -26,8 +26,10 @@ if TYPE_CHECKING:
 _FAILED_TRIAL_STATUS = "failed trial"
 _FLAG_MATRIX_MARK = "flag_matrix"
 _CombinationKey: TypeAlias = tuple[tuple[str, ...], tuple[int, ...]]
+"""The names of a combination's flags, and the indices of their values."""
 _ChangesByCombination: TypeAlias = "dict[_CombinationKey, set[FlagChange]]"
-_TestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+_PytestTestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
+"""What `pytest_report_teststatus` returns: a category, a letter for the progress, and a word with its markup."""
 
 
 def register_flag_verdicts(config: pytest.Config) -> None:
@@ -104,7 +106,7 @@ class FlagVerdictPlugin:
         report.wasxfail = _FAILED_TRIAL_STATUS
         return report
 
-    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_TestStatus | None":
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> "_PytestTestStatus | None":
         """Count failed trials separately from failed tests."""
         if getattr(report, "wasxfail", "") != _FAILED_TRIAL_STATUS:
             return None

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 ToolCallKey: TypeAlias = tuple[str, bytes]
+"""Identifies equal calls of a tool: its name, and its arguments as bytes."""
 
 
 class NotRecordedError(Exception):

@@ -24,7 +24,7 @@ from flag_harness.sweep.troubles.tools import LATE_TOOL_EXTRA_SECONDS
 from flag_harness.transports.scope import ApiScope
 
 RECORD, STUB = "record", "stub"
-STUB_RESULT = "ok"
+DEFAULT_STUB_RESULT = "ok"
 """What a stub returns if the configuration does not say."""
 _REAL_SECONDS_OF_LATE_TOOL = 0.05
 """The real time that a thread waits so that it ends later than others."""
@@ -163,12 +163,14 @@ class SweepToolReplacer:
         self, tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any], run: ObservedToolRun | None
     ) -> _ActiveToolCall:
         if run and run.trouble and run.trouble.raises:
-            return _ActiveToolCall(StoredToolResult(error=ToolTroubleError()), _do_not_keep_result, run)
+            return _ActiveToolCall(StoredToolResult(error=ToolTroubleError()), _discard_result, run)
         if self._has_stubs:
             inspect.signature(tool.function).bind(*args, **options)
-            return _ActiveToolCall(StoredToolResult(self._stubs.get(tool.name, STUB_RESULT)), _do_not_keep_result, run)
+            return _ActiveToolCall(
+                StoredToolResult(self._stubs.get(tool.name, DEFAULT_STUB_RESULT)), _discard_result, run
+            )
         if self._recording is None:
-            return _ActiveToolCall(None, _do_not_keep_result, run)
+            return _ActiveToolCall(None, _discard_result, run)
         key = _call_key(tool, args, options)
         return _ActiveToolCall(
             self._recording.find_next_result(key), functools.partial(self._recording.keep_result, key), run
@@ -213,7 +215,7 @@ def _call_key(tool: ToolFunction, args: tuple[Any, ...], options: dict[str, Any]
     return tool.name, msgspec.json.encode(arguments, enc_hook=_type_name, order="deterministic")
 
 
-def _do_not_keep_result(result: StoredToolResult) -> None:
+def _discard_result(result: StoredToolResult) -> None:
     """Do nothing. A call that must not store its result uses this as `keep_result`."""
 
 
