@@ -63,7 +63,7 @@ class Combination:
     def on(self) -> frozenset[str]:
         """The names of the flags that are on.
 
-        A boolean flag is on if it is True, any other if it is not at its default.
+        A boolean flag is on if it is True. Any other flag is on if its value is not the default.
         """
         rows = zip(self.flags, self.row, default_row(self.flags), strict=True)
         return frozenset(

@@ -9,10 +9,10 @@ from flag_harness.matrix.matrix_flag import value_index
 def combinations_to_compare(
     bases: Sequence[Combination], names: Collection[str], baseline: Mapping[str, object]
 ) -> tuple[Combination, ...]:
-    """Return the combinations of all pairs that differ in one flag of `names` alone, starting from each of `bases`.
+    """Return the combinations of all pairs in which only one flag of `names` differs, starting from each of `bases`.
 
-    In one combination of a pair the flag has its value in `baseline`, or its default; in the other it has another
-    value. Pairs that a constraint forbids are left out.
+    In one combination of a pair, this flag has its value in `baseline`, or its default. In the other combination it has
+    another value. Pairs that a constraint forbids are left out.
     """
     arms: dict[Combination, None] = {}
     for base in bases:

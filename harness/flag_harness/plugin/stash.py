@@ -118,7 +118,7 @@ def free_traffic(item: pytest.Item) -> None:
 
 
 def remove_from_stash(item: pytest.Item, keys: Iterable[pytest.StashKey[Any]]) -> None:
-    """Remove what is stored under these keys from the stash of a test item, as far as it is there."""
+    """Remove these keys from the stash of a test item. Keys that it does not have are ignored."""
     for key in keys:
         if key in item.stash:
             del item.stash[key]

@@ -136,7 +136,7 @@ def _can_be_shown(path: str, value: Any, is_private: bool) -> bool:
 
 
 def _short_hash(value: Any) -> str:
-    """Return a short hash of a value. Ids that the API generated have no influence on it."""
+    """Return a short hash of a value. Ids that the API generated do not change the hash."""
     text = mask_api_ids(json.dumps(value, sort_keys=True, ensure_ascii=False))
     data = text.encode("utf-8", "surrogatepass")
     return _HASH_PREFIX + hashlib.blake2b(data, digest_size=_HASH_BYTES, key=_HASH_KEY).hexdigest()

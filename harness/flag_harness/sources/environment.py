@@ -34,9 +34,9 @@ class SharedEnvironment:
 
     @contextmanager
     def set_variables(self, variables: Mapping[str, str | None], scope: FlagScope) -> Iterator[None]:
-        """Set environment variables inside the context, and unset those whose value is None.
+        """Set environment variables inside the context, and unset the variables whose value is None.
 
-        Raise `FlagError` if a scope that runs at the same time has set one of them to another value.
+        Raise `FlagError` if a scope that runs at the same time has set a variable to another value.
         """
         with self._lock:
             for name, value in variables.items():

@@ -82,7 +82,7 @@ class FlagScope:
             self.parent.add_read(read)
 
     def is_inside(self, other: "FlagScope") -> bool:
-        """Return whether this scope is `other`, or was entered in it."""
+        """Return whether this scope is `other`, or was entered inside `other`."""
         return self is other or (self.parent is not None and self.parent.is_inside(other))
 
 

@@ -1,7 +1,7 @@
 """The border around the tests that use the harness: every request inside belongs to one test or fixture.
 
-Nothing is patched before the first such test. The patches are removed as soon as a test that does not use the harness
-follows and nothing is left running, because such a test must find everything as it would be without the plugin.
+Nothing is patched before the first test that uses the harness. The patches are removed before a test that does not use
+it, unless earlier work is still running: such a test must find everything as it would be without the plugin.
 """
 
 import threading

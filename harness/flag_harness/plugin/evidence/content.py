@@ -1,4 +1,4 @@
-"""Decide what a run keeps of failed tests, and hide secrets and personal data in it."""
+"""Decide how much of the traffic of failed tests a run keeps, and hide secrets and personal data in what it keeps."""
 
 import os
 import re

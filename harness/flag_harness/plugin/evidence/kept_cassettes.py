@@ -1,4 +1,4 @@
-"""Keep the answers to a failed test in a cassette beside the run record, so that the test can be run again from it."""
+"""Keep the answers to a failed test in a cassette beside the run record, from which the test can be run again."""
 
 import re
 import warnings

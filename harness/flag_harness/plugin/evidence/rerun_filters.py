@@ -29,7 +29,7 @@ class RerunFilters(Filters):
         return Filters.filter_sent_request(self, request)
 
     def filter_request(self, request: Request) -> Request:
-        """Return the request without its own secrets and without those found in earlier requests."""
+        """Return the request without its own secrets and without the secrets that were found in earlier requests."""
         self._add_removed_values(request)
         patterns = tuple(map(re.escape, sorted(self.removed_values, key=len, reverse=True)))
         rules = Filters(*(getattr(self, one.name) for one in fields(Filters)))

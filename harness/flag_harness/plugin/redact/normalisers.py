@@ -20,7 +20,7 @@ def normalisers_in_configuration(config: pytest.Config) -> "Normalisers":
 
 
 def collect_normalisers(request: pytest.FixtureRequest) -> "Normalisers":
-    """Return the normalisers of a test: configured ones and those of the fixture."""
+    """Return the normalisers of a test: those in the configuration, and those of the fixture `harness_normalisers`."""
     from flag_harness.cassette import Normalisers
 
     fixture = request.getfixturevalue(NORMALISERS_FIXTURE)

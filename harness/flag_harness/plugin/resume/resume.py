@@ -34,7 +34,7 @@ _OPTIONS_THAT_MAY_DIFFER = (
     "--harness-max-cost",
     "--harness-repeat",
 )
-"""The options that may differ between an interrupted run and the one that resumes it."""
+"""The options that may differ between an interrupted run and the run that resumes it."""
 _HEADER_FIELDS_THAT_MUST_MATCH = ("package", "sdk", "commit", "flags")
 _PytestTestStatus: TypeAlias = tuple[str, str, tuple[str, dict[str, bool]]]
 """What `pytest_report_teststatus` returns: a category, a letter for the progress, and a word with its markup."""

@@ -185,7 +185,7 @@ def _has_two_kinds_of_failures(test: "FailingTest") -> bool:
 
 
 def _replace_failures_by_refusals(test: "FailingTest") -> "FailingTest":
-    """Return a copy of a test in which only those runs count as failed in which the API would refuse a request."""
+    """Return a copy of a test in which a run counts as failed only if the API would refuse one of its requests."""
     return replace(test, runs=tuple({**run, "has_passed": not run["is_refused"]} for run in test.runs))
 
 

@@ -88,7 +88,7 @@ def fixture_cassette_path(
 
 
 def is_setup_function(fixturedef: "pytest.FixtureDef[Any]") -> bool:
-    """Return whether a fixture is the one in which pytest calls `setup_module`, `setup_class` or `setUpClass`."""
+    """Return whether a fixture is pytest's own, in which it calls `setup_module`, `setup_class` or `setUpClass`."""
     return _SETUP_FUNCTION_PATTERN.match(fixturedef.argname) is not None
 
 

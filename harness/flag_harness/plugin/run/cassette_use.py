@@ -253,7 +253,7 @@ _OPTIONS_THAT_CHOOSE_COMBINATIONS = ("--harness-flags", "--harness-baseline", "-
 def _partial_run_reason(config: pytest.Config) -> str:
     """Return why the command line selects only some of the tests, or an empty string.
 
-    In a worker the reason is always empty: a worker gets the main process's arguments as if they had been typed for it.
+    In a worker the reason is always empty, because only the main process knows what was typed.
     """
     if hasattr(config, "workerinput"):
         return ""

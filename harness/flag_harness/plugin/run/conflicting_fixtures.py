@@ -95,7 +95,9 @@ class FixtureConflicts:
 
 
 def _refuse_settings_of_package(config: pytest.Config, items: Sequence[pytest.Item]) -> None:
-    """Raise `pytest.UsageError` if the first test that uses the harness is in a package with settings of its own."""
+    """Raise `pytest.UsageError` if the first test that uses the harness is in a subfolder whose pyproject.toml
+    configures the harness, too.
+    """
     item = next(filter(has_harness_fixture_or_mark, items), None)
     root = config.rootpath
     if item is None or root not in item.path.parents or _configures_harness(root):

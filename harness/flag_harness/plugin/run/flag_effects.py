@@ -153,7 +153,7 @@ class FlagEffects:
         return self._attribution
 
     def _reasons_of_inert_flags(self) -> dict[str, str]:
-        """Return, by flag, why the flag changed nothing, as far as the Python code of the project shows a reason."""
+        """Return why flags changed nothing, by flag, for those flags whose reason the project's Python code shows."""
         inert = self.attribution().pairs_by_inert_flag
         flags = [flag for flag in self.flags_of_all_runs() if flag.name in inert and flag.env]
         if not flags:

@@ -188,7 +188,7 @@ class MissCollector:
         return file.stat().st_mtime if file.exists() else 0.0
 
     def _record_lines(self, rows: list[MissRow]) -> Iterator[str]:
-        """Yield a command for each upstream that records all affected cassettes anew; nothing for a single test."""
+        """Yield a command for each upstream, which records all affected cassettes again; nothing for a single test."""
         tests: dict[str, list[str]] = {}
         for row in rows:
             tests.setdefault(row["upstream"], []).append(row["test"])

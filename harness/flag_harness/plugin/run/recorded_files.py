@@ -1,4 +1,4 @@
-"""Say at the end of a run which cassettes it wrote and which it did not, including those of workers."""
+"""Print at the end of a run which cassettes were written, by any worker, and which recordings were not written."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -53,9 +53,7 @@ class RecordedFiles:
             self._states[path] = max(state, self._states.get(path, state))
 
     def summary_lines(self, verbosity: int) -> Iterator[str]:
-        """Yield a line each about the cassettes that were written, those that were unchanged, and those of failed
-        tests.
-        """
+        """Yield up to three lines: cassettes that were written, that did not change, and that belong to failed tests."""
         if verbosity < 0:
             return
         unwritten, unchanged, written = map(

@@ -1,4 +1,4 @@
-"""Print the table at the end of a run from the rows of the run record, including those of workers."""
+"""Print the table at the end of a run, from the rows of the run record that this process and its workers made."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime

@@ -173,7 +173,7 @@ class FlagSearch:
         self._reused_recordings: list[str] = []
 
     def search_flags(self) -> FlagSearchResult:
-        """Run the test with other flag values until those that make it fail are found, and return them."""
+        """Run the test with other flag values until the flag values that make it fail are found. Return the result."""
         while rows := self._locator.next_rows() or self._rows_to_confirm():
             self._locator.add_outcomes([(row, self._run_row(row)) for row in rows])
         location = self._locator.result()

@@ -99,7 +99,7 @@ def _rotate_to_index(tests: Sequence[pytest.Function], index: int) -> Sequence[p
 
 
 def select_share_of_troubles(share: str, troubles: Sequence[Trouble]) -> Sequence[Trouble]:
-    """Return those troubles that `share` names: `all`, the `first` one at each point of the answer, or the `rest`."""
+    """Return the troubles of a share: `all`, the `first` trouble at each point of the answer, or the `rest`."""
     if share == ALL_TROUBLES:
         return troubles
     first = {one.point: one for one in reversed(troubles)}

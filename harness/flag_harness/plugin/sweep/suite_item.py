@@ -155,7 +155,7 @@ class SuiteSweepItem(pytest.Item):
         yield replace(results[smallest.name], kind=SCHEDULE_PREFIX)
 
     def _is_simulated(self) -> bool:
-        """Return whether the simulator answers the test, since a recording can only answer the requests in it."""
+        """Return whether the simulator answers the test. A recording could only answer the recorded requests."""
         return self.test.get_closest_marker("scenario") is not None or is_recording_disabled(self.config)
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:

@@ -79,10 +79,10 @@ def check_setup(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def finish_fixture_later(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest) -> None:
-    """Add a finalizer that finishes this fixture even if another one of the test raises a `BaseException`.
+    """Make sure that this fixture is finished even if another fixture of the test raises a `BaseException`.
 
-    pytest itself stops after anything but an `Exception`. After an `asyncio.CancelledError` the next test would get the
-    fixtures of this one, with its recording and its environment.
+    pytest itself stops finishing fixtures after anything but an `Exception`. After an `asyncio.CancelledError`, the
+    next test would get the recording and the environment of this test.
     """
     if (
         fixturedef.scope == "function"

@@ -113,7 +113,7 @@ class TrafficPlan:
 
     @property
     def _has_recording(self) -> bool:
-        """True if the cassette has a recording of this test, under its node id or the one before it varied flags."""
+        """True if the cassette has a recording of this test, under its node id or the id without a combination."""
         if self.cassette is None:
             return False
         cases = {self.case}
@@ -240,7 +240,7 @@ def make_fixture_plan(request: pytest.FixtureRequest, path: Path, case: str) -> 
 def _make_plan_from_marks(
     request: pytest.FixtureRequest, scope: pytest.Item, path: Path, scenarios: Path, *, case: str, combination: str
 ) -> TrafficPlan:
-    """Return the traffic plan of a test, or of a fixture that the test sets up. The marks are those of `scope`."""
+    """Return the traffic plan of a test, or of a fixture that the test sets up, from the marks of the test `scope`."""
     config, node = request.config, request.node
     filters, effects = collect_filters(request), load_flag_effects(config, path.parent)
     if (kept := find_evidence_cassette(config, case)) is not None:

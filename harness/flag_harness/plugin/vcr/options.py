@@ -43,7 +43,7 @@ def add_vcr_options(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMan
 
 
 def unregister_other_plugin(pluginmanager: pytest.PytestPluginManager) -> None:
-    """If the harness stands in for pytest-recording or pytest-vcr, unregister the other one of the two."""
+    """If the harness stands in for pytest-recording or pytest-vcr, unregister the other plugin of these two."""
     owner = plugin_to_emulate(pluginmanager)
     for name, distribution in VCR_PLUGINS.items():
         if owner and distribution != owner and pluginmanager.has_plugin(name):

@@ -184,9 +184,9 @@ def _nodeid_without_parameters(item: pytest.Item) -> str:
 def _changes_by_combination(
     combinations: "Iterable[Combination]", changes: "Collection[FlagChange]"
 ) -> "_ChangesByCombination":
-    """Return, for each combination, the flag changes that it helps to judge.
+    """Return the flag changes that each combination helps to judge, by combination.
 
-    A combination does so if it differs in one flag only from another combination that also runs.
+    A combination helps to judge a change if it differs in that flag only from another combination that also runs.
     """
     known = {_combination_key(one): one for one in combinations}
     served: _ChangesByCombination = {key: set() for key in known}

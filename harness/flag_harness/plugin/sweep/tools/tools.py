@@ -194,7 +194,7 @@ class SweepToolReplacer:
 
 
 async def _run_other_tasks() -> None:
-    """Let other tasks run, so that a cancellation reaches this one."""
+    """Let other tasks run, so that a cancellation reaches the task that calls this."""
     for _ in range(_CANCELLATION_CYCLES):
         await asyncio.sleep(0)
 
