@@ -198,7 +198,7 @@ class RunRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_comparable(self) -> bool:
-        """Whether the test passed, and its figures may be compared with the figures of the test's other combinations."""
+        """Whether the test passed, and its figures may be compared with those under its other combinations."""
         return self.outcome in ("passed", "xpassed") and not self.excluded_from_effects
 
     def to_builtins(self) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""The options of the command line. What reads them is in other rooms, so that adding them imports little."""
+"""The options of the command line. The code that reads them is elsewhere, so that adding them imports little."""

@@ -53,7 +53,7 @@ class RecordedFiles:
             self._states[path] = max(state, self._states.get(path, state))
 
     def summary_lines(self, verbosity: int) -> Iterator[str]:
-        """Yield up to three lines: cassettes that were written, that did not change, and that belong to failed tests."""
+        """Yield a line each about the written cassettes, the unchanged ones, and those of failed tests."""
         if verbosity < 0:
             return
         unwritten, unchanged, written = map(

@@ -1,1 +1,1 @@
-"""What happens first: a cheap look for any use of the harness, and the start of the plugin if there is one."""
+"""Start the plugin: look cheaply for any use of the harness, and configure the rest of the plugin once there is one."""

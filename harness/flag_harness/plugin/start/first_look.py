@@ -1,4 +1,4 @@
-"""Look at the files and the command line for any use of the harness, before anything of it is imported."""
+"""Look at the files and the command line for any use of the harness, before the rest of the plugin is imported."""
 
 from pathlib import Path
 
@@ -9,12 +9,12 @@ from flag_harness.plugin.modes import FEATURES_PLUGIN
 _INI_FILES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 _OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
 """The options of the harness whose names lack the prefix `harness_`."""
-_DEFAULTS = {"harness_upstream": "live", "harness_runs": 20, "harness_verify_budget": 0.5, "harness_seed": 0}
-"""The options whose default is a value."""
+_DEFAULT_BY_OPTION = {"harness_upstream": "live", "harness_runs": 20, "harness_verify_budget": 0.5, "harness_seed": 0}
+"""The options that have a default other than None, False or empty, with this default."""
 
 _MENTIONS_HARNESS_KEY = pytest.StashKey[bool]()
 AWAKE_KEY = pytest.StashKey[bool]()
-"""The stash key that is there once the whole plugin is configured."""
+"""The stash key that a run has once the whole plugin is configured."""
 
 
 def mentions_harness(config: pytest.Config) -> bool:
@@ -34,7 +34,7 @@ def _is_mentioned_in_files(folder: Path) -> bool:
 
 
 def _read_bytes(path: Path) -> bytes:
-    """Return the content of a file, empty if there is none. One that cannot be read counts as one with settings."""
+    """Return the content of a file, or nothing if there is no file. A file that cannot be read counts as settings."""
     try:
         return path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
@@ -44,22 +44,22 @@ def _read_bytes(path: Path) -> bytes:
 
 
 def may_use_harness(config: pytest.Config) -> bool:
-    """Return True if the project has settings of the harness, or the command line an option that it acts on.
+    """Return True if the project has settings of the harness, or the command line has one of its options.
 
-    Return True in the main process of pytest-xdist too, which collects no tests and gets the reports of its workers.
+    Also return True in the main process of pytest-xdist, which collects no tests and gets the reports of its workers.
     """
     if mentions_harness(config) or config.pluginmanager.has_plugin(FEATURES_PLUGIN):
         return True
     if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
         return True
-    return "=" in config.getoption("keyword") or any(map(_is_given, vars(config.option).items()))
+    return "=" in config.getoption("keyword") or any(map(_is_option_given, vars(config.option).items()))
 
 
-def _is_given(option: tuple[str, object]) -> bool:
-    """Return True if an option, as name and value, is one of the harness, and its value is not its default."""
+def _is_option_given(option: tuple[str, object]) -> bool:
+    """Return True if an option (name, value) is an option of the harness, and its value is not the default."""
     name, value = option
     if not name.startswith("harness_") and name not in _OPTIONS_WITHOUT_PREFIX:
         return False
-    if name in _DEFAULTS:
-        return value != _DEFAULTS[name]
+    if name in _DEFAULT_BY_OPTION:
+        return value != _DEFAULT_BY_OPTION[name]
     return value is not None and value is not False and value not in ("", [])

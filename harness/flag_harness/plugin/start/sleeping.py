@@ -1,6 +1,6 @@
-"""Wait for the first test that uses the harness, in a project that neither configures it nor passes an option of it.
+"""Wait for the first test that uses the harness, in a project that neither configures the harness nor uses its options.
 
-Until then nothing else of the plugin is imported, and no hook of it is called when a test runs.
+Until then, nothing else of the plugin is imported, and none of its hooks is called when a test runs.
 """
 
 from collections.abc import Generator, Sequence
@@ -52,7 +52,7 @@ class SleepingPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
-        """Wake up for a test function before it gets its parameters, or for the marks of its parameters."""
+        """Wake up for a test function that uses the harness, also if only the marks of its parameters say so."""
         wakes = not self._has_woken and self._uses_harness(metafunc.definition, metafunc.fixturenames)
         if wakes:
             self._wake()
