@@ -36,7 +36,7 @@ def test_a_live_run_says_every_half_minute_what_it_has_spent(
     terminal = SimpleNamespace(isatty=lambda: is_terminal, write_line=lines.append, ensure_newline=lambda: None)
     manager = SimpleNamespace(getplugin=lambda name: terminal)
     config: Any = SimpleNamespace(pluginmanager=manager, get_verbosity=lambda: verbosity)
-    monkeypatch.setattr(live_progress, "row_of_report", lambda report: report.row)
+    monkeypatch.setattr(live_progress, "attached_row", lambda report: report.row)
     times = iter([0.0, 29.0, 31.0, 31.0, 40.0])
     progress = LiveProgress(config, lambda: next(times))
     for when, row in (("teardown", ROW), ("call", ROW), ("teardown", None), ("teardown", ROW)):

@@ -289,7 +289,7 @@ def _failing_test(*outcomes: bool) -> FailingTest:
 def test_a_test_that_is_not_collected_again_is_said_to_be_missing(pytestconfig: pytest.Config) -> None:
     """Its file looks at the worker that it runs in, for example."""
     locating = FlagSearchRunner(pytestconfig, effects := SimpleNamespace(advice="", located=[]), 9)  # type: ignore[arg-type]
-    locating._search_flags_of_tests(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
+    locating._search_flags_for_tests(SimpleNamespace(items=[object()]), [_failing_test(False)])  # type: ignore[arg-type]
     assert ([], True) == (effects.located, "the test was not found again after the run" in effects.advice)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
-from flag_harness.plugin.limits.spending import costs_of_recordings
+from flag_harness.plugin.limits.spending import cost_by_recorded_nodeid
 from flag_harness.transports.serve.server import LoopbackServer
 from flag_harness.wire.timeline import Chunk, End, Head, Request, Response
 
@@ -91,4 +91,4 @@ def test_a_file_that_is_no_cassette_has_no_price(tmp_path: Path) -> None:
     recorded = Interaction(request, _answer(request))
     Cassette(CassetteMetadata("live", "2026-01-02T03:04:05Z", case="test_a"), (recorded,)).save(tmp_path / "a.json")
     (tmp_path / "broken.json").write_text("{")
-    assert {"test_a": 0.5} == costs_of_recordings(sorted(tmp_path.glob("*.json")))
+    assert {"test_a": 0.5} == cost_by_recorded_nodeid(sorted(tmp_path.glob("*.json")))

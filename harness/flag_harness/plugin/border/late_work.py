@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.owner import SubmittedWork
-from flag_harness.plugin.test.rows import attach_row, has_record_row, row_of_report
+from flag_harness.plugin.test.rows import attach_row, attached_row, has_record_row
 
 if TYPE_CHECKING:
     from flag_harness.plugin.border.border import NetworkBorder
@@ -111,7 +111,7 @@ class LateWorkReporter:
             file, _, name = test.partition("::")
             location = file, None, name.replace("::", ".") or file
             report = pytest.TestReport(test, location, {}, "failed", text, "teardown")
-            if test in self._row_reports and (row := row_of_report(self._row_reports[test])) is not None:
+            if test in self._row_reports and (row := attached_row(self._row_reports[test])) is not None:
                 attach_row(report, msgspec.structs.replace(row, outcome="failed", phase="teardown"))
             self._config.hook.pytest_runtest_logreport(report=report)
 

@@ -8,7 +8,7 @@ import pytest
 
 from flag_harness.plugin.evidence.content import evidence_content_level, evidence_filters, make_evidence_mask
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
-from flag_harness.plugin.test.rows import row_of_report
+from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
     from flag_harness.analysis.conversation import ConversationStep
@@ -30,7 +30,7 @@ def attach_conversation(item: pytest.Item, report: pytest.TestReport, traffic: "
     the most similar flags. A report in HTML or JSON contains all conversations.
     """
     content = evidence_content_level(item.config)
-    if content == "none" or not traffic.exchanges or (row := row_of_report(report)) is None:
+    if content == "none" or not traffic.exchanges or (row := attached_row(report)) is None:
         return
     is_kept = row.outcome == "failed" or (bool(row.values) and run_record_path(item.config) is not None)
     if not is_kept and not writes_report_with_conversations(item.config):
@@ -47,7 +47,7 @@ def writes_report_with_conversations(config: pytest.Config) -> bool:
     return report is not None and report.suffix in (".html", ".json")
 
 
-def conversation_of_report(report: pytest.TestReport) -> "Conversation | None":
+def attached_conversation(report: pytest.TestReport) -> "Conversation | None":
     """Return the conversation that is attached to a report, or None if there is none."""
     value = getattr(report, _REPORT_ATTRIBUTE, None)
     if value is None:

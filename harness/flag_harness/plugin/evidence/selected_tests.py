@@ -23,7 +23,7 @@ _COLLECTION_SETTINGS = frozenset(
 """The settings of pytest that decide which tests exist."""
 
 
-def header_fields_of_command_line(config: pytest.Config) -> dict[str, Any]:
+def command_line_header_fields(config: pytest.Config) -> dict[str, Any]:
     """Return the fields of a run record's header that say how pytest was started: its options, folder and tests."""
     return {
         "options": tuple(harness_arguments_for_header(config)),

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.limits.spending import spending_lines
-from flag_harness.plugin.test.rows import row_of_report
+from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
     from flag_harness.record import RunRow
@@ -27,7 +27,7 @@ class LiveProgress:
         """Collect the row of the run record in a test's report. Print a line if the previous line is at least half a
         minute old.
         """
-        if (row := row_of_report(report)) is not None:
+        if (row := attached_row(report)) is not None:
             self._rows[report.nodeid] = row
         terminal: Any = self._config.pluginmanager.getplugin("terminalreporter")
         if terminal is None or not terminal.isatty() or self._config.get_verbosity() < 0:

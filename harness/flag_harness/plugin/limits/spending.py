@@ -75,7 +75,7 @@ class CostPreview:
     def pytest_report_collectionfinish(self, items: Sequence[pytest.Item]) -> str | None:
         """Return the line, or None if no test will send anything."""
         nodeids = [item.nodeid for item in items if uses_harness(item)]
-        return self._cost_line(nodeids, self._costs_of_recordings())
+        return self._cost_line(nodeids, self._cost_by_recorded_nodeid())
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
@@ -87,7 +87,7 @@ class CostPreview:
         reporter: Any = self._config.pluginmanager.getplugin("terminalreporter")
         if not self._is_printed and reporter is not None:
             self._is_printed = True
-            known = self._costs_of_recordings()
+            known = self._cost_by_recorded_nodeid()
             if line := self._cost_line([nodeid for nodeid in ids if nodeid in known], known):
                 reporter.write_line(line)
 
@@ -105,9 +105,9 @@ class CostPreview:
         is_disabled = is_recording_disabled(self._config)
         return not is_disabled and record_mode_of_run(self._config) in ("once", "new_episodes")
 
-    def _costs_of_recordings(self) -> dict[str, float | None]:
+    def _cost_by_recorded_nodeid(self) -> dict[str, float | None]:
         recordings = self._config.rootpath / self._config.stash[CONFIG_KEY].recordings
-        return costs_of_recordings(sorted(recordings.rglob("*.json")))
+        return cost_by_recorded_nodeid(sorted(recordings.rglob("*.json")))
 
 
 def estimate_cost_of_tests(
@@ -124,7 +124,7 @@ def estimate_cost_of_tests(
     return CostEstimate(len(known), sum(known), len(sent) - len(known), average)
 
 
-def costs_of_recordings(paths: Iterable[Path]) -> dict[str, float | None]:
+def cost_by_recorded_nodeid(paths: Iterable[Path]) -> dict[str, float | None]:
     """Return what sending the recorded requests again is expected to cost in dollars, by node id.
 
     The cost is None if a price is unknown. Files that are no cassettes are left out.

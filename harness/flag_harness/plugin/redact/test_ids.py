@@ -36,10 +36,10 @@ def mask_ids_of_test(metafunc: pytest.Metafunc) -> None:
     filters = filters_in_configuration(metafunc.config)
     with suppress(pytest.UsageError):  # a wrong mark is reported when the test runs
         filters += filters_in_marks(metafunc.definition)
-    metafunc._calls = [_mask_id_of_parametrization(call, filters) for call in metafunc._calls]
+    metafunc._calls = [_mask_id_of_callspec(call, filters) for call in metafunc._calls]
 
 
-def _mask_id_of_parametrization(call: Any, filters: "Filters") -> Any:
+def _mask_id_of_callspec(call: Any, filters: "Filters") -> Any:
     """Return a `callspec` whose id has no secrets. The part of the id that names a flag combination is left alone."""
     combination = call.params.get("harness_combination")
     ids = [

@@ -94,7 +94,7 @@ class FlagEffects:
 
         attribution = self.attribution()
         is_quiet = self._config.get_verbosity() < 0
-        reasons = self._reasons_of_inert_flags()
+        reasons = self._reason_by_inert_flag()
         inert = attribution.pairs_by_inert_flag
         lines = inert_flag_lines(inert, reasons) if is_quiet else flag_effect_lines(attribution, reasons)
         lines += unread_flag_lines(self._unread_flags_with_effects())
@@ -152,7 +152,7 @@ class FlagEffects:
                 self._attribution = add_effects_seen_in_failed_runs(self._attribution, attribute_effects(space, every))
         return self._attribution
 
-    def _reasons_of_inert_flags(self) -> dict[str, str]:
+    def _reason_by_inert_flag(self) -> dict[str, str]:
         """Return why flags changed nothing, by flag, for those flags whose reason the project's Python code shows."""
         inert = self.attribution().pairs_by_inert_flag
         flags = [flag for flag in self.flags_of_all_runs() if flag.name in inert and flag.env]

@@ -136,14 +136,14 @@ class MissCollector:
         import msgspec
 
         rows: list[MissRow] = msgspec.json.decode(text)
-        known = all(cause_of_miss(row) in self._causes and not row["api_refusal"] for row in rows)
+        known = all(miss_cause_key(row) in self._causes and not row["api_refusal"] for row in rows)
         if known and rows[0]["is_only_cause"]:
-            row, first = rows[0], self._causes[cause_of_miss(rows[0])][0]
+            row, first = rows[0], self._causes[miss_cause_key(rows[0])][0]
             report.longrepr = (
                 f"{row['request']} is not in {row['cassette']}: {describe_changes_of_miss(row)} (as in {first['test']})"
             )
         for row in rows:
-            self._causes.setdefault(cause_of_miss(row), []).append(row)
+            self._causes.setdefault(miss_cause_key(row), []).append(row)
 
     def pytest_terminal_summary(self, terminalreporter: "pytest.TerminalReporter") -> None:
         """Print each cause of misses. Causes that affect many tests come first."""
@@ -213,7 +213,7 @@ class MissCollector:
         return os.path.join(str(self._config.getini("cache_dir")), "v", *MISSES_CACHE_KEY.split("/"))
 
 
-def cause_of_miss(row: MissRow) -> tuple[str, ...]:
+def miss_cause_key(row: MissRow) -> tuple[str, ...]:
     """Return a key that is equal for misses with the same cause.
 
     It has the reason why the API would refuse the request (empty if it would accept it), and then the sorted

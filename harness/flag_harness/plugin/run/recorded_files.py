@@ -47,7 +47,7 @@ class RecordedFiles:
     def __init__(self) -> None:
         self._states: dict[str, int] = {}
 
-    def collect_files_of_report(self, report: pytest.TestReport) -> None:
+    def collect_files_in_report(self, report: pytest.TestReport) -> None:
         """Collect the recorded files in a report. A file that several tests share counts as written if one wrote it."""
         for path, state in getattr(report, _REPORT_ATTRIBUTE, ()):
             self._states[path] = max(state, self._states.get(path, state))

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from flag_harness.plugin.evidence.content import evidence_content_level, is_evidence_wanted
-from flag_harness.plugin.evidence.conversations import ConversationStore, conversation_of_report
+from flag_harness.plugin.evidence.conversations import ConversationStore, attached_conversation
 from flag_harness.plugin.evidence.git_state import git_commit_and_dirtiness
 from flag_harness.plugin.evidence.kept_cassettes import run_record_path
-from flag_harness.plugin.evidence.selected_tests import header_fields_of_command_line
+from flag_harness.plugin.evidence.selected_tests import command_line_header_fields
 from flag_harness.plugin.limits.cache_use import remove_text_around_prefix_changes
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.resume.paid_answers import PAID_ANSWERS_KEY
@@ -31,7 +31,7 @@ from flag_harness.plugin.resume.resume import (
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY
 from flag_harness.plugin.special_runs.shard import SHARD_KEY
 from flag_harness.plugin.stash import VERDICTS_KEY
-from flag_harness.plugin.test.rows import row_of_report
+from flag_harness.plugin.test.rows import attached_row
 
 if TYPE_CHECKING:
     from flag_harness.gate.declared.tested_files import DeclaredFiles
@@ -117,11 +117,11 @@ class RunRecorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Append a test's row to the record after its teardown, which saves its recording. Collect its conversation."""
-        if (conversation := conversation_of_report(report)) is not None:
+        if (conversation := attached_conversation(report)) is not None:
             self._conversations.add_conversation(conversation)
         if self._path is None or is_resumed(report):
             return
-        if (row := row_of_report(report)) is not None:
+        if (row := attached_row(report)) is not None:
             self._unfinished[report.nodeid] = row
         is_last = report.when == "teardown" or (row is not None and row.sweep is not None)
         if is_last and (row := self._unfinished.pop(report.nodeid, None)) is not None:
@@ -238,7 +238,7 @@ class RunRecorder:
             seconds=round(time.monotonic() - self._started, 3),
             commit=commit,
             is_dirty=is_dirty,
-            **header_fields_of_command_line(self._config),
+            **command_line_header_fields(self._config),
             ignored_paths=self._config.stash[CASSETTE_USE_TRACKER_KEY].left_out_paths,
             deselected=self._config.stash[CASSETTE_USE_TRACKER_KEY].deselected_node_ids,
             flags={flag.name: flag_declaration(flag) for flag in all_flags(self._config)},

@@ -11,7 +11,7 @@ from flag_harness.plugin.limits.spending import NOTHING_SPENT_NOTICE, spending_l
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.options.run_options import FAIL_ON_CACHE_BREAK, FAIL_ON_LOG_ERROR
 from flag_harness.plugin.run.recorded_files import RecordedFiles
-from flag_harness.plugin.test.rows import row_of_report
+from flag_harness.plugin.test.rows import attached_row
 from flag_harness.report.table import has_log_error, logged_error_lines, summary_lines
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ class RunSummary:
 
         If the teardown failed, the row in its report replaces the earlier row of the test.
         """
-        self._files.collect_files_of_report(report)
-        if (row := row_of_report(report)) is None:
+        self._files.collect_files_in_report(report)
+        if (row := attached_row(report)) is None:
             return
         if row.phase == "teardown":
-            self.rows = [other for other in self.rows if _sort_key_of_row(other) != _sort_key_of_row(row)]
+            self.rows = [other for other in self.rows if _row_sort_key(other) != _row_sort_key(row)]
         self.rows.append(row)
 
     @pytest.hookimpl(trylast=True)
@@ -100,7 +100,7 @@ def _write_flag_costs(terminalreporter: "pytest.TerminalReporter", rows: "Sequen
             terminalreporter.write_line(line)
 
 
-def _sort_key_of_row(row: "RunRow") -> tuple[str, int]:
+def _row_sort_key(row: "RunRow") -> tuple[str, int]:
     return row.case, row.repetition
 
 

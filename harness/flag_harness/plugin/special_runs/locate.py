@@ -75,7 +75,7 @@ class FlagSearchRunner:
             self._add_spending_of_workers(session)
             self._config.pluginmanager.register(self._row_runner)
             try:
-                self._search_flags_of_tests(session, tests)
+                self._search_flags_for_tests(session, tests)
             finally:
                 tear_down_fixtures(session)
                 self._config.pluginmanager.unregister(self._row_runner)
@@ -121,7 +121,7 @@ class FlagSearchRunner:
         can_send = is_recording_disabled(self._config) or record_mode_of_run(self._config) != "none"
         return "live" if can_send else "recordings"
 
-    def _search_flags_of_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
+    def _search_flags_for_tests(self, session: pytest.Session, tests: "Sequence[FailingTest]") -> None:
         templates = collect_items(session, [test.failing_run_nearest_defaults["nodeid"] for test in tests])
         for test in tests:
             if (template := templates.get(test.failing_run_nearest_defaults["nodeid"])) is None:

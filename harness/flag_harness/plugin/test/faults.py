@@ -12,7 +12,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import combinations_of_item
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import TRAFFIC_KEY
-from flag_harness.plugin.test.rows import attach_row, is_subtest_report, row_of_report
+from flag_harness.plugin.test.rows import attach_row, attached_row, is_subtest_report
 
 if TYPE_CHECKING:
     from flag_harness.cassette import Replay
@@ -148,7 +148,7 @@ class FaultReporter:
         met = (*item.stash.get(MARKED_FAULTS_OF_TEST_KEY, ()), *item.stash.get(COMMAND_LINE_FAULTS_OF_TEST_KEY, ()))
         if report.when != "call" or not (fired := [fault for fault in met if fault.fired]):
             return report
-        if (row := row_of_report(report)) is not None:
+        if (row := attached_row(report)) is not None:
             import msgspec
 
             attach_row(report, msgspec.structs.replace(row, faults=tuple(map(str, fired))))

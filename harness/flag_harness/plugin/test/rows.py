@@ -202,7 +202,7 @@ def attach_row(report: pytest.TestReport, row: "RunRow") -> None:
 
 def add_failure_to_row(item: pytest.Item, report: pytest.TestReport, mask: "Callable[[str], str]") -> None:
     """Add to the report's row its duration, its log counts, and why it failed or was skipped, without secrets."""
-    if (row := row_of_report(report)) is None:
+    if (row := attached_row(report)) is None:
         return
     import msgspec
 
@@ -239,7 +239,7 @@ def has_record_row(report: pytest.TestReport) -> bool:
     return hasattr(report, _REPORT_ATTRIBUTE)
 
 
-def row_of_report(report: pytest.TestReport) -> "RunRow | None":
+def attached_row(report: pytest.TestReport) -> "RunRow | None":
     """Return the row of the run record that is attached to a report, or None."""
     if not has_record_row(report):
         return None

@@ -10,7 +10,7 @@ from flag_harness.plugin.run.names import name_without_combination, vcr_name
 from flag_harness.plugin.stash import COMBINATION_KEY
 
 
-def path_of_cassette_to_play(node: pytest.Item, path: Path) -> Path:
+def cassette_path_to_play(node: pytest.Item, path: Path) -> Path:
     """Return the path of the cassette that a test plays.
 
     That is `path`. If no file exists there and the test runs under `off`, the path without the combination is used.

@@ -24,7 +24,7 @@ from flag_harness.plugin.test.rows import is_subtest_report
 from flag_harness.plugin.test.scenarios import find_api_refusal
 from flag_harness.plugin.vcr.combination_paths import (
     advice_about_cassette_without_combination,
-    path_of_cassette_to_play,
+    cassette_path_to_play,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def load_vcr_cassette(
     """
     from flag_harness.vcr import VcrCassette  # imported here: a run that plays none does not need it
 
-    path = path_of_cassette_to_play(node, path)
+    path = cassette_path_to_play(node, path)
     try:
         cassette = VcrCassette(
             path, settings, extra, _recording_advice(node, path, fixed_mode), MissFailure, find_api_refusal

@@ -13,7 +13,7 @@ from flag_harness.errors import HarnessError
 from flag_harness.plugin.combinations import FLAG_OPTIONS_KEY
 from flag_harness.plugin.marks import all_flags
 from flag_harness.plugin.stash import VERDICTS_KEY, refusals_of_item, repetition_index
-from flag_harness.plugin.test.rows import attach_row, row_of_report
+from flag_harness.plugin.test.rows import attach_row, attached_row
 from flag_harness.plugin.verdicts.skipping import skip_without_running
 from flag_harness.plugin.verdicts.strata import verdict_groups_of_item
 
@@ -73,7 +73,7 @@ class FlagVerdictPlugin:
         for item in kept:
             verdict_groups_of_item(item)  # raises an error if a mark is invalid
         config.hook.pytest_deselected(items=[item for item in items if _matrix_combination(item) is None])
-        items[:] = _alternate_order_of_arms(kept)
+        items[:] = _alternate_combination_order(kept)
         self._served = _changes_by_combination(filter(None, map(_matrix_combination, kept)), self._changes)
 
     @pytest.hookimpl(tryfirst=True)
@@ -94,7 +94,7 @@ class FlagVerdictPlugin:
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Report a failed test as a failed trial, unless one of its requests was refused."""
         report = yield
-        row = row_of_report(report)
+        row = attached_row(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):
             return report
         if refusals_of_item(item):
@@ -114,7 +114,7 @@ class FlagVerdictPlugin:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Collect the run record's row of a test, which the report carries."""
-        if not self._is_worker and (row := row_of_report(report)) is not None:
+        if not self._is_worker and (row := attached_row(report)) is not None:
             self._rows.append(row)
             self._evidence.add_row(row)
 
@@ -164,7 +164,7 @@ class FlagVerdictPlugin:
             yield verdict_record(change, verdict, self._evidence.rows_of_change(change))
 
 
-def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
+def _alternate_combination_order(items: Iterable[pytest.Item]) -> Iterator[pytest.Item]:
     """Yield the items in their order, except that in every second round each test's combinations come in reverse order.
 
     Of the two combinations that are compared, neither should always run second, since the second may find a warm prompt
@@ -173,8 +173,8 @@ def _alternate_order_of_arms(items: Iterable[pytest.Item]) -> Iterator[pytest.It
     for (number, _), group in groupby(
         items, key=lambda item: (repetition_index(item), _nodeid_without_parameters(item))
     ):
-        arms = list(group)
-        yield from reversed(arms) if number % 2 else arms
+        runs = list(group)
+        yield from reversed(runs) if number % 2 else runs
 
 
 def _nodeid_without_parameters(item: pytest.Item) -> str:

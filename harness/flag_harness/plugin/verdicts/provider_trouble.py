@@ -9,7 +9,7 @@ from _pytest.runner import runtestprotocol
 from flag_harness.plugin.modes import is_recording_disabled, record_mode_of_run
 from flag_harness.plugin.options.run_options import DEFAULT_PROVIDER_RETRIES
 from flag_harness.plugin.stash import refusals_of_item
-from flag_harness.plugin.test.rows import attach_row, row_of_report
+from flag_harness.plugin.test.rows import attach_row, attached_row
 
 _MAX_WAIT_SECONDS = 60.0
 
@@ -60,13 +60,13 @@ def _is_broken_by_provider(item: pytest.Item, reports: Sequence[pytest.TestRepor
         return False
     from flag_harness.analysis.verdict.evidence import is_provider_failure
 
-    rows = map(row_of_report, reports)
+    rows = map(attached_row, reports)
     return any(row is not None and is_provider_failure(row) for row in rows)
 
 
 def _store_provider_failure_count(report: pytest.TestReport, failures: int) -> None:
     """Store in a report's row how many earlier runs of the same test failed because of the provider."""
-    if failures and (row := row_of_report(report)) is not None:
+    if failures and (row := attached_row(report)) is not None:
         import msgspec
 
         attach_row(report, msgspec.structs.replace(row, provider_failure_count=failures))
