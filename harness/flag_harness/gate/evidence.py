@@ -74,7 +74,9 @@ def missing_tests_reason(header: RunHeader, node_id_prefix: str) -> str:
     if header.left_out_by:
         return f"it ran with {header.left_out_by}"
     if ignored := [
-        path for path in header.ignored_paths if path.startswith(node_id_prefix) or _is_node_id_in_path(node_id_prefix, path)
+        path
+        for path in header.ignored_paths
+        if path.startswith(node_id_prefix) or _is_node_id_in_path(node_id_prefix, path)
     ]:
         return f"it left out {ignored[0]}, by --ignore or because that skips itself"
     if header.selected_tests and not any(_is_node_id_in_path(node_id_prefix, one) for one in header.selected_tests):
