@@ -188,3 +188,11 @@ def test_a_settings_file_that_cannot_be_read_wakes_it(pytester: pytest.Pytester)
     config: Any = SimpleNamespace(stash=pytest.Stash(), rootpath=pytester.path)
     (pytester.path / "pyproject.toml").mkdir()
     assert may_use_harness(config)
+
+
+def test_the_marks_of_the_first_test_are_checked(pytester: pytest.Pytester) -> None:
+    """When it is collected, as those of the tests that follow."""
+    pytester.makepyfile(HEAD + "@pytest.mark.faults('overlodaed')\ndef test_it(cassette):\n    pass\n")
+    run = pytester.runpytest("-p", "no:cacheprovider", "--collect-only")
+    run.assert_outcomes(errors=1)
+    run.stdout.fnmatch_lines(["*test_it: @pytest.mark.faults: *overloaded*"])

@@ -49,6 +49,7 @@ class SleepingPlugin:
         self._reports: list[pytest.CollectReport] = []
         self._is_parent_marked: dict[pytest.Collector, bool] = {}
         self._has_woken = False
+        self._other_plugins: set[Any] = set()
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> Generator[None, None, None]:
@@ -60,10 +61,8 @@ class SleepingPlugin:
         if not self._has_woken and any(map(_has_harness_mark, metafunc._calls)):
             wakes = True
             self._wake()
-        if wakes:  # the hook that does this for the tests that follow was not registered when this call began
-            from flag_harness.plugin.redact.test_ids import mask_ids_of_test
-
-            mask_ids_of_test(metafunc)
+        if wakes:  # the new parts were not registered when this call began
+            self._call_new_parts("pytest_generate_tests", metafunc=metafunc)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_pycollect_makeitem(self) -> Generator[None, Any, Any]:
@@ -115,21 +114,20 @@ class SleepingPlugin:
         self._has_woken = True
         from flag_harness.plugin.start.configure import configure_harness
 
-        plugins = self._config.pluginmanager
-        others = plugins.get_plugins()
+        self._other_plugins = self._config.pluginmanager.get_plugins()
         configure_harness(self._config)
-        plugins.unregister(self)
-
-        def call_new_parts(hook: str, **arguments: object) -> None:
-            plugins.subset_hook_caller(hook, others)(**arguments)
-
+        self._config.pluginmanager.unregister(self)
         for report in self._reports:
-            call_new_parts("pytest_collectreport", report=report)
+            self._call_new_parts("pytest_collectreport", report=report)
         for item in self._items:
-            call_new_parts("pytest_itemcollected", item=item)
+            self._call_new_parts("pytest_itemcollected", item=item)
         if collected is not None:
             arguments = {"session": collected[0].session, "config": self._config, "items": [*collected]}
-            call_new_parts("pytest_collection_modifyitems", **arguments)
+            self._call_new_parts("pytest_collection_modifyitems", **arguments)
+
+    def _call_new_parts(self, hook: str, **arguments: object) -> None:
+        """Call a hook of the parts that have been registered on waking, and of no other plugin."""
+        self._config.pluginmanager.subset_hook_caller(hook, self._other_plugins)(**arguments)
 
     def _uses_harness(self, node: pytest.Item, fixtures: Sequence[str]) -> bool:
         if not FIXTURE_NAMES.isdisjoint(fixtures) or _has_harness_mark(node):
