@@ -9,7 +9,7 @@ import pytest
 from flag_harness.cli.main import main
 from flag_harness.fault_arguments import ARGUMENTS_OF_EVERY_FAULT, ARGUMENTS_OF_SOME_FAULTS, FaultArgument
 from flag_harness.faults import fault_kinds
-from flag_harness.faults.condition import CONDITION_ARGUMENTS
+from flag_harness.faults.condition import CONDITION_ARGUMENT_NAMES
 
 DOCS = Path(__file__).parents[2] / "docs" / "faults.md"
 
@@ -33,7 +33,7 @@ def _table() -> Iterator[str]:
 
 def test_every_argument_is_described_once() -> None:
     """A new argument cannot be forgotten."""
-    assert sorted(CONDITION_ARGUMENTS) == sorted(one.name for one in ARGUMENTS_OF_EVERY_FAULT)
+    assert sorted(CONDITION_ARGUMENT_NAMES) == sorted(one.name for one in ARGUMENTS_OF_EVERY_FAULT)
     assert sorted(_own_arguments()) == sorted(one.name for one in ARGUMENTS_OF_SOME_FAULTS)
 
 

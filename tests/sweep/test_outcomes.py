@@ -34,11 +34,11 @@ BASELINE = TrialObservation(
     fired_count=0,
     prompts=(FIRST_PROMPT, SECOND_PROMPT),
     endings=("returned", "returned"),
-    messages=("", ""),
+    exception_messages=("", ""),
     request_count=3,
     side_effects=(SWEEP_TOOL_INPUT,),
     conversation=(*CONVERSATION, ("user", "text", SECOND_PROMPT)),
-    answers=((CALL,), (DONE,), (LAST,)),
+    complete_answers=((CALL,), (DONE,), (LAST,)),
     has_streamed=True,
     seconds=3.0,
 )
@@ -47,7 +47,7 @@ FAILED = replace(
     FIRED,
     prompts=(FIRST_PROMPT, CONTINUE_PROMPT, SECOND_PROMPT),
     endings=("gave up", "returned", "returned"),
-    messages=("529", "", ""),
+    exception_messages=("529", "", ""),
 )
 TOOL_RAN_TWICE = (("assistant", "text", "Done. Done."),)
 GARBLED: ConversationLine = ("assistant", "text", "it down. I note")
@@ -66,19 +66,19 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
         (FIRED, TrialOutcome.RECOVERED, ""),
         (FAILED, TrialOutcome.REPORTED, "529"),
         (replace(FAILED, conversation=changed(("user", "text", CONTINUE_PROMPT))), TrialOutcome.REPORTED, "529"),
-        (replace(FIRED, endings=("hung",), messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
+        (replace(FIRED, endings=("hung",), exception_messages=("it waits",)), TrialOutcome.HUNG, "it waits"),
         (
             replace(FAILED, side_effects=(SWEEP_TOOL_INPUT, SWEEP_TOOL_INPUT)),
             TrialOutcome.TOOL_RAN_TWICE,
             "2 side effects of one call",
         ),
         (
-            replace(FAILED, endings=("raised", "returned", "returned"), messages=("ReadError", "", "")),
+            replace(FAILED, endings=("raised", "returned", "returned"), exception_messages=("ReadError", "", "")),
             TrialOutcome.LEAKED,
             "ReadError",
         ),
         (
-            replace(FAILED, endings=("gave up", "gave up", "gave up"), messages=("400", "400", "400")),
+            replace(FAILED, endings=("gave up", "gave up", "gave up"), exception_messages=("400", "400", "400")),
             TrialOutcome.LOST,
             "the next prompt failed too: 400",
         ),
@@ -96,18 +96,20 @@ def changed(*added: ConversationLine, without: ConversationLine | None = None) -
         (replace(FIRED, conversation=changed(*TOOL_RAN_TWICE)), TrialOutcome.LOST, "added: assistant text"),
         (replace(FIRED, conversation=changed(DONE)), TrialOutcome.LOST, "in another order, or more than once"),
         (
-            replace(FIRED, conversation=changed(*TOOL_RAN_TWICE, without=DONE), answers=((CALL,), TOOL_RAN_TWICE)),
+            replace(
+                FIRED, conversation=changed(*TOOL_RAN_TWICE, without=DONE), complete_answers=((CALL,), TOOL_RAN_TWICE)
+            ),
             TrialOutcome.ACCEPTED,
             "missing: assistant text",
         ),
         (replace(FAILED, conversation=changed(without=DONE)), TrialOutcome.LOST, "missing: assistant text"),
         (
-            replace(FAILED, conversation=GARBLED_CONVERSATION, answers=((GARBLED, CALL), (DONE,), (LAST,))),
+            replace(FAILED, conversation=GARBLED_CONVERSATION, complete_answers=((GARBLED, CALL), (DONE,), (LAST,))),
             TrialOutcome.REPORTED,
             "529",
         ),
         (
-            replace(FAILED, conversation=GARBLED_CONVERSATION, answers=((CALL,), (DONE,), (LAST,))),
+            replace(FAILED, conversation=GARBLED_CONVERSATION, complete_answers=((CALL,), (DONE,), (LAST,))),
             TrialOutcome.LOST,
             "added: assistant text",
         ),
@@ -132,7 +134,7 @@ def test_a_storm_of_requests_is_no_survival() -> None:
     assert storm == judge_trial(replace(FIRED, request_count=24), BASELINE)
     assert storm == judge_trial(replace(FAILED, request_count=24), BASELINE)
     assert TrialOutcome.LOST is judge_trial(replace(FIRED, request_count=24, side_effects=()), BASELINE).outcome
-    assert not TrialOutcome.TOO_MANY_REQUESTS.has_lost_nothing
+    assert not TrialOutcome.TOO_MANY_REQUESTS.is_without_loss
 
 
 def _stream(*events: str) -> Any:

@@ -74,7 +74,7 @@ def test_what_the_agent_recovers_from_leaves_the_unbroken_transcript(
     """Whatever is drawn is survived; where it was recovered from, the conversation is that of the baseline run."""
     observed = _observe(Trial(fault), combination)
     verdict = judge_trial(observed, baseline[combination.id])
-    assert verdict.outcome.has_lost_nothing, verdict
+    assert verdict.outcome.is_without_loss, verdict
     if verdict.outcome is TrialOutcome.RECOVERED:
         assert baseline[combination.id].conversation == observed.conversation
     if verdict.outcome is not TrialOutcome.DOES_NOT_APPLY:

@@ -90,8 +90,10 @@ def reference(sweep: Callable[..., TrialSweep]) -> TrialSweep:
 def test_the_reference_agent_survives_everything(kind: str, reference: TrialSweep) -> None:
     """Every fault of the kind, at every point, under all combinations: nothing hung, leaked, lost or ran twice."""
     results = list(reference.run_trials([trial for trial in all_trials() if trial.fault.name == kind]))
-    assert [] == [(result.trial, failure) for result in results for failure in result.failure_lines]
-    never_tried = [result.trial for result in results if {N} == {verdict.outcome for _, verdict in result.verdicts}]
+    assert [] == [(result.trial_name, failure) for result in results for failure in result.failure_lines]
+    never_tried = [
+        result.trial_name for result in results if {N} == {verdict.outcome for _, verdict in result.verdicts}
+    ]
     assert [] == never_tried
 
 
@@ -421,7 +423,7 @@ def test_a_failure_says_where_and_why(sweep: Callable[..., TrialSweep]) -> None:
     result = swept.run_trial_under_all_combinations(Trial(faults.malformed_json(at="first_event", on=1)))
     [line] = result.failure_lines
     assert line.startswith("streaming: leaked an exception: JSONDecodeError: ")
-    assert "malformed_json:at=first_event,on=1" == result.trial
+    assert "malformed_json:at=first_event,on=1" == result.trial_name
 
 
 @pytest.mark.parametrize(

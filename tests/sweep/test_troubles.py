@@ -38,7 +38,7 @@ from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import join_random_troubles, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
 from flag_harness.sweep.troubles.tools import LONG_TOOL_RESULT, ActiveToolTrouble, ToolTrouble
-from flag_harness.wire.layers import faulty
+from flag_harness.wire.layers import with_layers
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
 
@@ -112,7 +112,7 @@ def test_a_surprise_strikes_the_first_and_the_last_answer_that_it_fits() -> None
 
 
 def _edited(name: str, turn: ScenarioTurn, *calls: ScriptedToolCall) -> tuple[ScenarioTurn, int]:
-    surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).activate().surprises[0]
+    surprise = Trouble(name, SurprisingAnswer(SURPRISES[name], 1), calls).activate().surprising_answers[0]
     assert surprise is not None
     return surprise.edit_turn(turn), surprise.fired_count
 
@@ -192,13 +192,13 @@ def _request(*, stream: bool) -> Request:
 def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     """A request without a stream gets what it asks for, so nothing has fired."""
     armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).activate()
-    armed.surprises[0].simulator = _upstream()
-    answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
+    armed.surprising_answers[0].simulator = _upstream()
+    answer = parse_response(with_layers(_upstream(), *armed.layers)(_request(stream=stream)))
     assert (False, "It is 5.", int(stream)) == (answer.is_stream, answer.blocks[0]["text"], armed.count_fired())
 
 
 def _answer(fault: Fault, *, stream: bool) -> Response:
-    return faulty(_upstream(), fault)(_request(stream=stream))
+    return with_layers(_upstream(), fault)(_request(stream=stream))
 
 
 @pytest.mark.parametrize(("point", "stream"), [("inside_text", True), ("inside_body", False)])
@@ -407,8 +407,8 @@ def test_two_surprises_strike_in_one_run() -> None:
     turn = ScenarioTurn(text="I add.", calls=(ADD,))
     for expected in ("max_tokens", None):
         changed = turn
-        for surprise in armed.surprises:
+        for surprise in armed.surprising_answers:
             changed = surprise.edit_turn(changed)
         assert expected == changed.stop_reason
     assert 2 == armed.count_fired()
-    assert [turn, None] == [armed.surprises[0].pop_original_turn() for _ in range(2)]
+    assert [turn, None] == [armed.surprising_answers[0].pop_original_turn() for _ in range(2)]

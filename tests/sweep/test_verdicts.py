@@ -50,12 +50,16 @@ def _judge(observed: TestObservation) -> tuple[str, tuple[tuple[str, str], ...]]
     [
         (BASELINE, "does not apply", ()),
         (FIRED, "recovered", ()),
-        (replace(FIRED, calls=(), problem="setup: no database"), "failed", (("fixture", "setup: no database"),)),
-        (replace(FIRED, calls=(TestCallResult("refused", "not recorded"),)), "not shown", ()),
-        (replace(FIRED, calls=(TestCallResult("hung", "it waits"),)), "failed", (("hang", "it waits"),)),
-        (replace(FIRED, calls=(TestCallResult("hung"),)), "failed", (("hang", "the test does not end"),)),
         (
-            replace(FIRED, calls=(TestCallResult("returned", seconds=9000),)),
+            replace(FIRED, test_calls=(), setup_problem="setup: no database"),
+            "failed",
+            (("fixture", "setup: no database"),),
+        ),
+        (replace(FIRED, test_calls=(TestCallResult("refused", "not recorded"),)), "not shown", ()),
+        (replace(FIRED, test_calls=(TestCallResult("hung", "it waits"),)), "failed", (("hang", "it waits"),)),
+        (replace(FIRED, test_calls=(TestCallResult("hung"),)), "failed", (("hang", "the test does not end"),)),
+        (
+            replace(FIRED, test_calls=(TestCallResult("returned", seconds=9000),)),
             "failed",
             (("hang", "the test takes 9,000 s"),),
         ),
@@ -88,7 +92,7 @@ def test_a_lost_turn_is_found(messages: list[Any], reason: str) -> None:
 )
 def test_the_assertions_of_a_test_do_not_count_after_another_result_of_a_tool(trouble: str, outcome: str) -> None:
     """Not in a schedule either."""
-    observed = replace(FIRED, calls=(TestCallResult("assertion", "assert 5 in answer"),))
+    observed = replace(FIRED, test_calls=(TestCallResult("assertion", "assert 5 in answer"),))
     result = judge_run_under_trouble("test_sum", "schedule", trouble, observed, BASELINE)
     assert (outcome == "failed") == bool(result.findings)
 

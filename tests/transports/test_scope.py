@@ -19,4 +19,4 @@ from flag_harness.transports.scope import ApiScope
 def test_the_api_is_known_by_its_host(url: str, is_ours: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """Or by the host and port of the base URL; a URL that has no host, or no port that is one, is nobody's."""
     monkeypatch.delenv("ANTHROPIC_BASE_URL", raising=False)
-    assert is_ours == ApiScope(base_url="https://gateway.example:8443/anthropic").has_host(url)
+    assert is_ours == ApiScope(base_url="https://gateway.example:8443/anthropic").includes_url(url)

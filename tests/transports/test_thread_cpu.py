@@ -54,4 +54,4 @@ def test_threads_may_end_while_stillness_is_judged(monkeypatch: pytest.MonkeyPat
     over.set()
     thread.join()
     monkeypatch.setattr(pending, "_busy_threads", lambda waiting: {thread: frame})
-    assert not pending.has_had_no_busy_thread([], has_descriptors=False)
+    assert not pending.has_only_idle_threads([], watches_descriptors=False)

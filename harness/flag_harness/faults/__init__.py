@@ -1,4 +1,7 @@
-"""Simulated failures of the API, for any upstream and any point of an answer: `faulty(upstream, overloaded(on=2))`."""
+"""Simulated failures of the API, for any upstream and any point of an answer.
+
+For example, `with_layers(upstream, overloaded(on=2))` answers the second request with an error 529.
+"""
 
 from flag_harness.faults.errors import FaultConditionError, FaultError
 from flag_harness.faults.fault import (

@@ -15,7 +15,7 @@ def argument_error(argument: str, value: object, rule: str) -> FaultError:
 def require_whole_number(argument: str, value: object, minimum: int = 1) -> int:
     """Return `value` if it is a whole number (not a bool) of at least `minimum`; raise `FaultError` otherwise.
 
-    `argument` is the name for the message.
+    `argument` is the name of the fault's argument, which the error message states.
     """
     if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
         raise argument_error(argument, value, f"a whole number from {minimum} up")
@@ -29,23 +29,25 @@ def require_seconds(argument: str, value: object) -> float:
     return value
 
 
-def require_one_of(argument: str, value: object, names: Collection[str]) -> str:
-    """Return `value` if it is one of `names`, or else raise a `FaultError` that suggests the nearest name."""
-    if not isinstance(value, str) or value not in names:
-        raise argument_error(argument, value, f"one of {', '.join(names)}{suggest_name(value, names)}")
+def require_one_of(argument: str, value: object, allowed_values: Collection[str]) -> str:
+    """Return `value` if it is one of `allowed_values`, or else raise a `FaultError` that suggests the nearest name."""
+    if not isinstance(value, str) or value not in allowed_values:
+        raise argument_error(
+            argument, value, f"one of {', '.join(allowed_values)}{suggest_name(value, allowed_values)}"
+        )
     return value
 
 
-def require_type_or_none(argument: str, value: object, kind: type, rule: str) -> None:
-    """Raise `FaultError` unless `value` is None or an instance of `kind`.
+def require_type_or_none(argument: str, value: object, expected_type: type, rule: str) -> None:
+    """Raise `FaultError` unless `value` is None or an instance of `expected_type`.
 
-    `rule` ends the message, such as "true or false".
+    `rule` says in the error message what the value must be, such as "true or false".
     """
-    if value is not None and not isinstance(value, kind):
+    if value is not None and not isinstance(value, expected_type):
         raise argument_error(argument, value, rule)
 
 
-def require_text(argument: str, value: object) -> str:
+def require_nonempty_text(argument: str, value: object) -> str:
     """Return `value` if it is a string and not empty, else raise `FaultError`."""
     if not isinstance(value, str) or not value:
         raise argument_error(argument, value, "a text that is not empty")
@@ -54,7 +56,7 @@ def require_text(argument: str, value: object) -> str:
 
 def require_header_text(argument: str, value: object) -> str:
     """Return `value` if it can be sent in a header (one line of printable ASCII), else raise `FaultError`."""
-    if not require_text(argument, value).isprintable() or not str(value).isascii():
+    if not require_nonempty_text(argument, value).isprintable() or not str(value).isascii():
         raise argument_error(argument, value, "a text that a header can hold: printable ASCII, on one line")
     return str(value)
 
@@ -65,11 +67,15 @@ def suggest_name(name: object, names: Iterable[str]) -> str:
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
-def require_known_arguments(arguments: Iterable[str], names: Collection[str], describe: Callable[[str], str]) -> None:
-    """Raise `FaultError` if one of `arguments` is not in `names`.
+def require_known_arguments(
+    arguments: Iterable[str], known_names: Collection[str], make_message_start: Callable[[str], str]
+) -> None:
+    """Raise `FaultError` if one of `arguments` is not in `known_names`.
 
-    `describe` returns the beginning of the message for an unknown argument. The known names follow it.
+    `make_message_start` returns the beginning of the error message for an unknown argument. The known names follow it.
     """
     for name in arguments:
-        if name not in names:
-            raise FaultError(f"{describe(name)}; it takes {', '.join(names)}{suggest_name(name, names)}")
+        if name not in known_names:
+            raise FaultError(
+                f"{make_message_start(name)}; it takes {', '.join(known_names)}{suggest_name(name, known_names)}"
+            )

@@ -1,6 +1,4 @@
-"""The condition of a fault: it says on which requests the fault acts. Requests that meet the condition are
-called due.
-"""
+"""The condition of a fault, which says on which requests the fault acts. Such requests are called due."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields
@@ -19,15 +17,16 @@ class ConditionArguments(TypedDict, total=False):
 
     A request is due if it meets all of these:
 
-    - `path`: the request has this path, or one of these; `*` stands for any characters.
+    - `path`: the request has this path, or one of these paths; `*` stands for any characters.
     - `when`: this function returns True for the request.
-    - `on`: the request has this number, or one of these, counted from 1 among those that meet `path` and `when`.
-    - `every`: the number is a multiple of this.
-    - `until`: the number is not above this.
-    - `probability`: this share of the requests is due. It depends only on `seed` (default 0) and the number.
-    - `combination`: the test runs under this flag combination, or one of these.
+    - `on`: the request has this number, or one of these numbers. Requests that meet `path`
+      and `when` are numbered from 1.
+    - `every`: the request's number is a multiple of this number.
+    - `until`: the request's number is at most this number.
+    - `probability`: this share of the requests is due, chosen at random by `seed` (default 0) and the request's number.
+    - `combination`: the test runs under this flag combination, or one of these combinations.
 
-    `seed` also determines random request ids and padding.
+    `seed` also determines the random request ids and padding in the fault's answers.
     """
 
     path: str | Collection[str]
@@ -60,7 +59,7 @@ class FaultCondition:
 
         Raise `FaultError` if an argument is invalid, or if no request can meet all of them.
         """
-        condition = cls(**{name: _ARGUMENT_PARSERS[name](value) for name, value in arguments.items()})
+        condition = cls(**{name: _PARSER_BY_ARGUMENT[name](value) for name, value in arguments.items()})
         if not condition._is_possible():
             both = ", ".join(f"{name}={arguments[name]}" for name in ("on", "every", "until") if name in arguments)
             raise FaultError(f"{both}: no request is all of that, so it can never be due")
@@ -75,9 +74,9 @@ class FaultCondition:
         )
 
     def allows_combination(self, combination: str | None) -> bool:
-        """Return whether the fault can happen under this flag combination.
+        """Return whether the fault can happen under the flag combination with this id.
 
-        Two ids that name the same flags in another order are equal.
+        The order of the flags in an id does not matter.
         """
         if self.combination is None:
             return True
@@ -157,7 +156,7 @@ def _parse_combinations(value: object) -> frozenset[str]:
     return frozenset(ids)
 
 
-_ARGUMENT_PARSERS: dict[str, Callable[[Any], Any]] = {
+_PARSER_BY_ARGUMENT: dict[str, Callable[[Any], Any]] = {
     "on": _parse_request_numbers,
     "every": lambda value: checks.require_whole_number("every", value),
     "until": lambda value: checks.require_whole_number("until", value),
@@ -167,4 +166,4 @@ _ARGUMENT_PARSERS: dict[str, Callable[[Any], Any]] = {
     "when": _require_function,
     "combination": _parse_combinations,
 }
-CONDITION_ARGUMENTS = tuple(field.name for field in fields(FaultCondition))
+CONDITION_ARGUMENT_NAMES = tuple(field.name for field in fields(FaultCondition))

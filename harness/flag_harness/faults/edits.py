@@ -17,7 +17,7 @@ from flag_harness.wire.grammar import POINTS_BY_NAME, EventSplitter, StreamGap, 
 from flag_harness.wire.timeline import Chunk, Cut, Edit, End, Head, Headers, Piece, header_value, is_stream
 
 INSIDE_BODY = "inside_body"
-"""The only point of an answer that is not a stream: after half of its bytes."""
+"""The name of the only point of an answer that is not a stream: after half of its bytes."""
 STREAM_POINTS = tuple(POINTS_BY_NAME)
 ALL_POINTS = (*STREAM_POINTS, INSIDE_BODY)
 
@@ -29,7 +29,7 @@ class PointContext:
     Attributes:
         time: the time of the point, in seconds since the request was sent.
         next_event: the bytes of the event after the point; empty at the end of the stream.
-        gap: the position in the stream, between two events.
+        gap: the position of the point between two events of the stream.
         random: a random generator for this request.
     """
 
@@ -44,13 +44,13 @@ class StreamChange:
     """A change to a stream at a point.
 
     Attributes:
-        pieces: the pieces to send instead of the event after the point. After an `End` or a `Cut`, the stream is over.
+        replacement_pieces: the pieces to send instead of the next event. After an `End` or a `Cut`, the stream is over.
         later_delay: the seconds by which all later pieces are delayed.
         bytes_after_next_event: bytes to send only after the next event. If no event follows, the stream does not count
             as changed.
     """
 
-    pieces: tuple[Piece, ...]
+    replacement_pieces: tuple[Piece, ...]
     later_delay: float = 0.0
     bytes_after_next_event: bytes = b""
 
@@ -69,10 +69,14 @@ class AnswerEdit:
     """
 
     def __init__(
-        self, request: FaultyRequest, *, stream: Edit | None = None, body: Edit | None = None, only_sse: bool = False
+        self,
+        request: FaultyRequest,
+        *,
+        stream_edit: Edit | None = None,
+        body_edit: Edit | None = None,
+        only_sse: bool = False,
     ) -> None:
-        self._request, self._stream_edit, self._body_edit = request, stream, body
-        self._only_sse = only_sse
+        self._request, self._stream_edit, self._body_edit, self._only_sse = request, stream_edit, body_edit, only_sse
         self._chosen_edit: Edit | None = None
 
     def __call__(self, piece: Piece) -> Iterable[Piece]:
@@ -83,7 +87,7 @@ class AnswerEdit:
     def _edit_head(self, head: Head) -> Head:
         """Choose the edit for the answer that begins with this head. Return the head for the edited answer.
 
-        If the answer cannot be edited, report why and return the head unchanged.
+        If the answer cannot be edited, store the reason, and return the head unchanged.
         """
         is_framed = is_aws_stream(head)
         is_streamed = is_stream(head) or is_framed
@@ -137,14 +141,14 @@ class StreamPointEdit:
         return out + chunk_if_nonempty(chunk.at + self._delay, unchanged)
 
     def _take_delayed_bytes(self) -> bytes:
-        """Return the bytes that had to wait for the end of the next event, and report that the answer was changed."""
+        """Return the bytes that had to wait for the end of the next event, and count the answer as changed."""
         delayed, self._delayed_bytes = self._delayed_bytes, b""
         if delayed:
             self._request.mark_as_fired()
         return delayed
 
     def _edit_last_piece(self, piece: Piece) -> list[Piece]:
-        """Return the pieces that replace the end of the stream. If the stream was never changed, report the reason."""
+        """Return the pieces that replace the end of the stream. If the stream was never changed, store the reason."""
         if self._delayed_bytes:
             self._request.store_reason_for_not_firing(f"nothing came after the event at {self._point}")
         out = chunk_if_nonempty(piece.at + self._delay, self._delayed_bytes + self._event_splitter.incomplete_event)
@@ -152,12 +156,12 @@ class StreamPointEdit:
         if complete and (change := self._stream_change_at(piece.at, b"")) is not None:
             out += self._apply_change(change)
         if self._remaining_occurrences and not is_client_disconnect(piece):
-            self._request.store_reason_for_not_firing(self._reason_stream_was_not_changed())
+            self._request.store_reason_for_not_firing(self._reason_for_unchanged_stream())
         last = [] if self._is_over else [replace(piece, at=piece.at + self._delay)]
         self._is_over = True
         return out + last
 
-    def _stream_change_at(self, at: float, event: bytes) -> StreamChange | None:
+    def _stream_change_at(self, time: float, event: bytes) -> StreamChange | None:
         """Return the change to make before `event`, or None if the point has not been reached often enough yet."""
         if not self._remaining_occurrences:
             return None
@@ -166,7 +170,7 @@ class StreamPointEdit:
         self._reached_points.update(names)
         if (
             self._point not in names
-            or (change := self._make_change(PointContext(at + self._delay, event, gap, self._random))) is None
+            or (change := self._make_change(PointContext(time + self._delay, event, gap, self._random))) is None
         ):
             return None
         self._remaining_occurrences -= 1
@@ -178,10 +182,10 @@ class StreamPointEdit:
             self._request.mark_as_fired()
         self._delay += change.later_delay
         self._delayed_bytes = change.bytes_after_next_event
-        self._is_over = bool(change.pieces) and isinstance(change.pieces[-1], (Cut, End))
-        return tuple(piece for piece in change.pieces if not isinstance(piece, Chunk) or piece.data)
+        self._is_over = bool(change.replacement_pieces) and isinstance(change.replacement_pieces[-1], (Cut, End))
+        return tuple(piece for piece in change.replacement_pieces if not isinstance(piece, Chunk) or piece.data)
 
-    def _reason_stream_was_not_changed(self) -> str:
+    def _reason_for_unchanged_stream(self) -> str:
         """Return why the stream was not changed: it did not reach the point, or not often enough."""
         if self._point in self._reached_points:
             return f"the stream came to {self._point} fewer than {self._occurrence} times where it could be changed"
@@ -192,11 +196,11 @@ class StreamPointEdit:
 class EventEdit:
     """Changes every event of a stream.
 
-    `missing_part` names what a stream lacks if the fault could not change any of its events, such as `usage`.
+    `missing_part` names what a stream lacks (such as `usage`) if none of its events could be changed.
     """
 
-    def __init__(self, request: FaultyRequest, change: Callable[[bytes], bytes], missing_part: str) -> None:
-        self._request, self._change_event, self._missing_part = request, change, missing_part
+    def __init__(self, request: FaultyRequest, change_event: Callable[[bytes], bytes], missing_part: str) -> None:
+        self._request, self._change_event, self._missing_part = request, change_event, missing_part
         self._event_splitter = EventSplitter()
         self._has_changed = False
 
@@ -221,7 +225,7 @@ class EventEdit:
 class BodyEdit:
     """Collects the whole body of an answer that is not a stream, then changes it.
 
-    `missing_part` names what a body lacks if it could not be changed.
+    `missing_part` names what a body lacks (such as `usage`) if it could not be changed.
     """
 
     def __init__(self, request: FaultyRequest, change_body: BodyAction, missing_part: str) -> None:
@@ -245,10 +249,10 @@ class BodyEdit:
 
 
 class ChunkEdit:
-    """Changes every chunk of any body. The fault counts as fired once one chunk has become different."""
+    """Changes every chunk of a body, streamed or not. The fault counts as fired once a chunk has become different."""
 
-    def __init__(self, request: FaultyRequest, change: Callable[[Chunk], list[Chunk]], missing_part: str) -> None:
-        self._request, self._change_chunk, self._missing_part = request, change, missing_part
+    def __init__(self, request: FaultyRequest, change_chunk: Callable[[Chunk], list[Chunk]], missing_part: str) -> None:
+        self._request, self._change_chunk, self._missing_part = request, change_chunk, missing_part
         self._has_changed = False
         self._time_of_last_chunk = 0.0
 
@@ -290,7 +294,7 @@ def make_effect_at_point(
 
     def make_answer_edit(request: FaultyRequest) -> Edit:
         if change_body is not None and at == INSIDE_BODY:
-            return AnswerEdit(request, body=BodyEdit(request, change_body, "bytes"))
-        return AnswerEdit(request, stream=StreamPointEdit(request, at, occurrence, change_stream))
+            return AnswerEdit(request, body_edit=BodyEdit(request, change_body, "bytes"))
+        return AnswerEdit(request, stream_edit=StreamPointEdit(request, at, occurrence, change_stream))
 
     return make_answer_edit

@@ -8,4 +8,6 @@ class FaultError(HarnessError):
 
 
 class FaultConditionError(Refusal):
-    """The `when` function of a fault raised an exception. The code under test must not take it for an API error."""
+    """The `when` function of a fault raised an exception. The code under test must not take this for an error of the
+    API.
+    """

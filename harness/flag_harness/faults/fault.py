@@ -1,4 +1,4 @@
-"""A fault: a named layer that acts on the requests that meet its condition (the due ones), and counts them."""
+"""A fault: a named layer that acts on due requests (those that meet its condition), and counts them."""
 
 import json
 import re
@@ -12,17 +12,18 @@ from random import Random
 from typing import Literal, ParamSpec, TypeAlias
 
 from flag_harness.faults import checks
-from flag_harness.faults.condition import CONDITION_ARGUMENTS, FaultCondition
+from flag_harness.faults.condition import CONDITION_ARGUMENT_NAMES, FaultCondition
 from flag_harness.faults.errors import FaultConditionError, FaultError
 from flag_harness.flag import OFF_COMBINATION
 from flag_harness.wire.timeline import Edit, Request, Response
 
 P = ParamSpec("P")
-_PLAIN_TEXT = re.compile(
+_UNQUOTED_TEXT_PATTERN = re.compile(
     r"(?!(?:none|true|false|nan|inf|infinity)$)[A-Za-z/*][\w.:/+*-]*(?: [\w.:/+-]+)*", re.IGNORECASE
 )
 """Text that needs no quotes on the command line, because it cannot be read as another type."""
 FaultSide: TypeAlias = Literal["wire", "client"]
+"""Where a fault acts: on requests and answers (`wire`), or on calls of the SDK before they send anything (`client`)."""
 
 
 class FaultCounter:
@@ -97,9 +98,10 @@ The function returns an answer, an edit of the answer, or None to let the reques
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault with the condition under which it happens. It can be passed to `faulty`, `http_client` and marks.
+    """A fault with the condition under which it happens. It can be passed to `with_layers`, `http_client` and marks.
 
-    A fault counts what it has done. `arm` returns a copy with a new counter, for the next test.
+    A fault counts what it has done. `arm` returns a copy with a new counter, for the next test, with the id of the
+    test's flag combination as `armed_combination`. `is_transport_only` is true if a server cannot simulate the fault.
     """
 
     name: str
@@ -146,16 +148,16 @@ class Fault:
 
     @property
     def fired(self) -> int:
-        """The number of answers that this fault has changed."""
+        """The number of answers that this fault has changed or given."""
         return self.counter.fired_count
 
     @property
     def can_fire(self) -> bool:
-        """Whether the fault may act under the flag combination that was passed to `arm`."""
+        """Whether the fault's condition allows the flag combination that was passed to `arm`."""
         return self.armed_combination is None or self.condition.allows_combination(self.armed_combination)
 
     def __str__(self) -> str:
-        """Return the fault as on the command line, such as `overloaded:on=2`."""
+        """Return the fault as it is written on the command line, such as `overloaded:on=2`."""
         arguments = ",".join(f"{name}={_format_value(value)}" for name, value in self.arguments)
         return f"{self.name}:{arguments}" if arguments else self.name
 
@@ -202,10 +204,10 @@ def fault_kind(
         def make_fault(*args: P.args, **kwargs: P.kwargs) -> Fault:
             try:
                 checks.require_known_arguments(
-                    kwargs, (*own, *CONDITION_ARGUMENTS), lambda name: f"no argument {name!r}"
+                    kwargs, (*own, *CONDITION_ARGUMENT_NAMES), lambda name: f"no argument {name!r}"
                 )
                 condition = FaultCondition.from_arguments(
-                    {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENTS}
+                    {name: value for name, value in kwargs.items() if name in CONDITION_ARGUMENT_NAMES}
                 )
                 _reject_path_of_client_fault(condition, side)
                 effect = build(*args, **kwargs)
@@ -224,9 +226,7 @@ def fault_kind(
 
 
 def _reject_path_of_client_fault(condition: FaultCondition, side: FaultSide) -> None:
-    """Raise `FaultError` if a fault in calls of the SDK has the argument `path`: it acts before there is a request with
-    a path.
-    """
+    """Raise `FaultError` if a fault of the side `client` has the argument `path`, which no call of the SDK has."""
     if side == "client" and condition.path is not None:
         raise FaultError("path: a call of the SDK has no path; use when=lambda call: call.method == 'create'")
 
@@ -234,7 +234,7 @@ def _reject_path_of_client_fault(condition: FaultCondition, side: FaultSide) -> 
 def require_known_flags_in_combination(fault: Fault, flags: Collection[str]) -> None:
     """Raise `FaultError` if the fault is limited to a combination with unknown flags.
 
-    `flags` are the known settings, such as `streaming` and `model=haiku`.
+    `flags` are the known flags, with their values if they have several: `streaming`, `model=haiku`.
     """
     for combination in sorted(fault.condition.combination or ()):
         for name in combination.split("+"):
@@ -275,7 +275,7 @@ def _hashable_arguments(arguments: dict[str, object]) -> tuple[tuple[str, object
 
 
 def _comparable_value(value: object) -> object:
-    """Return an argument in the form in which it is compared and printed; a datetime as the text of a header."""
+    """Return an argument in the form in which it is compared and printed. A datetime becomes the text of a header."""
     if isinstance(value, datetime):
         return format_http_date(value)
     return tuple(sorted(value)) if isinstance(value, (list, set, frozenset, tuple, range)) else value
@@ -293,7 +293,7 @@ def _format_value(value: object) -> str:
     if isinstance(value, tuple):
         return "|".join(str(one) for one in value)
     if isinstance(value, str):
-        return value if _PLAIN_TEXT.fullmatch(value) else json.dumps(value, ensure_ascii=False)
+        return value if _UNQUOTED_TEXT_PATTERN.fullmatch(value) else json.dumps(value, ensure_ascii=False)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     return "none" if value is None else getattr(value, "__name__", str(value))

@@ -11,7 +11,8 @@ class FrameEdit:
     """Applies an edit that was written for server-sent events to an AWS event stream, which sends each event in a
     binary frame.
 
-    Unchanged frames keep their bytes. If the edit sends half of an event, half of its frame is sent.
+    Frames of unchanged events are passed on byte for byte. If the edit sends half of an event, half of its frame is
+    sent.
     """
 
     def __init__(self, edit: Edit) -> None:
@@ -55,5 +56,5 @@ class FrameEdit:
 
 
 def chunk_if_nonempty(at: float, data: bytes) -> list[Piece]:
-    """Return a list with a chunk of these bytes, or an empty list if there are none."""
+    """Return a list with one chunk of these bytes at the time `at`, or an empty list if there are no bytes."""
     return [Chunk(at, data)] if data else []

@@ -65,8 +65,8 @@ def _split_arguments(text: str) -> Iterator[tuple[str, str]]:
         position = match.end()
 
 
-def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
-    """Return the value of the argument `name`, converted from text to the type of its annotation in `hints`."""
+def _parse_value(name: str, value: str, type_hints: dict[str, Any]) -> object:
+    """Return the value of the argument `name`, converted from text to its type in `type_hints`."""
     if value.startswith('"') and re.fullmatch(_QUOTED_TEXT_PATTERN, value):
         return _decode_quoted_text(name, value)
     if name == "when":
@@ -74,7 +74,7 @@ def _parse_value(name: str, value: str, hints: dict[str, Any]) -> object:
     if name in _TYPES_OF_LIST_ARGUMENTS:
         values = [_convert_argument(name, one, (_TYPES_OF_LIST_ARGUMENTS[name],)) for one in value.split("|")]
         return values[0] if len(values) == 1 else values
-    hint = _CONDITION_TYPES.get(name, hints.get(name, str))
+    hint = _CONDITION_TYPES.get(name, type_hints.get(name, str))
     return _convert_argument(name, value, get_args(hint) or (hint,))
 
 
@@ -85,29 +85,30 @@ def _decode_quoted_text(name: str, value: str) -> str:
         raise checks.argument_error(name, value, "a text, in quotes as in JSON") from None
 
 
-def _convert_argument(name: str, value: str, kinds: tuple[Any, ...]) -> object:
-    """Return the text of the argument `name`, converted to the first type in `kinds` that fits. Every text fits `str`,
-    so `str` is tried last.
+def _convert_argument(name: str, value: str, types: tuple[Any, ...]) -> object:
+    """Return the text of the argument `name`, converted to the first of `types` that fits.
+
+    Every text fits `str`, so `str` is tried last.
     """
-    for kind, read in _VALUE_PARSERS:
-        if kind in kinds:
+    for kind, read in _PARSER_BY_TYPE:
+        if kind in types:
             try:
                 return read(value)
             except (KeyError, ValueError):
                 continue
     raise checks.argument_error(
-        name, value, " or ".join(description for kind, description in _TYPE_DESCRIPTIONS if kind in kinds)
+        name, value, " or ".join(description for kind, description in _DESCRIPTION_BY_TYPE if kind in types)
     )
 
 
-_VALUE_PARSERS: tuple[tuple[type, Callable[[str], object]], ...] = (
+_PARSER_BY_TYPE: tuple[tuple[type, Callable[[str], object]], ...] = (
     (NoneType, lambda value: {"none": None}[value.lower()]),
     (bool, lambda value: {"true": True, "false": False}[value.lower()]),
     (int, int),
     (float, float),
     (str, str),
 )
-_TYPE_DESCRIPTIONS: tuple[tuple[type, str], ...] = (
+_DESCRIPTION_BY_TYPE: tuple[tuple[type, str], ...] = (
     (bool, "true or false"),
     (int, "a whole number"),
     (float, _NUMBER_DESCRIPTION),

@@ -23,7 +23,7 @@ SECONDS_TO_STOP = 0.2
 class _Outcome(Generic[T]):
     """What a job returned, or the exception that it raised."""
 
-    value: T | None = None
+    result: T | None = None
     error: BaseException | None = None
 
 
@@ -58,7 +58,7 @@ class AbandonableThread:
             raise VirtualTimeout(f"it takes more than {self._hang_seconds:g} s of real time")
         if outcome.error is not None:
             raise outcome.error
-        return outcome.value  # type: ignore[return-value]
+        return outcome.result  # type: ignore[return-value]
 
     def block_forever(self) -> None:
         """Called in the job's own thread: abandon the thread, and block it forever. The waiting `run_job` raises

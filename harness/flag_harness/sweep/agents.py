@@ -35,7 +35,7 @@ class SweepTool:
 
 @dataclass(slots=True)
 class SweepContext:
-    """What a sweep gives to an agent: one context for all prompts of a conversation.
+    """What a sweep gives to an agent. There is one context for all prompts of a conversation.
 
     The agent uses `model` and `tools` in its requests. `messages` is empty at first: an agent that is a function keeps
     its conversation there. `http_client()` makes an HTTP client for `AsyncAnthropic(http_client=...)`, which is cheap;

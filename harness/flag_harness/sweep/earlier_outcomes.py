@@ -1,5 +1,5 @@
-"""The outcomes of an earlier sweep, in a file. Failures that are in the file count as known and pass; whatever got
-worse fails.
+"""The outcomes of an earlier sweep, in a file. Failures that are in the file count as known and pass; a result that has
+become worse fails.
 """
 
 import json
@@ -18,18 +18,20 @@ _IGNORED_OUTCOME = "does not apply"
 
 @dataclass(frozen=True, slots=True)
 class EarlierOutcomes:
-    """The outcomes of an earlier sweep. A later result that is worse fails.
+    """The outcomes of an earlier sweep, with which later results are compared.
 
-    `outcomes` has, for each test, the outcome of each trouble (such as a fault), by the trouble's name.
+    `outcomes_by_test` has, for the id of each test, its outcomes by the name of the trouble (such as a fault).
     """
 
-    outcomes: Mapping[str, Mapping[str, str]]
+    outcomes_by_test: Mapping[str, Mapping[str, str]]
 
     def compare_result(self, result: TroubleResult) -> TroubleResult:
-        """Return a result as `known` if it failed in the same way in the earlier sweep, or as failed if it got worse
-        since.
+        """Return a result with the outcome `known` if the test failed in the same way in the earlier sweep.
+
+        Return it as failed if the test recovered from the trouble then, and no longer does. Return other results
+        unchanged.
         """
-        before, now = self.outcomes.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
+        before, now = self.outcomes_by_test.get(result.nodeid, {}).get(result.trouble), describe_outcome(result)
         if before is None:
             return result
         if result.findings and before == now:

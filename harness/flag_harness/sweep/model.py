@@ -8,7 +8,7 @@ from flag_harness.simulator.scenario.scenario import ScriptedToolCall
 
 SWEEP_TOOL_NAME = "note"
 SWEEP_TOOL_INPUT = "the würfel is cast"
-"""The tool's input: it holds a character of more than one byte, which a fault can split."""
+"""The input of the tool's call. It contains a character of more than one byte, which a fault can split."""
 SWEEP_TOOL_RESULT = "noted"
 FIRST_PROMPT = "Note the step down, then tell me that it is done."
 CONTINUE_PROMPT = "Go on."

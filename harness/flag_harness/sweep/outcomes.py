@@ -31,8 +31,8 @@ class TrialOutcome(Enum):
     HUNG = "hung"
 
     @property
-    def has_lost_nothing(self) -> bool:
-        """Whether the agent kept everything that it could have kept, such as complete answers."""
+    def is_without_loss(self) -> bool:
+        """Whether the agent lost nothing that it could have kept, such as complete answers."""
         return self in _OUTCOMES_WITHOUT_LOSS
 
 
@@ -50,21 +50,21 @@ _OUTCOMES_WITHOUT_LOSS = frozenset(
 class TrialObservation:
     """What was observed in one conversation of an agent in a sweep.
 
-    `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `messages` are those
-    of the exceptions that the agent raised, for people to read. `fired_count` counts the responses that the fault
-    changed, `request_count` the requests sent. `side_effects` are the lines that the tool wrote. `conversation` is the
-    content of the last request. `answers` has the lines of each message that arrived completely. `has_streamed` is true
-    if any response was a stream. `seconds` are virtual.
+    `endings` says how each of `prompts` ended; the fault is active during the first prompt only. `exception_messages`
+    has, for each prompt, the message of the exception that the agent raised. `fired_count` counts the responses that
+    the fault changed, `request_count` the requests sent. `side_effects` are the lines that the tool wrote.
+    `conversation` is the content of the last request. `complete_answers` has the lines of each message that arrived
+    completely. `has_streamed` is true if any response was a stream. `seconds` are virtual.
     """
 
     fired_count: int
     prompts: tuple[str, ...]
     endings: tuple[PromptEnding, ...]
-    messages: tuple[str, ...]
+    exception_messages: tuple[str, ...]
     request_count: int
     side_effects: tuple[str, ...]
     conversation: tuple[ConversationLine, ...]
-    answers: tuple[tuple[ConversationLine, ...], ...]
+    complete_answers: tuple[tuple[ConversationLine, ...], ...]
     has_streamed: bool
     seconds: float
 
@@ -85,7 +85,7 @@ def judge_trial(observed: TrialObservation, baseline: TrialObservation) -> Trial
         return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
     verdict = _judge_endings(observed, baseline)
     if (
-        verdict.outcome.has_lost_nothing
+        verdict.outcome.is_without_loss
         and observed.request_count > baseline.request_count + MAX_REQUESTS_ABOVE_BASELINE
     ):
         reason = f"{observed.request_count} requests, not {baseline.request_count}"
@@ -132,7 +132,7 @@ def _keeps_all_complete_answers(observed: TrialObservation) -> bool:
     """Return whether the conversation has each complete answer unchanged, except the last, after which no request was
     sent.
     """
-    return tuple(_group_model_turns(observed.conversation)) == observed.answers[:-1]
+    return tuple(_group_model_turns(observed.conversation)) == observed.complete_answers[:-1]
 
 
 def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
@@ -140,7 +140,7 @@ def _keeps_complete_answers_only(observed: TrialObservation) -> bool:
     tool.
     """
     sent_back = Counter(_group_model_turns(observed.conversation))
-    arrived = Counter(observed.answers)
+    arrived = Counter(observed.complete_answers)
     last = next(reversed(sent_back), ())
     return sent_back <= arrived and bool(last) and not any(line[1] == "tool_use" for line in last)
 
@@ -157,16 +157,16 @@ def _remove_continue_prompt(conversation: tuple[ConversationLine, ...]) -> tuple
     return tuple(line for line in conversation if line != ("user", "text", CONTINUE_PROMPT))
 
 
-def _first_differing_line(found: tuple[ConversationLine, ...], expected: tuple[ConversationLine, ...]) -> str:
-    """Return the first line that is in only one of the two conversations, as text that says what differs."""
-    missing = [line for line in expected if line not in found]
+def _first_differing_line(observed: tuple[ConversationLine, ...], expected: tuple[ConversationLine, ...]) -> str:
+    """Return a text that names the first line that only one of the two conversations has."""
+    missing = [line for line in expected if line not in observed]
     if missing:
         return f"missing: {' '.join(missing[0][:2])}"
-    added = [line for line in found if line not in expected]
+    added = [line for line in observed if line not in expected]
     return f"added: {' '.join(added[0][:2])}" if added else "in another order, or more than once"
 
 
 def _first_exception_message(observed: TrialObservation, ending: PromptEnding) -> str:
     """Return the message of the exception that ended the first prompt with this ending, or an empty string."""
-    pairs = zip(observed.messages, observed.endings, strict=True)
+    pairs = zip(observed.exception_messages, observed.endings, strict=True)
     return next((message for message, how in pairs if how == ending), "")

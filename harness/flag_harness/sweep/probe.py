@@ -20,7 +20,7 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
 
-MAX_REQUESTS_OF_TEST = 100
+EXTRA_REQUESTS_OF_TEST = 100
 """A test floods the API if it sends more requests than three times those of its run without a trouble, plus this
 number.
 """
@@ -68,7 +68,7 @@ class TrafficProbe:
     `simulator` and `clock` are those of the test's traffic.
     """
 
-    def __init__(self, trouble: Trouble | None, request_limit: int = MAX_REQUESTS_OF_TEST) -> None:
+    def __init__(self, trouble: Trouble | None, request_limit: int = EXTRA_REQUESTS_OF_TEST) -> None:
         self._active_trouble = trouble.activate() if trouble else None
         self._has_missing_turn, self.has_trouble = False, trouble is not None
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
@@ -85,7 +85,7 @@ class TrafficProbe:
 
     @property
     def trouble_layers(self) -> tuple[Layer, ...]:
-        """The layers that bring the trouble into the traffic; an empty tuple in a run without a trouble."""
+        """The layers that apply the trouble to the test's traffic; an empty tuple in a run without a trouble."""
         return self._active_trouble.layers if self._active_trouble else ()
 
     @property
@@ -96,7 +96,7 @@ class TrafficProbe:
     def use_simulator(self, simulator: Simulator | None) -> None:
         """Store the simulator that answers the test, or None if a recording answers it."""
         self.simulator = simulator
-        for surprise in self._active_trouble.surprises if self._active_trouble else ():
+        for surprise in self._active_trouble.surprising_answers if self._active_trouble else ():
             surprise.simulator = simulator
 
     def edit_turn(self, body: Mapping[str, Any], turn: ScenarioTurn | None) -> ScenarioTurn | None:
@@ -109,7 +109,7 @@ class TrafficProbe:
         self._legal_bodies.append(body)
         if self._active_trouble is None:
             return turn
-        surprises = self._active_trouble.surprises
+        surprises = self._active_trouble.surprising_answers
         if turn is None:
             self._has_missing_turn = True
             displaced = (turn for one in surprises if (turn := one.pop_original_turn()) is not None)
@@ -142,22 +142,25 @@ class TrafficProbe:
             raise Interruption("the sweep interrupts the turn")
         task.get_loop().call_soon_threadsafe(task.cancel)
 
-    def make_layers(self, troubles: Iterable[Layer]) -> tuple[Layer, ...]:
-        """Return the layer that observes requests, then `troubles` limited to the first call of the test."""
-        return (self._observe_exchange, *map(self._limit_to_first_call, troubles))
+    def make_layers(self, trouble_layers: Iterable[Layer]) -> tuple[Layer, ...]:
+        """Return the layers for the test's traffic: one that observes each request, then `trouble_layers`.
+
+        The latter act only during the first call of the test function.
+        """
+        return (self._observe_exchange, *map(self._limit_to_first_call, trouble_layers))
 
     def make_observation(self, calls: Iterable[TestCallResult], problem: str = "") -> TestObservation:
-        """Return the observed facts of the run. Call this when the run is over."""
+        """Return what was observed in the run. Call this when the run is over."""
         simulator = self.simulator
         return TestObservation(
-            calls=tuple(calls),
+            test_calls=tuple(calls),
             exchanges=tuple(map(self._make_observed_exchange, self._entries)),
             fired_count=self.changed_answer_count,
-            broken_prefixes=len(simulator.broken_prefixes) if simulator else 0,
+            broken_prefix_count=len(simulator.broken_prefixes) if simulator else 0,
             has_missing_turn=self._has_missing_turn,
             process_count=self.processes,
             tool_calls=tuple(run.tool_call for run in self._tool_runs),
-            problem=problem,
+            setup_problem=problem,
         )
 
     def _limit_to_first_call(self, layer: Layer) -> Layer:
@@ -182,24 +185,24 @@ class TrafficProbe:
 
         return observe_piece
 
-    def _make_observed_exchange(self, entry: _UnfinishedExchange) -> ObservedExchange:
-        """Return a stored request with its parsed answer."""
-        response = tuple(entry.pieces)
+    def _make_observed_exchange(self, unfinished: _UnfinishedExchange) -> ObservedExchange:
+        """Return a stored request as an `ObservedExchange`, with its parsed answer."""
+        response = tuple(unfinished.pieces)
         answer, head = parse_response(response), response[0] if response else None
-        body = decode_json_object(entry.request.body)
+        body = decode_json_object(unfinished.request.body)
         return ObservedExchange(
-            call_number=entry.call_number,
-            path=entry.request.path,
+            call_number=unfinished.call_number,
+            path=unfinished.request.path,
             body=body,
-            headers=entry.request.headers,
-            sent_at=entry.sent_at,
-            ended_at=entry.sent_at + (response[-1].at if response else 0.0),
+            headers=unfinished.request.headers,
+            sent_at=unfinished.sent_at,
+            ended_at=unfinished.sent_at + (response[-1].at if response else 0.0),
             response_headers=head.headers if isinstance(head, Head) else (),
             answer=answer,
             point_names=names_of_points_in_stream(one.data for one in response if isinstance(one, Chunk))
             if answer.is_stream
             else (),
-            refusal="" if body in self._legal_bodies else self._refusal_reason_if_unanswered(entry.request),
+            refusal="" if body in self._legal_bodies else self._refusal_reason_if_unanswered(unfinished.request),
         )
 
     def _refusal_reason_if_unanswered(self, request: Request) -> str:

@@ -18,7 +18,7 @@ class _Step:
     """A state of a conversation: the answer to its last request, and the states that the next requests have led to."""
 
     answer: Response = ()
-    following: dict[tuple[int, Request], "_Step"] = field(default_factory=dict)
+    next_steps: dict[tuple[int, Request], "_Step"] = field(default_factory=dict)
 
 
 class RememberedAnswers:
@@ -35,26 +35,27 @@ class RememberedAnswers:
                 self._first, self._count = _Step(), 0
             return RememberingSimulator(self, self._first, clock)
 
-    def add_step(self, before: _Step, key: tuple[int, Request], answer: Response) -> _Step:
-        """Remember the answer to a request that was sent in the state `before`, and return the state after it.
+    def add_step(self, previous_step: _Step, key: tuple[int, Request], answer: Response) -> _Step:
+        """Remember the answer to a request that was sent in the state `previous_step`, and return the state after it.
 
         `key` has the time of the request and the request itself.
         """
         with self._lock:
             self._count += 1
-            return before.following.setdefault(key, _Step(answer))
+            return previous_step.next_steps.setdefault(key, _Step(answer))
 
 
 class RememberingSimulator:
-    """Answers as a simulator does, from memory if the same requests were answered before in the same seconds.
+    """Answers a conversation as a simulator does, from memory if an earlier conversation had the same requests and
+    times.
 
-    The simulator's answers depend only on the requests so far and on their times in whole seconds: most runs of a sweep
-    differ by less. If a request is not in memory, a simulator is made, and first gets all earlier requests of the
+    An answer depends only on the requests so far and on their times in whole seconds, which are the same in most runs
+    of a sweep. If a request is not in memory, a simulator is made, and first gets all earlier requests of the
     conversation.
     """
 
-    def __init__(self, memory: RememberedAnswers, first: _Step, clock: Clock) -> None:
-        self._memory, self._step, self._clock = memory, first, clock
+    def __init__(self, memory: RememberedAnswers, first_step: _Step, clock: Clock) -> None:
+        self._memory, self._step, self._clock = memory, first_step, clock
         self._waiting: list[tuple[int, Request]] = []
         self._simulator_clock = VirtualClock(math.floor(clock.now()), moves_loop=False)
         self._simulator: Simulator | None = None
@@ -65,13 +66,14 @@ class RememberingSimulator:
         with self._lock:
             key = (math.floor(self._clock.now()), request)
             self._waiting.append(key)
-            following = self._step.following.get(key)
-            self._step = following or self._memory.add_step(self._step, key, self._simulate_waiting())
+            following = self._step.next_steps.get(key)
+            self._step = following or self._memory.add_step(self._step, key, self._simulate_unsent_requests())
             return self._step.answer
 
-    def _simulate_waiting(self) -> Response:
-        """Send the simulator the requests that were answered from memory, then the new one, at their times. Return its
-        last answer.
+    def _simulate_unsent_requests(self) -> Response:
+        """Send the simulator the requests that were answered from memory, then the new request, at their times.
+
+        Return the answer to the new request.
         """
         if self._simulator is None:
             self._simulator = simulate(clock=self._simulator_clock, hook=turn_for_request)

@@ -18,9 +18,12 @@ from flag_harness.sweep.trials import Trial
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """The verdicts on one trial, by the id of the flag combination. `kind` is the name of the fault's kind."""
+    """The verdicts on one trial: pairs of the id of a flag combination and its verdict.
 
-    trial: str
+    `kind` is the name of the fault's kind.
+    """
+
+    trial_name: str
     kind: str
     verdicts: tuple[tuple[str, TrialVerdict], ...]
 
@@ -31,11 +34,11 @@ class TrialResult:
 
     @property
     def failure_lines(self) -> tuple[str, ...]:
-        """One line for each combination under which the agent did not survive."""
+        """One line for each combination under which the agent failed."""
         return tuple(
             f"{combination}: {verdict.outcome.value}" + (f": {verdict.reason}" if verdict.reason else "")
             for combination, verdict in self.verdicts
-            if not verdict.outcome.has_lost_nothing
+            if not verdict.outcome.is_without_loss
         )
 
 
@@ -45,7 +48,7 @@ def trial_result_to_json(result: TrialResult) -> list[Any]:
         [combination, verdict.outcome.value, verdict.reason, verdict.request_count, verdict.seconds]
         for combination, verdict in result.verdicts
     ]
-    return [result.trial, result.kind, verdicts]
+    return [result.trial_name, result.kind, verdicts]
 
 
 def trial_result_from_json(value: list[Any]) -> TrialResult:
@@ -97,9 +100,9 @@ class TrialSweep:
         return self._run_baseline(combination)
 
     def _run_baseline(self, combination: Combination) -> TrialObservation:
-        """Return what was observed in a conversation without a fault. It is run once for each combination."""
+        """Return what was observed in the conversation without a fault, which is run once for each combination."""
         if combination.id not in self._baselines:
-            self._baselines[combination.id] = self._run(None, combination)
+            self._baselines[combination.id] = self._run_conversation(None, combination)
         return self._baselines[combination.id]
 
     def _run_and_judge(self, trial: Trial, combination: Combination) -> TrialVerdict:
@@ -107,9 +110,9 @@ class TrialSweep:
         baseline = self.baseline_observation(combination)
         if not trial.can_apply(baseline.has_streamed):
             return TrialVerdict(TrialOutcome.DOES_NOT_APPLY)
-        return judge_trial(self._run(trial, combination), baseline)
+        return judge_trial(self._run_conversation(trial, combination), baseline)
 
-    def _run(self, trial: Trial | None, combination: Combination) -> TrialObservation:
+    def _run_conversation(self, trial: Trial | None, combination: Combination) -> TrialObservation:
         return run_trial(self.make_agent, trial, combination, self.directory, self.hang_seconds, self._answers)
 
 
@@ -117,7 +120,7 @@ def _baseline_failure(observed: TrialObservation) -> str:
     """Return what went wrong in a conversation without a fault, or an empty string."""
     if set(observed.endings) == {"returned"} and len(observed.side_effects) == 1:
         return ""
-    message = next(filter(None, observed.messages), "nothing was raised")
+    message = next(filter(None, observed.exception_messages), "nothing was raised")
     ending = next((ending for ending in observed.endings if ending != "returned"), "returned")
     effects = f"{len(observed.side_effects)} side effects of the one call"
     return f"{ending} after {observed.request_count} requests, with {effects} ({message})"

@@ -66,7 +66,7 @@ def markdown_lines_by_fault(results: Sequence[TrialResult]) -> Iterator[str]:
     yield "|---|" + "---|" * len(names)
     for result in results:
         cells = (CELL_TEXT_BY_OUTCOME[verdict.outcome] for _, verdict in result.verdicts)
-        yield f"| `{result.trial}` | " + " | ".join(cells) + " |"
+        yield f"| `{result.trial_name}` | " + " | ".join(cells) + " |"
 
 
 def _terminal_row(name: str, results: Sequence[TrialResult], width: int) -> str:

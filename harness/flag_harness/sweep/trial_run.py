@@ -81,10 +81,9 @@ class TrialRun:
         self._turns: list[tuple[str, PromptEnding, str]] = []
 
     def run(self) -> TrialObservation:
-        """Send a prompt under the fault and then, without the fault, the next prompt. If the first fails, ask the agent
-        to go on.
+        """Send a prompt under the fault and then, without the fault, the next prompt. Return what was observed.
 
-        Return what was observed.
+        If the first prompt fails, ask the agent to go on before the next prompt.
         """
         with self._set_up_environment():
             self._send_prompt(FIRST_PROMPT, self._fault)
@@ -204,11 +203,13 @@ class TrialRun:
             fired_count=self._fault.fired if self._fault else 0,
             prompts=prompts,
             endings=endings,
-            messages=messages,
+            exception_messages=messages,
             request_count=len(exchanges),
             side_effects=tuple(self._effects.read_text(encoding="utf-8").splitlines()),
             conversation=_request_lines(exchanges[-1][0]) if exchanges else (),
-            answers=tuple(lines for _, response in exchanges if (lines := response_lines(response)) is not None),
+            complete_answers=tuple(
+                lines for _, response in exchanges if (lines := response_lines(response)) is not None
+            ),
             has_streamed=any(_is_streamed(response) for _, response in exchanges),
             seconds=self._loop.time(),
         )
@@ -224,8 +225,8 @@ def run_trial(
 ) -> TrialObservation:
     """Run one conversation with a new agent, and return what was observed.
 
-    The conversation is under the fault of `trial`, or without a fault if that is None. `directory` is for the file that
-    the tool writes. A prompt that takes more than `hang_seconds` real seconds counts as hung. `answers` are the
+    The conversation is under the fault of `trial`, or without a fault if `trial` is None. `directory` is for the file
+    that the tool writes. A prompt that takes more than `hang_seconds` real seconds counts as hung. `answers` are the
     remembered answers of the sweep that the run belongs to, or None.
     """
     return TrialRun(make_agent, trial, combination, directory, hang_seconds, answers or RememberedAnswers()).run()
@@ -261,16 +262,16 @@ def seed_random() -> Iterator[None]:
 def _set_environment_variables(values: Mapping[str, str | None]) -> Iterator[None]:
     """Set environment variables while the `with` block runs; unset those whose value is None."""
     before = os.environ.copy()
-    _change_variables(values)
+    _set_or_unset_variables(values)
     try:
         yield
     finally:  # `patch.dict` would set each variable again, at a tenth of the cost of a trial
         after = os.environ.copy()
         changed = {name: before.get(name) for name in {**before, **after} if before.get(name) != after.get(name)}
-        _change_variables(changed)
+        _set_or_unset_variables(changed)
 
 
-def _change_variables(values: Mapping[str, str | None]) -> None:
+def _set_or_unset_variables(values: Mapping[str, str | None]) -> None:
     """Set environment variables, and unset those whose value is None."""
     for name, value in values.items():
         if value is None:

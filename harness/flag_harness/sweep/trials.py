@@ -19,7 +19,7 @@ _KINDS_THAT_NEED_AN_EVENT = frozenset(
 _LONG_SILENCE_SECONDS = 900
 """Seconds of silence that exceed the SDK's read timeout (600)."""
 
-ARGUMENTS_TO_TRY: Mapping[str, tuple[dict[str, Any], ...]] = {
+ARGUMENTS_BY_FAULT_KIND: Mapping[str, tuple[dict[str, Any], ...]] = {
     "rate_limited": (
         {"retry_after": 2},
         {"retry_after": None},
@@ -42,7 +42,7 @@ ARGUMENTS_TO_TRY: Mapping[str, tuple[dict[str, Any], ...]] = {
 }
 """The arguments with which each kind of fault is tried. Kinds that are missing here are tried without arguments."""
 
-ARGUMENTS_AT_DEFAULT_POINT: Mapping[str, tuple[dict[str, Any], ...]] = {
+FURTHER_ARGUMENTS_BY_FAULT_KIND: Mapping[str, tuple[dict[str, Any], ...]] = {
     "stream_error": ({"kind": "rate_limit_error"}, {"kind": "api_error"}, {"kind": "invalid_request_error"}),
     "reset": ({"torn": True},),
     "end_of_file": ({"torn": True},),
@@ -67,13 +67,13 @@ class Trial:
         """The fault as it is written on the command line, such as `overloaded:on=2`."""
         return str(self.fault)
 
-    def can_apply(self, streams: bool) -> bool:
-        """Return whether the fault can fire if the agent streams (`streams`) or does not.
+    def can_apply(self, agent_streams: bool) -> bool:
+        """Return whether the fault can fire with an agent that streams, or does not.
 
         The point `inside_body` needs an answer that is not a stream; all other points need a stream.
         """
         at = dict(self.fault.arguments).get("at") or ("inside_text" if self._needs_stream else None)
-        return at is None or streams == (at != INSIDE_BODY)
+        return at is None or agent_streams == (at != INSIDE_BODY)
 
     @property
     def _needs_stream(self) -> bool:
@@ -99,7 +99,7 @@ def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
     """Yield the faults of one kind to try: on the first request, on the second (sent after the tool ran), and on all
     requests.
     """
-    for arguments in ARGUMENTS_TO_TRY.get(kind.name, ({},)):
+    for arguments in ARGUMENTS_BY_FAULT_KIND.get(kind.name, ({},)):
         points = [
             point for point in kind.points if point not in _UNREACHABLE_POINTS and can_fault_change_answer(kind, point)
         ]
@@ -108,7 +108,7 @@ def _faults_of_kind_to_try(kind: FaultKind) -> Iterator[Fault]:
             yield kind.make_fault(**arguments, on=1)
         yield kind.make_fault(**arguments, on=2)
         yield kind.make_fault(**arguments)
-    yield from (kind.make_fault(**arguments, on=1) for arguments in ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()))
+    yield from (kind.make_fault(**arguments, on=1) for arguments in FURTHER_ARGUMENTS_BY_FAULT_KIND.get(kind.name, ()))
 
 
 def can_fault_change_answer(kind: FaultKind, point: str) -> bool:

@@ -26,14 +26,17 @@ def block_network_except(allowed: Sequence[str] = ()) -> Iterator[None]:
 
 
 @contextmanager
-def guard_connections(refuse: Callable[[str], None]) -> Iterator[None]:
-    """Call `refuse(host)`, which may raise an error, before a socket connects. A Unix socket's host is its path."""
+def guard_connections(check_host: Callable[[str], None]) -> Iterator[None]:
+    """Inside the context, call `check_host(host)`, which may raise an error, before a socket connects.
+
+    The host of a Unix socket is its path.
+    """
 
     def wrap_connect(original: Any) -> Any:
-        """Return a socket's method `original`, changed so that it calls `refuse` first."""
+        """Return a socket's method `original`, changed so that it calls `check_host` first."""
 
         def check_host_and_connect(self: socket.socket, address: Any) -> Any:
-            refuse(_host_of_address(self, address))
+            check_host(_host_of_address(self, address))
             return original(self, address)
 
         return check_host_and_connect

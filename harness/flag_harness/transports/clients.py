@@ -27,8 +27,8 @@ def sdk_version() -> str:
 
 @cache
 def _installed_sdk_version() -> str:
-    """Return the installed SDK's version. The result is cached, since reading the version takes a third of a replayed
-    test's time.
+    """Return the installed SDK's version, such as `2.12.0`, from a cache: reading it takes a third of a replayed test's
+    time.
     """
     return version("anthropic")
 
@@ -76,17 +76,15 @@ def live_async_http_client(*layers: Layer) -> Any:
 
 
 def _add_layers(transport: Any, layers: tuple[Layer, ...], http: ModuleType) -> Any:
-    """Return a transport that sends requests through the layers and then `transport`, or None if `transport` is
-    None.
-    """
+    """Return a transport that passes requests through the layers to `transport`, or None if `transport` is None."""
     return transport and make_transport_class(http)(transport, *layers, clock=SystemClock())
 
 
 def make_clock_for_pace(pace: float, *, moves_loop: bool = True) -> Clock:
     """Return a virtual clock if `pace` is 0, or else a real one whose waits take `pace` times as long.
 
-    Raise `HarnessError` if the pace is invalid. A virtual clock moves the running event loop too, unless `moves_loop`
-    is false.
+    Raise `HarnessError` if the pace is invalid. A virtual clock also moves the time of the running event loop, unless
+    `moves_loop` is false.
     """
     if not 0 <= pace < math.inf:
         raise HarnessError(

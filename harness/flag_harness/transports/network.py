@@ -18,7 +18,7 @@ from flag_harness.transports.patch import replace_attribute
 from flag_harness.transports.scope import ApiScope, matches_host
 
 ERROR_TEXTS_OF_REPLAY = "plays recordings", "record that traffic with --record-mode=once"
-"""Two parts of the error's message: what the test does, and what to do if it needs the network."""
+"""Two parts of the message of `NetworkRefused`: what the test does, and what to do if it needs the network."""
 ERROR_TEXTS_OF_SIMULATOR = "asks the simulator", "ask the live API with --harness-upstream=live"
 
 _ADVICE_FOR_OTHER_HOSTS = (
@@ -32,20 +32,20 @@ _ADDRESSES_OF_LOOPBACK = ("127.0.0.1", "::1", "0.0.0.0")
 
 @contextmanager
 def refuse_network(
-    doing: tuple[str, str] = ERROR_TEXTS_OF_REPLAY,
-    refusal: Callable[[str], NetworkRefused] = NetworkRefused,
+    error_texts: tuple[str, str] = ERROR_TEXTS_OF_REPLAY,
+    make_refusal: Callable[[str], NetworkRefused] = NetworkRefused,
     scope: ApiScope = ApiScope(),  # noqa: B008 - a frozen value
-    is_open: Callable[[str], bool] = lambda host: False,
+    is_host_open: Callable[[str], bool] = lambda host: False,
 ) -> Iterator[list[NetworkRefused]]:
     """Inside the context, raise `NetworkRefused` if code looks up or connects to another machine. Yield a list of these
     errors.
 
-    `doing` has two parts of the message: what the test does, and what to do if it needs the network. `refusal` makes
-    the error from the message. Hosts that `scope` allows can be reached. Hosts that `scope` ignores get a
-    `ConnectionRefusedError`, which is not in the list. `is_open` is called at each attempt with the host, and returns
-    True to allow it.
+    `error_texts` has two parts of the message: what the test does, and what to do if it needs the network.
+    `make_refusal` makes the error from the message. Hosts that `scope` allows can be reached. Hosts that `scope`
+    ignores get a `ConnectionRefusedError`, which is not in the list. `is_host_open` is called at each attempt with the
+    host, and returns True to allow it.
     """
-    guard = _NetworkGuard(doing, refusal, scope, is_open)
+    guard = _NetworkGuard(error_texts, make_refusal, scope, is_host_open)
     with guard.open():
         yield guard.refusals
 
@@ -55,12 +55,12 @@ class _NetworkGuard:
 
     def __init__(
         self,
-        doing: tuple[str, str],
-        refusal: Callable[[str], NetworkRefused],
+        error_texts: tuple[str, str],
+        make_refusal: Callable[[str], NetworkRefused],
         scope: ApiScope,
-        is_open: Callable[[str], bool],
+        is_host_open: Callable[[str], bool],
     ) -> None:
-        self._activity, self._make_refusal, self._scope, self._is_open = doing, refusal, scope, is_open
+        self._activity, self._make_refusal, self._scope, self._is_open = error_texts, make_refusal, scope, is_host_open
         self._allowed_addresses: set[str] = set()
         self._resolved_names: set[str] = set()
         self._children = ChildProcessGuard(
@@ -79,12 +79,12 @@ class _NetworkGuard:
         with ExitStack() as stack:
 
             def guard_import(module: str, *_: Any) -> None:
-                if module in libraries_in_c and not self._children.is_in_child:
+                if module in libraries_in_c and not self._children.is_in_forked_child:
                     import_early(module)
                     stack.enter_context(libraries_in_c[module]())
                 self._children.guard_import(module)
 
-            handlers = {**sockets, **self._children.handlers, "import": guard_import}
+            handlers = {**sockets, **self._children.audit_handlers, "import": guard_import}
             for guard_library in libraries_in_c.values():
                 stack.enter_context(guard_library())
             for guard in (guard_socket_methods, guard_open_connections):
@@ -103,8 +103,8 @@ class _NetworkGuard:
         name = str(_decode_host(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
-        if self._children.is_in_child:
-            if message := self._children.ask_parent(host, port):
+        if self._children.is_in_forked_child:
+            if message := self._children.parent_refusal_reason(host, port):
                 raise ConnectionRefusedError(message)
         elif matches_host(self._scope.ignored_hosts, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
@@ -122,7 +122,7 @@ class _NetworkGuard:
             self._resolved_names.add(name)
             with audit_hook().pause():
                 try:
-                    self._allowed_addresses.update(_addresses_in(socket.getaddrinfo(host, None)))
+                    self._allowed_addresses.update(_addresses_in_lookup_result(socket.getaddrinfo(host, None)))
                 except OSError:
                     return  # the caller's own lookup says so
 
@@ -131,12 +131,12 @@ class _NetworkGuard:
         return matches_host(self._scope.allowed_hosts, name, port) or self._is_open(name)
 
     def _wrap_lookup(self, original: Any) -> Any:
-        """Return a function that looks up names, changed so that it stores the addresses of allowed hosts."""
+        """Return a function for name lookups, changed so that it stores the addresses of allowed hosts."""
 
         def look_up(host: Any, *arguments: Any, **options: Any) -> Any:
             found = original(host, *arguments, **options)
             if not is_loopback(host):
-                self._allowed_addresses.update(_addresses_in(found))
+                self._allowed_addresses.update(_addresses_in_lookup_result(found))
             return found
 
         return look_up
@@ -146,7 +146,7 @@ class _NetworkGuard:
         target = name if port is None else f"{name}:{port}"
         if advice := flag_service_advice(name):
             return f"this test {what}, but tried to reach {target}{how} {advice}"
-        is_api = self._scope.has_host(f"https://{target}")
+        is_api = self._scope.includes_url(f"https://{target}")
         if not is_api and self._activity in (ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR):
             instead = _ADVICE_FOR_OTHER_HOSTS
         elif is_api and how:
@@ -159,13 +159,13 @@ class _NetworkGuard:
         )
 
 
-def _addresses_in(found: Any) -> Iterator[str]:
+def _addresses_in_lookup_result(lookup_result: Any) -> Iterator[str]:
     """Yield the addresses in the result of a name lookup."""
-    if isinstance(found, str):
-        yield found
-    elif isinstance(found, (tuple, list)):
-        for one in found:
-            yield from _addresses_in(one)
+    if isinstance(lookup_result, str):
+        yield lookup_result
+    elif isinstance(lookup_result, (tuple, list)):
+        for one in lookup_result:
+            yield from _addresses_in_lookup_result(one)
 
 
 def is_loopback(host: Any) -> bool:
@@ -175,7 +175,7 @@ def is_loopback(host: Any) -> bool:
 
 
 def _decode_host(host: Any) -> Any:
-    """Decode a host from bytes to text. Return text and None unchanged."""
+    """Return a host as text if it is bytes. Return text and None unchanged."""
     return host.decode("ascii", "replace") if isinstance(host, bytes) else host
 
 

@@ -29,14 +29,14 @@ class OpenExchange:
 
     def async_apply_layers(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
         """Yield the pieces of an async `source` after all layers have edited them; see `apply_layers`."""
-        return self._async_edit(source) if self.edits else source
+        return self._async_edit_pieces(source) if self.edits else source
 
     def seconds_since_request(self) -> float:
         """Return the seconds since the request was sent."""
         return self.clock.now() - self.start_time
 
     def _edit_pieces(self, source: Generator[Piece]) -> Generator[Piece]:
-        """Yield the edited pieces. If the client stops reading, tell the layers, and close `source`."""
+        """Yield the edited pieces. If the client stops reading, send the edits an `End` for it, and close `source`."""
         piece: Piece | None = None
         try:
             for piece in source:
@@ -45,7 +45,7 @@ class OpenExchange:
             self._report_abandonment(piece)
             source.close()
 
-    async def _async_edit(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
+    async def _async_edit_pieces(self, source: AsyncGenerator[Piece]) -> AsyncGenerator[Piece]:
         piece: Piece | None = None
         try:
             async for piece in source:

@@ -4,7 +4,8 @@ from typing import Any
 
 
 class replace_attribute:  # noqa: N801 - used as a function, like contextlib.suppress
-    """Set an attribute inside the context, and restore it afterwards. An inherited attribute is inherited again.
+    """Set an attribute of `owner` inside the context, and restore it afterwards. An inherited attribute is inherited
+    again.
 
     If other code has replaced the attribute in the meantime, that replacement stays.
     """

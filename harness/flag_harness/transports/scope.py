@@ -40,8 +40,8 @@ class ApiScope:
     ignored_hosts: tuple[str, ...] = ()
     base_url: str = ""
 
-    def has_host(self, url: str) -> bool:
-        """Return whether a URL's host belongs to the API: a known host, or the host in `ANTHROPIC_BASE_URL`."""
+    def includes_url(self, url: str) -> bool:
+        """Return whether a URL's host belongs to the API: it is a known host, or that of `ANTHROPIC_BASE_URL`."""
         address = _host_and_port_of_url(url)
         if address is None:
             return False
@@ -49,10 +49,10 @@ class ApiScope:
         known = (*_API_HOSTS, *self.hosts)
         return address in self._base_addresses() or any(matches_host((name,), host, port) for name in known)
 
-    def has_request(self, http_request: Any) -> bool:
+    def includes_request(self, http_request: Any) -> bool:
         """Return whether a request goes to the API, judged by its host, path and headers."""
         url = str(http_request.url)
-        if self.has_host(url) or _API_ONLY_HEADER in http_request.headers:
+        if self.includes_url(url) or _API_ONLY_HEADER in http_request.headers:
             return True
         return _API_ONLY_PATH_PATTERN.search(urlsplit(url).path) is not None
 

@@ -108,12 +108,14 @@ class _UpstreamTransport:
                     self._raise_if_broken(piece, exchange, http_request)
                     return
 
-    def _raise_if_broken(self, last: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
-        """Raise an error if the last piece says that the connection broke, or if the replay refuses to go on."""
-        if isinstance(last, Cut):
-            raise exchange.error or self._library.connection_error(last.kind, http_request)
-        if last.make_refusal is not None:
-            raise last.make_refusal()
+    def _raise_if_broken(self, last_piece: Cut | End, exchange: OpenExchange, http_request: Any) -> None:
+        """Raise an error if the last piece of the response says that the connection broke or that the replay refused to
+        go on.
+        """
+        if isinstance(last_piece, Cut):
+            raise exchange.error or self._library.connection_error(last_piece.kind, http_request)
+        if last_piece.make_refusal is not None:
+            raise last_piece.make_refusal()
 
     def _pieces_after_layers(self, exchange: OpenExchange, request: Request, http_request: Any) -> Iterable[Piece]:
         """Return the pieces of the answer: those of a layer that answers, or else those of the upstream or the live

@@ -57,11 +57,11 @@ def read_timeout(
     return make_effect_at_point(at, occurrence, cut_stream, cut_body)
 
 
-def _make_connection_break(how: CutKind, moment: float) -> FaultEffect:
-    """Return the effect that the connection breaks in the way `how`, `moment` seconds after the request was sent."""
+def _make_connection_break(kind: CutKind, seconds: float) -> FaultEffect:
+    """Return the effect that the connection breaks `seconds` after the request was sent. `kind` says how it breaks."""
 
     def break_connection(faulty_request: FaultyRequest) -> Response:
         faulty_request.mark_as_fired()
-        return (Cut(moment, how),)
+        return (Cut(seconds, kind),)
 
     return break_connection

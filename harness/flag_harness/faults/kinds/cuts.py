@@ -60,20 +60,20 @@ def empty_response(**when: Unpack[ConditionArguments]) -> FaultEffect:
     return answer_without_body
 
 
-def _make_early_end(at: str, occurrence: int, torn: bool, last: Any) -> FaultEffect:
-    """Return the effect that an answer ends at a point, with the piece that `last` makes: a `Cut` or an `End`.
+def _make_early_end(at: str, occurrence: int, torn: bool, make_last_piece: Any) -> FaultEffect:
+    """Return the effect that an answer ends at a point, with a `Cut` or an `End` that `make_last_piece` makes.
 
-    `at` is the point, `occurrence` how often it must be reached, and `torn` whether half of the next event still
-    arrives.
+    The answer ends when the point `at` is reached for the `occurrence`-th time. If `torn` is true, half of the next
+    event still arrives.
     """
     checks.require_type_or_none("torn", torn, bool, "true or false")
 
     def end_stream(point: PointContext) -> StreamChange | None:
         half = point.next_event[: len(point.next_event) // 2] if torn else b""
-        is_unchanged = not point.next_event and (torn or last is End)
-        return None if is_unchanged else StreamChange((Chunk(point.time, half), last(point.time)))
+        is_unchanged = not point.next_event and (torn or make_last_piece is End)
+        return None if is_unchanged else StreamChange((Chunk(point.time, half), make_last_piece(point.time)))
 
     def end_body(body: bytes, moment: float) -> tuple[Piece, ...]:
-        return (Chunk(moment, body[: len(body) // 2]), last(moment))
+        return (Chunk(moment, body[: len(body) // 2]), make_last_piece(moment))
 
     return make_effect_at_point(at, occurrence, end_stream, end_body)

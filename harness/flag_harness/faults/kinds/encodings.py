@@ -33,7 +33,7 @@ def line_ends(*, kind: str = "crlf", **when: Unpack[ConditionArguments]) -> Faul
     end = _LINE_ENDS[checks.require_one_of("kind", kind, _LINE_ENDS)]
     return lambda faulty_request: AnswerEdit(
         faulty_request,
-        stream=EventEdit(faulty_request, lambda event: _LINE_END_PATTERN.sub(lambda _: end, event), "line"),
+        stream_edit=EventEdit(faulty_request, lambda event: _LINE_END_PATTERN.sub(lambda _: end, event), "line"),
         only_sse=True,
     )
 
@@ -49,7 +49,7 @@ def byte_order_mark(**when: Unpack[ConditionArguments]) -> FaultEffect:
             return [replace(chunk, data=left.pop() + chunk.data)] if left else [chunk]
 
         edit = ChunkEdit(faulty_request, add_byte_order_mark, "first byte")
-        return AnswerEdit(faulty_request, stream=edit, body=edit, only_sse=True)
+        return AnswerEdit(faulty_request, stream_edit=edit, body_edit=edit, only_sse=True)
 
     return make_answer_edit
 
@@ -74,7 +74,7 @@ def split_utf8(**when: Unpack[ConditionArguments]) -> FaultEffect:
 
     def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
         edit = ChunkEdit(faulty_request, split_characters, "character of more than one byte")
-        return AnswerEdit(faulty_request, stream=edit, body=edit, only_sse=True)
+        return AnswerEdit(faulty_request, stream_edit=edit, body_edit=edit, only_sse=True)
 
     return make_answer_edit
 

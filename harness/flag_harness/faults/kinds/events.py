@@ -131,21 +131,25 @@ def missing_usage(*, where: str = "everywhere", **when: Unpack[ConditionArgument
 
     def make_answer_edit(faulty_request: FaultyRequest) -> Edit:
         stream = EventEdit(faulty_request, remove_usage_from_event, "usage")
-        return AnswerEdit(faulty_request, stream=stream, body=BodyEdit(faulty_request, remove_usage_from_body, "usage"))
+        return AnswerEdit(
+            faulty_request, stream_edit=stream, body_edit=BodyEdit(faulty_request, remove_usage_from_body, "usage")
+        )
 
     return make_answer_edit
 
 
-def _make_event_replacer(change: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
-    """Return a function that replaces the event after a point with `change(event)`."""
-    return lambda point: StreamChange((Chunk(point.time, change(point.next_event)),)) if point.next_event else None
+def _make_event_replacer(change_event: Callable[[bytes], bytes]) -> Callable[[PointContext], StreamChange | None]:
+    """Return a function that replaces the event after a point with `change_event(event)`."""
+    return lambda point: (
+        StreamChange((Chunk(point.time, change_event(point.next_event)),)) if point.next_event else None
+    )
 
 
-def _make_event_inserter(data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
-    """Return a function that inserts an event at a point. `data` returns the JSON of the event for a position in the
-    stream.
+def _make_event_inserter(make_data: Callable[[StreamGap], dict[str, Any]]) -> Callable[[PointContext], StreamChange]:
+    """Return a function that inserts an event at a point. `make_data` gets the position in the stream, and returns the
+    event as a JSON object.
     """
-    return lambda point: StreamChange((Chunk(point.time, _encode_json_event(data(point.gap)) + point.next_event),))
+    return lambda point: StreamChange((Chunk(point.time, _encode_json_event(make_data(point.gap)) + point.next_event),))
 
 
 def _encode_json_event(data: dict[str, Any]) -> bytes:

@@ -49,7 +49,10 @@ def bad_request(
 ) -> FaultEffect:
     """400 `invalid_request_error` with a message of your choice."""
     return _make_api_error(
-        400, "invalid_request_error", checks.require_text("message", message), _retry_headers(None, None, should_retry)
+        400,
+        "invalid_request_error",
+        checks.require_nonempty_text("message", message),
+        _retry_headers(None, None, should_retry),
     )
 
 
@@ -59,7 +62,7 @@ def beta_rejected(
 ) -> FaultEffect:
     """400, as if the API did not know one value of the `anthropic-beta` header. Requests without that value pass."""
     message = (
-        f"Unexpected value(s) `{checks.require_text('beta', beta)}` for the `anthropic-beta` header. "
+        f"Unexpected value(s) `{checks.require_nonempty_text('beta', beta)}` for the `anthropic-beta` header. "
         "Please consult our documentation at docs.claude.com or try again without the header."
     )
     refuse = _make_api_error(400, "invalid_request_error", message, _retry_headers(None, None, should_retry))
@@ -83,10 +86,10 @@ def parameter_rejected(
     **when: Unpack[ConditionArguments],
 ) -> FaultEffect:
     """400 for a top-level parameter of the body. Requests without this parameter pass."""
-    name = checks.require_text("parameter", parameter)
+    name = checks.require_nonempty_text("parameter", parameter)
     text = f"{name}: Extra inputs are not permitted" if message is None else message
     retry = _retry_headers(None, None, should_retry)
-    refuse = _make_api_error(400, "invalid_request_error", checks.require_text("message", text), retry)
+    refuse = _make_api_error(400, "invalid_request_error", checks.require_nonempty_text("message", text), retry)
 
     def answer_if_parameter_is_sent(faulty_request: FaultyRequest) -> Response | None:
         if parameter in decode_json_object(faulty_request.request.body):
@@ -143,7 +146,7 @@ def rate_limited(
 ) -> FaultEffect:
     """429 `rate_limit_error`. The header `retry-after` has seconds, a date or any text, or is left out."""
     headers = _retry_headers(retry_after, retry_after_ms, should_retry)
-    return _make_api_error(429, "rate_limit_error", checks.require_text("message", message), headers)
+    return _make_api_error(429, "rate_limit_error", checks.require_nonempty_text("message", message), headers)
 
 
 @fault_kind(**_fault_kind_arguments_for_error("InternalServerError"))
@@ -194,9 +197,9 @@ def request_id(random: Random) -> str:
 
 
 def _make_api_error(status: int, error_type: str, message: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers every request on which the fault acts with an error of the API.
+    """Return a function that answers every due request with an error of the API.
 
-    The header and the body of the answer have the same request id.
+    The header and the body of the answer have the same random request id.
     """
 
     def answer_with_error(faulty_request: FaultyRequest) -> Response:
@@ -210,7 +213,7 @@ def _make_api_error(status: int, error_type: str, message: str, headers: Headers
 
 
 def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFunction:
-    """Return a function that answers every request on which the fault acts with the same response."""
+    """Return a function that answers every due request with the same response."""
 
     def answer_always_equally(faulty_request: FaultyRequest) -> Response:
         faulty_request.mark_as_fired()
@@ -221,7 +224,7 @@ def _make_fixed_answer(status: int, headers: Headers, body: bytes) -> _AnswerFun
 
 
 def _make_html_page(status: int, title: str, headers: Headers) -> _AnswerFunction:
-    """Return a function that answers every request on which the fault acts with an HTML page, as a gateway does."""
+    """Return a function that answers every due request with an HTML page, as a gateway does."""
     return _make_fixed_answer(
         status, (("content-type", "text/html"), *_EDGE_SERVER_HEADERS, *headers), _HTML_PAGE.format(title).encode()
     )
@@ -241,7 +244,7 @@ def _retry_headers(retry_after: object, retry_after_ms: object, should_retry: ob
 
 
 def _retry_after_text(value: object) -> str:
-    """Return the value of the header `retry-after` for seconds, a date or a text."""
+    """Return seconds, a date or a text as the value of the header `retry-after`."""
     if isinstance(value, str) and value:
         return checks.require_header_text("retry_after", value)
     if isinstance(value, datetime):

@@ -52,7 +52,7 @@ def stream_error(
     checks.require_type_or_none("with_request_id", with_request_id, bool, "true or false")
     if padding is not None and not 0 <= checks.require_whole_number("padding", padding, minimum=0) <= _MAX_PADDING:
         raise checks.argument_error("padding", padding, f"a whole number from 0 to {_MAX_PADDING}")
-    text = MESSAGE_BY_ERROR_TYPE[kind] if message is None else checks.require_text("message", message)
+    text = MESSAGE_BY_ERROR_TYPE[kind] if message is None else checks.require_nonempty_text("message", message)
 
     def send_error_event(point: PointContext) -> StreamChange:
         spaces = point.random.randint(0, _MAX_PADDING) if padding is None else padding

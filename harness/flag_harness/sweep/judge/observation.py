@@ -63,9 +63,9 @@ class ObservedExchange:
 class ObservedToolCall:
     """One call of a tool that the project has named in its settings.
 
-    `call_number` is 1 if the test function runs, 2 in its repetition, 0 before. `earlier_request_count` is the number
-    of requests that were sent before this call. `error` is the message of the exception that the tool raised; empty if
-    it raised none.
+    `call_number` is 1 in the first call of the test function, 2 in its repetition, 0 before both.
+    `earlier_request_count` is the number of requests that were sent before this call. `error` is the message of the
+    exception that the tool raised; empty if it raised none.
     """
 
     call_number: int
@@ -97,47 +97,48 @@ class TestObservation:
     """What was observed in one run of a test.
 
     Attributes:
-        calls: the result of the test function, and of its repetition if it was called again.
+        test_calls: the result of the test function, and of its repetition if it was called again.
         exchanges: all requests in the order in which they were sent.
         fired_count: the number of answers that the trouble (such as a fault) changed.
-        broken_prefixes: the number of cached prefixes that could not be read because a block before their end changed.
+        broken_prefix_count: the number of cached prefixes that could not be read because a block before their end
+            changed.
         has_missing_turn: True if the scenario had no turn for a request.
         process_count: the number of processes that the test function started in its first call.
         tool_calls: the calls of the tools that the project names, in the order in which they began.
-        problem: why the test could not run at all, such as an error in a fixture; else empty.
+        setup_problem: why the test could not run at all, such as an error in a fixture, or an empty string.
     """
 
     __test__ = False
 
-    calls: tuple[TestCallResult, ...]
+    test_calls: tuple[TestCallResult, ...]
     exchanges: tuple[ObservedExchange, ...]
     fired_count: int = 0
-    broken_prefixes: int = 0
+    broken_prefix_count: int = 0
     has_missing_turn: bool = False
-    problem: str = ""
+    setup_problem: str = ""
     process_count: int = 0
     tool_calls: tuple[ObservedToolCall, ...] = ()
 
-    def exchanges_of_call(self, call: int) -> Iterator[ObservedExchange]:
+    def exchanges_of_call(self, call_number: int) -> Iterator[ObservedExchange]:
         """Yield all requests of one call of the test function, with their answers."""
-        return (one for one in self.exchanges if one.call_number == call)
+        return (one for one in self.exchanges if one.call_number == call_number)
 
-    def prompts(self, call: int | None = None) -> Iterator[ObservedExchange]:
-        """Yield the requests for messages of one call of the test function, or of all calls if `call` is None."""
-        return (one for one in self.exchanges if one.is_prompt and call in (None, one.call_number))
+    def prompts(self, call_number: int | None = None) -> Iterator[ObservedExchange]:
+        """Yield the requests for messages in one call of the test function, or in every call if it is None."""
+        return (one for one in self.exchanges if one.is_prompt and call_number in (None, one.call_number))
 
     @property
     def first_call(self) -> TestCallResult:
         """The result of the first call of the test function."""
-        return self.calls[0]
+        return self.test_calls[0]
 
     @property
     def second_call(self) -> TestCallResult | None:
         """The result of the second call of the test function, or None if it was called once."""
-        return self.calls[1] if len(self.calls) > 1 else None
+        return self.test_calls[1] if len(self.test_calls) > 1 else None
 
 
 def ignore_assertion_failures(observed: TestObservation) -> TestObservation:
-    """Return the observed run of a test, changed as if the test's own assertions had passed."""
-    calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.calls)
-    return replace(observed, calls=tuple(calls))
+    """Return a copy of the observed run in which a failed assertion of the test counts as passed."""
+    calls = (replace(call, ending="returned") if call.ending == "assertion" else call for call in observed.test_calls)
+    return replace(observed, test_calls=tuple(calls))

@@ -1,4 +1,4 @@
-"""The oracles of a sweep: checks that hold for any agent, whatever its test asserts. Each finds one kind of failure.
+"""The oracles of a sweep: checks that apply to any agent, whatever its test asserts. Each finds one kind of failure.
 
 Each gets a run of a test under a trouble (such as a fault) and the baseline, the same test's run without a trouble.
 """
@@ -47,8 +47,8 @@ empty string.
 class OracleFinding:
     """A failure of a test under a trouble such as a fault.
 
-    `oracle` is the check that found it, `reason` says what is wrong, and `location` is the file and line of the
-    exception; it is empty without one.
+    `oracle` is the name of the check that found it, and `reason` says what is wrong. `location` is the file and line of
+    the exception, or empty if there was no exception.
     """
 
     oracle: str
@@ -70,7 +70,7 @@ def find_failures(observed: TestObservation, baseline: TestObservation) -> tuple
 
 def _find_hang(observed: TestObservation, baseline: TestObservation) -> str:
     """Return how a call of the test function hung or took too long, or an empty string."""
-    for call in observed.calls:
+    for call in observed.test_calls:
         if call.ending == "hung":
             return call.message or "the test does not end"
         if call.seconds > MAX_CALL_SECONDS:
@@ -98,7 +98,7 @@ def _find_too_many_cache_marks(observed: TestObservation, baseline: TestObservat
 
 
 def _count_cache_marks(value: Any) -> int:
-    """Return the number of cache marks in a JSON value."""
+    """Return the number of cache marks (`cache_control`) in a JSON value."""
     if isinstance(value, list):
         return sum(map(_count_cache_marks, value))
     if isinstance(value, dict):
@@ -126,7 +126,7 @@ def _find_executed_incomplete_call(observed: TestObservation, baseline: TestObse
 
 
 def _calls_in_incomplete_answers(observed: TestObservation) -> Iterator[tuple[str, str]]:
-    """Yield the id and the tool of each call that must not run, because its answer was cut off or refused."""
+    """Yield the id and tool name of each tool call that must not run, because its answer was cut off or refused."""
     for one in observed.prompts():
         calls = [block for block in one.answer.blocks if block.get("type") == "tool_use"]
         reason = one.answer.message.get("stop_reason")
@@ -213,7 +213,7 @@ def _retry_after_seconds(exchange: ObservedExchange) -> float:
 def _find_broken_cache_prefixes(observed: TestObservation, baseline: TestObservation) -> str:
     """Return a message if at least half of the requests changed their cached prefix, or an empty string."""
     marked = sum(_count_cache_marks(one.body) > 0 for one in observed.prompts())
-    broken = observed.broken_prefixes
+    broken = observed.broken_prefix_count
     return f"{broken} of {marked} requests change the cached prefix" if broken >= 2 and broken * 2 >= marked else ""
 
 
@@ -227,26 +227,32 @@ def _find_failed_next_prompt(observed: TestObservation, baseline: TestObservatio
         return ""
     if again.ending in ("reported", "raised"):
         return again.message
-    return again.message if again.ending == "assertion" and _has_baseline_answers(observed, baseline, call=2) else ""
+    return (
+        again.message
+        if again.ending == "assertion" and _has_baseline_answers(observed, baseline, call_number=2)
+        else ""
+    )
 
 
 def _find_failed_assertion(observed: TestObservation, baseline: TestObservation) -> str:
     """Return the failed assertion of a test although its agent got all answers of the baseline, or an empty string."""
     is_assertion = observed.first_call.ending == "assertion"
-    return observed.first_call.message if is_assertion and _has_baseline_answers(observed, baseline, call=1) else ""
+    return (
+        observed.first_call.message if is_assertion and _has_baseline_answers(observed, baseline, call_number=1) else ""
+    )
 
 
-def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got, in this call of the test function, every answer that it got in the baseline.
+def _has_baseline_answers(observed: TestObservation, baseline: TestObservation, call_number: int) -> bool:
+    """Return whether the agent got, in one call of the test function, every answer that it got in the baseline.
 
     If so, the test's own assertions must hold.
     """
-    return not observed.has_missing_turn and has_all_answers(observed, baseline, call)
+    return not observed.has_missing_turn and has_all_answers(observed, baseline, call_number)
 
 
 def has_recovered(observed: TestObservation, baseline: TestObservation) -> bool:
     """Return whether the test function passed, and the agent got every answer that it got in the baseline."""
-    return observed.first_call.ending == "returned" and _has_baseline_answers(observed, baseline, call=1)
+    return observed.first_call.ending == "returned" and _has_baseline_answers(observed, baseline, call_number=1)
 
 
 ORACLES: Mapping[str, Oracle] = {

@@ -29,35 +29,35 @@ def count_user_texts(lines: Iterable[ConversationLine]) -> Counter[ConversationL
     return Counter(line for line in lines if line[:2] == ("user", "text"))
 
 
-def find_repeated_user_text(found: Iterable[ConversationLine], allowed: Counter[ConversationLine]) -> str:
-    """Return a text of the user that occurs more often in `found` than `allowed` says, or an empty string.
+def find_repeated_user_text(lines: Iterable[ConversationLine], max_counts: Counter[ConversationLine]) -> str:
+    """Return a text of the user that occurs more often in `lines` than `max_counts` allows, or an empty string.
 
-    Texts that are not in `allowed` may occur once.
+    A text that is not in `max_counts` may occur once.
     """
-    return next((line[2] for line, count in count_user_texts(found).items() if count > max(1, allowed[line])), "")
+    return next((line[2] for line, count in count_user_texts(lines).items() if count > max(1, max_counts[line])), "")
 
 
 def max_repetitions_of_user_texts(exchanges: Iterable[ObservedExchange]) -> Counter[ConversationLine]:
-    """Return, for each text of the user, how often it occurs in that request in which it occurs most often."""
+    """Return, for each text of the user, the largest number of times that a single request contains it."""
     most: Counter[ConversationLine] = Counter()
     for exchange in exchanges:
         most |= count_user_texts(request_lines(exchange))
     return most
 
 
-def has_all_answers(observed: TestObservation, baseline: TestObservation, call: int) -> bool:
-    """Return whether the agent got, in this call of the test, every answer of the baseline completely.
+def has_all_answers(observed: TestObservation, baseline: TestObservation, call_number: int) -> bool:
+    """Return whether the agent got, in one call of the test function, every answer of the baseline completely.
 
     If the agent sent a request several times, only the last answer counts: the agent repeats a request if it cannot use
     the answer.
     """
-    arrived = Counter(answer_lines(one) for one in _last_attempts_of_prompts(observed, call) if one.is_complete)
-    return Counter(answer_lines(one) for one in _last_attempts_of_prompts(baseline, call)) <= arrived
+    arrived = Counter(answer_lines(one) for one in _last_attempts_of_prompts(observed, call_number) if one.is_complete)
+    return Counter(answer_lines(one) for one in _last_attempts_of_prompts(baseline, call_number)) <= arrived
 
 
-def _last_attempts_of_prompts(observed: TestObservation, call: int) -> Iterator[ObservedExchange]:
+def _last_attempts_of_prompts(observed: TestObservation, call_number: int) -> Iterator[ObservedExchange]:
     """Yield the requests for messages in a call of the test, without those whose messages were sent again later."""
-    prompts = [*observed.prompts(call)]
+    prompts = [*observed.prompts(call_number)]
     for number, one in enumerate(prompts, start=1):
         if not any(one.body["messages"] == later.body["messages"] for later in prompts[number:]):
             yield one

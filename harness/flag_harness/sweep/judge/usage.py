@@ -16,28 +16,29 @@ def find_wrong_usage(observed: TestObservation, baseline: TestObservation) -> st
     An agent that failed, or that repeated a request, need not count answers that it could not use. A call is not
     compared if the usage of one of its answers cannot be read.
     """
-    for number, call in enumerate(observed.calls, start=1):
+    for number, call in enumerate(observed.test_calls, start=1):
         prompts = list(observed.prompts(number))
         has_retries = any(first.body == second.body for first, second in pairwise(prompts))
         is_whole = len(prompts) == len(list(baseline.prompts(number))) and not has_retries
         is_plain = call.ending == "returned" and is_whole
         if any(one.answer.status == 200 and one.answer.usage is None for one in prompts):
             continue
-        if reason := _describe_usage_difference(call, prompts, is_plain=is_plain):
+        if reason := _describe_usage_difference(call, prompts, has_all_answers=is_plain):
             return reason
     return ""
 
 
-def _describe_usage_difference(call: TestCallResult, prompts: list[ObservedExchange], *, is_plain: bool) -> str:
+def _describe_usage_difference(call: TestCallResult, prompts: list[ObservedExchange], *, has_all_answers: bool) -> str:
     """Return how the tokens that a call of the test reports differ from those of its answers, or an empty string.
 
-    `is_plain` is true if no answer was lost, so that the report must not be lower than the tokens of complete answers.
+    `has_all_answers` is true if no answer was lost: then the agent must report at least the tokens of the complete
+    answers.
     """
     all_answers = _sum_usage(prompts)
     whole_answers = _sum_usage(one for one in prompts if one.is_complete)
     for name, reported in call.usage.items():
         most, least = getattr(all_answers, name), getattr(whole_answers, name)
-        if reported > most or (is_plain and reported < least):
+        if reported > most or (has_all_answers and reported < least):
             return f"the agent reports {reported} {name}, and its answers have {most}"
     return ""
 

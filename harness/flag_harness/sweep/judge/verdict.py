@@ -65,21 +65,21 @@ def judge_run_under_trouble(
     ):
         ignored, observed = frozenset({"own assertion"}), replace(observed, has_missing_turn=False)
     outcome, findings = _outcome_and_findings(observed, baseline, ignored)
-    seconds = observed.calls[0].seconds if observed.calls else 0.0
+    seconds = observed.test_calls[0].seconds if observed.test_calls else 0.0
     return TroubleResult(nodeid, kind, trouble, outcome, findings, len(observed.exchanges), seconds)
 
 
 def _outcome_and_findings(
-    observed: TestObservation, baseline: TestObservation, ignored: frozenset[str]
+    observed: TestObservation, baseline: TestObservation, ignored_oracles: frozenset[str]
 ) -> tuple[TroubleOutcome, tuple[OracleFinding, ...]]:
-    """Return the outcome of a run, and what the oracles that are not `ignored` find."""
-    if observed.problem:
-        return "failed", (OracleFinding("fixture", observed.problem),)
+    """Return the outcome of a run, and what the oracles that are not `ignored_oracles` find."""
+    if observed.setup_problem:
+        return "failed", (OracleFinding("fixture", observed.setup_problem),)
     if not observed.fired_count:
         return "does not apply", ()
     if observed.first_call.ending == "refused":
         return "not shown", ()
-    if findings := tuple(one for one in find_failures(observed, baseline) if one.oracle not in ignored):
+    if findings := tuple(one for one in find_failures(observed, baseline) if one.oracle not in ignored_oracles):
         return "failed", findings
     if observed.first_call.ending == "reported":
         return "reported", ()
@@ -90,11 +90,11 @@ def _outcome_and_findings(
 
 def judge_baseline(nodeid: str, observed: TestObservation) -> TroubleResult:
     """Judge a run of a test without a trouble: it must pass, and no oracle may find a failure."""
-    call = observed.calls[0] if observed.calls else None
+    call = observed.test_calls[0] if observed.test_calls else None
     found = find_failures(observed, observed) if call else ()
     findings = tuple(one for one in found if one.oracle not in _ORACLES_OF_TEST_ENDING)
     if not findings and call is None:
-        findings = (OracleFinding("without any trouble", observed.problem),)
+        findings = (OracleFinding("without any trouble", observed.setup_problem),)
     elif not findings and call and call.ending != "returned":
         findings = (OracleFinding("without any trouble", call.message, call.location),)
     seconds = call.seconds if call else 0.0

@@ -10,7 +10,7 @@ from flag_harness.faults.edits import INSIDE_BODY
 from flag_harness.simulator import ScriptedToolCall
 from flag_harness.sweep.judge.observation import ObservedExchange, TestObservation
 from flag_harness.sweep.judge.turns import request_blocks_with_role
-from flag_harness.sweep.trials import ARGUMENTS_AT_DEFAULT_POINT, ARGUMENTS_TO_TRY, can_fault_change_answer
+from flag_harness.sweep.trials import ARGUMENTS_BY_FAULT_KIND, FURTHER_ARGUMENTS_BY_FAULT_KIND, can_fault_change_answer
 from flag_harness.sweep.troubles.interrupts import INTERRUPT_KIND, make_interrupt
 from flag_harness.sweep.troubles.signals import SIGNALS
 from flag_harness.sweep.troubles.surprises import SURPRISES, SurprisingAnswer, SurprisingAnswerKind
@@ -26,8 +26,8 @@ SLOW_KINDS = frozenset({"slow_start", "read_timeout", "stall", "ping_only", "tri
 """Kinds of faults that take minutes, so that they are not tried on tests that run in real time."""
 _MAX_REAL_WAIT_SECONDS = 5
 _REQUIRED_BODY_PARAMETERS = frozenset({"model", "messages", "max_tokens", "stream"})
-_ENDLESS_ARGUMENTS: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
-"""Arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
+_ENDLESS_ARGUMENTS_BY_FAULT_KIND: Mapping[str, tuple[dict[str, Any], ...]] = {"ping_only": ({"count": 1000},)}
+"""By kind of fault, arguments with which an answer lasts for hours, so that a test without a deadline hangs."""
 _PREFERRED_STREAM_POINTS = ("mid_partial_json", "inside_text", "before_message_delta")
 """The points at which a fault changes the answers to later requests: the first of these that the stream reaches."""
 
@@ -141,7 +141,10 @@ def _faults_of_kind_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]
                 yield kind.make_fault(**arguments, at=point, on=number)
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make_fault(**arguments, at=point)
-    for arguments in (*ARGUMENTS_AT_DEFAULT_POINT.get(kind.name, ()), *_ENDLESS_ARGUMENTS.get(kind.name, ())):
+    for arguments in (
+        *FURTHER_ARGUMENTS_BY_FAULT_KIND.get(kind.name, ()),
+        *_ENDLESS_ARGUMENTS_BY_FAULT_KIND.get(kind.name, ()),
+    ):
         if point := _usual_point(kind, requests[chosen[0] - 1]):
             yield kind.make_fault(**arguments, at=point, on=chosen[0])
 
@@ -169,7 +172,7 @@ def _arguments_to_try(kind: FaultKind, requests: Sequence[ObservedExchange]) -> 
         values = (header_value(one.headers, "anthropic-beta") for one in requests)
         betas = dict.fromkeys(beta.strip() for value in values for beta in value.split(",") if beta.strip())
         return [{"beta": beta} for beta in betas]
-    return ARGUMENTS_TO_TRY.get(kind.name, ({},))
+    return ARGUMENTS_BY_FAULT_KIND.get(kind.name, ({},))
 
 
 def _first_requests_at_points(kind: FaultKind, requests: Sequence[ObservedExchange]) -> Iterator[tuple[int, str]]:
@@ -190,7 +193,7 @@ def _points_in_answer(exchange: ObservedExchange) -> tuple[str, ...]:
 
 
 def _usual_point(kind: FaultKind, exchange: ObservedExchange) -> str:
-    """Return the point at which a fault of this kind is tried on a request, or an empty string if there is none."""
+    """Return the usual point for a fault of this kind in the answer of an exchange, or an empty string."""
     reached = [
         point for point in _points_in_answer(exchange) if point in kind.points and can_fault_change_answer(kind, point)
     ]

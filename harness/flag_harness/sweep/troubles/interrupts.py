@@ -44,9 +44,9 @@ def cancelled(*, at: str = "inside_text", **when: Unpack[ConditionArguments]) ->
     return make_answer_edit
 
 
-def make_interrupt(at: str, on: int) -> Fault:
-    """Return an interrupt at a point of the answer to request number `on`."""
-    return cancelled(at=at, on=on)
+def make_interrupt(at: str, request_number: int) -> Fault:
+    """Return an interrupt at a point of the answer to request number `request_number`."""
+    return cancelled(at=at, on=request_number)
 
 
 def parse_interrupt(text: str) -> Fault:
@@ -61,12 +61,13 @@ def parse_interrupt(text: str) -> Fault:
     return make_interrupt(point, int(number or 1))
 
 
-def _interrupt_caller(due: FaultyRequest) -> None:
-    """Cancel the running asyncio task, or raise `Interruption` if there is none. `due` is the request whose answer is
-    arriving.
+def _interrupt_caller(due_request: FaultyRequest) -> None:
+    """Cancel the running asyncio task, or raise `Interruption` if there is none.
+
+    `due_request` is the request whose answer is arriving.
     """
     if (task := current_task()) is None:
-        due.mark_as_fired()
+        due_request.mark_as_fired()
         raise Interruption("the sweep interrupts the turn")
     task.cancel()
 

@@ -1,4 +1,4 @@
-"""Schedules: several random troubles in one run of a test. If the test fails, the smallest failing part is searched
+"""Schedules: several random troubles in one run of a test. If the test fails, a smaller schedule that fails is searched
 for.
 """
 
@@ -46,16 +46,17 @@ def join_random_troubles(troubles: Sequence[Trouble], seed: object) -> Trouble |
     return join_troubles(drawn) if len(drawn) > 1 else None
 
 
-def _can_add_trouble(trouble: Trouble, drawn: Sequence[Trouble]) -> bool:
-    """Return whether a trouble can be in one schedule with the troubles in `drawn`."""
+def _can_add_trouble(trouble: Trouble, drawn_troubles: Sequence[Trouble]) -> bool:
+    """Return whether a trouble can be in one schedule with the troubles in `drawn_troubles`."""
     if _ends_agent_turn(trouble):
-        return not any(map(_ends_agent_turn, drawn))
+        return not any(map(_ends_agent_turn, drawn_troubles))
     if isinstance(trouble.cause, ToolTrouble):
         return not any(
-            isinstance(one.cause, ToolTrouble) and one.cause.call_number == trouble.cause.call_number for one in drawn
+            isinstance(one.cause, ToolTrouble) and one.cause.call_number == trouble.cause.call_number
+            for one in drawn_troubles
         )
     return (
-        sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn)
+        sum(_affected_request_number(one) == _affected_request_number(trouble) for one in drawn_troubles)
         < _MAX_TROUBLES_OF_ONE_REQUEST
     )
 
@@ -99,33 +100,35 @@ def shrink_schedule(schedule: Trouble, is_failing: Callable[[Trouble], bool]) ->
     return smallest if moved is None else shrink_schedule(moved, is_failing)
 
 
-def _find_failing_move(kept: Sequence[Trouble], is_failing: Callable[[Trouble], bool]) -> Trouble | None:
-    """Return all but one of the troubles in `kept`, with some moved to earlier requests, if the test fails under them;
-    else None.
+def _find_failing_move(troubles: Sequence[Trouble], is_failing: Callable[[Trouble], bool]) -> Trouble | None:
+    """Return all but one of `troubles`, with some moved to earlier requests, if the test fails under them; else None.
 
     A trouble may be needed only because the agent sends more requests after it. Without that trouble, the others are
     due at requests that are never sent, so they must come earlier.
     """
     moves = (
         join_troubles(moved)
-        for left_out in (kept if len(kept) > 2 else ())
-        for moved in islice(product(*(_at_earlier_requests(one) for one in kept if one is not left_out)), 1, None)
+        for left_out in (troubles if len(troubles) > 2 else ())
+        for moved in islice(
+            product(*(_copies_at_earlier_requests(one) for one in troubles if one is not left_out)), 1, None
+        )
     )
     return next(filter(is_failing, islice(moves, _MAX_MOVES_TO_TRY)), None)
 
 
-def _at_earlier_requests(trouble: Trouble) -> list[Trouble]:
-    """Return copies of a trouble at its own request, one request earlier, and so on. A trouble of no single request
-    stays alone.
+def _copies_at_earlier_requests(trouble: Trouble) -> list[Trouble]:
+    """Return copies of a trouble for its own request, for the request before, and so on down to the first.
+
+    Return only the trouble itself if it does not belong to a single request.
     """
     number = _affected_request_number(trouble)
     if not isinstance(number, int):
         return [trouble]
     earlier = range(number - 1, max(number - _MAX_REQUESTS_TO_MOVE, 1) - 1, -1)
-    return [trouble, *(replace(trouble, cause=_cause_at_request(trouble.cause, on)) for on in earlier)]
+    return [trouble, *(replace(trouble, cause=_copy_cause_to_request(trouble.cause, on)) for on in earlier)]
 
 
-def _cause_at_request(cause: Fault | SurprisingAnswer | ToolTrouble, number: int) -> Fault | SurprisingAnswer:
+def _copy_cause_to_request(cause: Fault | SurprisingAnswer | ToolTrouble, number: int) -> Fault | SurprisingAnswer:
     """Return a copy of a fault or surprising answer that affects request number `number` instead."""
     if isinstance(cause, Fault):
         arguments: dict[str, Any] = {**dict(cause.arguments), "on": number}

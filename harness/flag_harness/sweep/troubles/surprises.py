@@ -26,8 +26,8 @@ turn, or None if it cannot change this turn.
 class SurprisingAnswerKind:
     """A kind of valid but unusual answer of the model, such as one that ends in the middle of a tool call.
 
-    `needed_answers` says which answers it can change: those with a tool call, those without, or any. `edit_turn` is
-    None if the answer stays the same but comes as plain JSON although a stream was requested.
+    `needed_answers` says which answers it can change: `call` for those with a tool call, `text` for those without, or
+    `any`. `edit_turn` is None if the answer stays the same but comes as plain JSON although a stream was requested.
     """
 
     name: str
@@ -38,8 +38,9 @@ class SurprisingAnswerKind:
 
 @dataclass(frozen=True, slots=True)
 class SurprisingAnswer:
-    """A surprising answer to the prompt number `on` (from 1), or to the first later prompt whose answer it can
-    change.
+    """A surprising answer to the prompt with number `prompt_number` (from 1).
+
+    If it cannot change that prompt's answer, it changes the first later answer that it can.
     """
 
     kind: SurprisingAnswerKind
@@ -125,7 +126,7 @@ def _refuse_after_tool_call(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall
 
 
 def _add_parallel_calls(turn: ScenarioTurn, calls: Sequence[ScriptedToolCall]) -> ScenarioTurn | None:
-    """Return the turn with other tool calls of the test added, or None if the test has no others."""
+    """Return the turn with the test's other tool calls added, or None if the test has no other tool calls."""
     own = [block.call for block in turn.content if block.call is not None]
     others = [call for call in calls if call not in own]
     return (

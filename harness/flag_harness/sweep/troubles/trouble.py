@@ -61,7 +61,7 @@ class Trouble:
         return ActiveTrouble(
             lambda: sum(one.count_fired() for one in armed),
             tuple(layer for one in armed for layer in one.layers),
-            tuple(surprise for one in armed for surprise in one.surprises),
+            tuple(surprise for one in armed for surprise in one.surprising_answers),
             tuple(tool for one in armed for tool in one.tool_troubles),
         )
 
@@ -86,12 +86,12 @@ class ActiveTrouble:
 
     count_fired: Callable[[], int]
     layers: tuple[Layer, ...]
-    surprises: "tuple[ActiveSurprisingAnswer, ...]" = ()
+    surprising_answers: "tuple[ActiveSurprisingAnswer, ...]" = ()
     tool_troubles: tuple[ActiveToolTrouble, ...] = ()
 
 
 class ActiveSurprisingAnswer:
-    """A surprise (an unusual answer) in one run of a test. It keeps the turn that it has replaced."""
+    """A surprise (an unusual answer) in one run of a test. It stores the turn that it has replaced."""
 
     def __init__(self, surprise: SurprisingAnswer, calls: Sequence[ScriptedToolCall]) -> None:
         self._surprise, self._calls = surprise, calls
@@ -138,12 +138,13 @@ class ActiveSurprisingAnswer:
         return self._prompt_count >= self._surprise.prompt_number and not self.fired_count
 
 
-def _can_surprise_change(needs: str, turn: ScenarioTurn) -> bool:
-    """Return whether a surprise can change a turn. `needs` says what the turn must have: a tool `call`, a text, or
-    `any` content.
+def _can_surprise_change(needed_content: str, turn: ScenarioTurn) -> bool:
+    """Return whether a surprise can change a turn.
+
+    `needed_content` says what the turn must have: a tool `call`, a `text`, or `any` content.
     """
     if turn.error is not None:
         return False
     has_call = any(block.call is not None for block in turn.content)
     has_text = any(block.text for block in turn.content)
-    return needs == "any" or (has_call if needs == "call" else has_text and not has_call)
+    return needed_content == "any" or (has_call if needed_content == "call" else has_text and not has_call)

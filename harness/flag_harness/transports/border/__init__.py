@@ -1,3 +1,3 @@
-"""The parts of `transports.network`, which refuses the network to a test. Each module watches one route to the
+"""The parts of `transports.network`, which refuses the network to a test. Each module watches one way to reach the
 network.
 """

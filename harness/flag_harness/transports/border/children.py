@@ -1,5 +1,5 @@
-"""Refuse hosts to child processes and C libraries: with a proxy on loopback, and by letting children ask this
-process.
+"""Refuse hosts to child processes and C libraries: with a proxy on loopback, which forked and spawned children also
+ask.
 """
 
 import os
@@ -14,9 +14,9 @@ from typing import Any
 from flag_harness.audit_hook import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.border.proxy import (
     LOOPBACK_ADDRESS,
-    ask_parent,
     has_host_checking_proxy,
     host_checking_proxy,
+    parent_refusal_reason,
 )
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
@@ -48,15 +48,15 @@ _INDEX_OF_ENV_ARGUMENT = 10
 
 
 class ChildProcessGuard:
-    """Refuses connections of child processes and libcurl by making them use a proxy that checks each host.
+    """Refuses hosts to child processes and libcurl by making them use a proxy that checks each host.
 
     The proxy starts with the first child process of this process, or if libcurl is loaded. The variables that name the
     proxy are set in the environment that C code and child processes read, but not in `os.environ`, so the clients of
-    this process ignore it.
+    this process ignore it. `hosts_without_proxy` are reached directly.
     """
 
-    def __init__(self, check: Callable[..., None], open_hosts: tuple[str, ...]) -> None:
-        self._check_host, self._no_proxy = check, ",".join(open_hosts)
+    def __init__(self, check_host: Callable[..., None], hosts_without_proxy: tuple[str, ...]) -> None:
+        self._check_host, self._no_proxy = check_host, ",".join(hosts_without_proxy)
         self._pid = os.getpid()
         self._exit_stack = ExitStack()
         self._lock = threading.Lock()
@@ -64,8 +64,8 @@ class ChildProcessGuard:
         self._has_patched_spawn = False
 
     @property
-    def handlers(self) -> HandlersByAuditEvent:
-        """The handlers that start the proxy at the audit events of a new child process."""
+    def audit_handlers(self) -> HandlersByAuditEvent:
+        """The audit handlers that start the proxy before a child process starts, by audit event."""
         return dict.fromkeys(_CHILD_START_EVENTS, lambda *_: self.start_proxy())
 
     @contextmanager
@@ -75,7 +75,7 @@ class ChildProcessGuard:
             popen = replace_attribute(subprocess.Popen, "__init__", self._guard_popen(subprocess.Popen.__init__))
             self._exit_stack.enter_context(popen)
             for name in filter(partial(hasattr, os), _OS_FUNCTIONS_WITH_ENV_ARGUMENT):
-                self._exit_stack.enter_context(replace_attribute(os, name, self._guard_program(getattr(os, name))))
+                self._exit_stack.enter_context(replace_attribute(os, name, self._guard_os_function(getattr(os, name))))
             for module in (*_LIBCURL_MODULES, *_MULTIPROCESSING_SPAWN_MODULES):
                 if module in sys.modules:
                     self.guard_import(module)
@@ -84,22 +84,23 @@ class ChildProcessGuard:
             yield
 
     @property
-    def is_in_child(self) -> bool:
-        """True if this process was forked from the one that opened the context."""
+    def is_in_forked_child(self) -> bool:
+        """True if this process is a fork of the process that opened the context."""
         return os.getpid() != self._pid
 
-    def ask_parent(self, host: Any, *port: Any) -> str:
-        """Ask the parent process about a host. Return why this forked child must not reach the host, or an empty
-        string.
+    def parent_refusal_reason(self, host: Any, *port: Any) -> str:
+        """In a forked child, ask the parent process whether a host may be reached.
+
+        Return why the host is refused, or an empty string.
         """
-        return ask_parent(host_checking_proxy().port, host, *port) if self._has_started else ""
+        return parent_refusal_reason(host_checking_proxy().port, host, *port) if self._has_started else ""
 
     def start_proxy(self) -> None:
         """Start the proxy unless it runs already, and set the environment variables that name it.
 
         They are set again before each start of a child process, since the test may have changed them.
         """
-        if self.is_in_child:
+        if self.is_in_forked_child:
             return
         with self._lock, audit_hook().pause():
             variables = self._proxy_variables()
@@ -114,7 +115,7 @@ class ChildProcessGuard:
                 os.putenv(name, value)
 
     def _check_host_for_child(self, host: Any, *port: Any) -> None:
-        """Raise an error if the proxy must not reach a host. Its message says that a child process or a C library wants
+        """Raise an error if the proxy must not reach a host. The message says that a child process or a C library wants
         to.
         """
         self._check_host(host, *(port or (None,)), IN_CHILD_PROCESS_TEXT)
@@ -144,7 +145,7 @@ class ChildProcessGuard:
 
         return start_guarded_child
 
-    def _guard_program(self, original: Any) -> Any:
+    def _guard_os_function(self, original: Any) -> Any:
         """Return a function of `os` that starts a program, changed so that the program uses the proxy, too."""
 
         def start_guarded_program(path: Any, argv: Any, env: Any, **options: Any) -> Any:
@@ -155,18 +156,24 @@ class ChildProcessGuard:
 
         return start_guarded_program
 
-    def guard_import(self, module: str) -> None:
-        """Guard libcurl or multiprocessing if `module`, which is about to be imported, is one of its modules."""
-        if module in _LIBCURL_MODULES:
+    def guard_import(self, module_name: str) -> None:
+        """Guard libcurl or multiprocessing if the module that is about to be imported belongs to it."""
+        if module_name in _LIBCURL_MODULES:
             self.start_proxy()
-        elif module in _MULTIPROCESSING_SPAWN_MODULES and not self._has_patched_spawn and not self.is_in_child:
+        elif (
+            module_name in _MULTIPROCESSING_SPAWN_MODULES
+            and not self._has_patched_spawn
+            and not self.is_in_forked_child
+        ):
             self._has_patched_spawn = True
             from multiprocessing import spawn
 
-            patched = replace_attribute(spawn, "get_preparation_data", self._guard_spawn(spawn.get_preparation_data))
+            patched = replace_attribute(
+                spawn, "get_preparation_data", self._guard_spawn_data(spawn.get_preparation_data)
+            )
             self._exit_stack.enter_context(patched)
 
-    def _guard_spawn(self, original: Any) -> Any:
+    def _guard_spawn_data(self, original: Any) -> Any:
         """Return the function that prepares data for a spawned child, changed so that the data contain a
         `MultiprocessingChildGuard`.
         """
@@ -200,15 +207,16 @@ def ask_parent_about_every_host(proxy_port: int) -> None:
     """
 
     def raise_if_parent_refuses(host: Any, *port: Any) -> None:
-        if refusal := ask_parent(proxy_port, host, *port):
+        if refusal := parent_refusal_reason(proxy_port, host, *port):
             raise ConnectionRefusedError(refusal)
 
     audit_hook().install_handlers(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))
 
 
 def _restore_variable(name: str) -> None:
-    """Give a variable, for C code and child processes, the value that it has in `os.environ`; unset it if it has none
-    there.
+    """Give a variable, as C code and child processes see it, the value that it has in `os.environ`.
+
+    Unset the variable if `os.environ` does not have it.
     """
     if (value := os.environ.get(name)) is None:
         os.unsetenv(name)

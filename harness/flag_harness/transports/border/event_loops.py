@@ -14,7 +14,7 @@ from flag_harness.transports.patch import replace_attribute
 
 @contextmanager
 def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
-    """Call `check(host, port)`, which may raise an error, before uvloop looks up a host or connects to it.
+    """Inside the context, call `check(host, port)`, which may raise an error, before uvloop looks up or reaches a host.
 
     Do nothing if uvloop is not loaded. Its transports are written in C, so the addresses of single datagrams, and data
     sent over open connections, are not checked.
@@ -31,16 +31,16 @@ def guard_uvloop(check: Callable[..., None]) -> Iterator[None]:
 
     with ExitStack() as patches:
         loop = sys.modules["uvloop"].Loop if "uvloop" in sys.modules else None
-        for name, hosts in _HOSTS_BY_UVLOOP_METHOD.items() if loop else ():
+        for name, hosts in _HOST_FINDER_BY_UVLOOP_METHOD.items() if loop else ():
             patches.enter_context(replace_attribute(loop, name, wrap_method(getattr(loop, name), hosts)))
         yield
 
 
 @contextmanager
 def guard_pycares(look_up: Callable[..., None]) -> Iterator[None]:
-    """Call `look_up(host)`, which may raise an error, before pycares (used by aiodns and aiohttp) looks up a host.
+    """Inside the context, call `look_up(host)`, which may raise an error, before pycares looks up a host.
 
-    Do nothing if pycares is not loaded.
+    aiodns and aiohttp use pycares. Do nothing if it is not loaded.
     """
 
     def wrap_method(original: Any) -> Any:
@@ -60,10 +60,10 @@ def guard_pycares(look_up: Callable[..., None]) -> Iterator[None]:
         yield
 
 
-def import_early(module: str) -> None:
-    """Import a module early, so that a guard can patch it before the code under test uses it."""
+def import_early(module_name: str) -> None:
+    """Import a module now, so that a guard can patch it before the code under test uses it."""
     with audit_hook().pause(), contextlib.suppress(ImportError):  # that code will get the error
-        importlib.import_module(module)
+        importlib.import_module(module_name)
 
 
 def _host_and_port(address: Any) -> tuple[Any, ...]:
@@ -80,7 +80,7 @@ def _peer_address(sock: Any, *_: Any) -> tuple[Any, ...]:
 
 
 _LOOKUP_METHODS_OF_PYCARES = ("getaddrinfo", "gethostbyaddr", "gethostbyname", "getnameinfo", "query", "search")
-_HOSTS_BY_UVLOOP_METHOD: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
+_HOST_FINDER_BY_UVLOOP_METHOD: Mapping[str, Callable[..., tuple[Any, ...]]] = MappingProxyType(
     {
         "create_connection": lambda factory, host=None, port=None, **options: (
             _peer_address(options["sock"]) if options.get("sock") else (host, port)

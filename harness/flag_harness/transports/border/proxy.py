@@ -96,8 +96,8 @@ def has_host_checking_proxy() -> bool:
     return bool(host_checking_proxy.cache_info().currsize)
 
 
-def ask_parent(proxy_port: int, host: Any, port: Any = None) -> str:
-    """Ask the proxy of the parent process about a host. Return why the host is refused, or an empty string.
+def parent_refusal_reason(proxy_port: int, host: Any, port: Any = None) -> str:
+    """Ask the proxy of the parent process whether a host may be reached. Return why it is refused, or an empty string.
 
     If the parent process has ended, no host is refused.
     """

@@ -47,7 +47,7 @@ def socket_audit_handlers(check: Callable[..., None], look_up: Callable[..., Non
 
 @contextmanager
 def guard_socket_methods(check: Callable[..., None]) -> Iterator[None]:
-    """Inside the context, call `check(host, port)` before a socket connects or sends.
+    """Inside the context, call `check(host, port)` before a socket connects or sends a datagram.
 
     The audit event would be too late, because Python raises it only after the name lookup.
     """

@@ -4,27 +4,26 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 _MAX_WRAPPED_TRANSPORTS = 4
-_TRANSPORTS_LEFT_ALONE = ("MockTransport", "ASGITransport", "WSGITransport")
-_MODULES_LEFT_ALONE = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
+_IN_PROCESS_TRANSPORT_CLASSES = ("MockTransport", "ASGITransport", "WSGITransport")
+_IN_PROCESS_TRANSPORT_MODULES = ("flag_harness.", "starlette.", "fastapi.", "respx.", "pytest_httpx.")
 """Modules whose transports answer in this process, such as mocks. They are not intercepted."""
 
 
-def find_custom_transports(transport: Any, http: Any, method: str, patched: frozenset[Any]) -> list[Any]:
-    """Return the classes of custom transports to intercept: those of `transport` itself and of the transports inside
-    it.
+def find_custom_transports(
+    transport: Any, http_library: Any, send_method_name: str, patched_classes: frozenset[Any]
+) -> list[Any]:
+    """Return the classes of the custom transports to intercept: `transport` itself, or the transports that it wraps.
 
-    A transport that wraps another one is left out, so that its retries and logging still run. `method` is the name of
-    the method that sends a request, and `patched` holds the classes of the library's own transports.
+    A transport that wraps another one is left out, so that its retries and logging still run. `send_method_name` is the
+    name of the method that sends a request, and `patched_classes` holds the classes of the library's own transports.
     """
-    return list(dict.fromkeys(_innermost_custom_classes(transport, http, method, patched, 0)))
+    return list(dict.fromkeys(_innermost_custom_classes(transport, http_library, send_method_name, patched_classes, 0)))
 
 
 def _innermost_custom_classes(
     transport: Any, http: Any, method: str, patched: frozenset[Any], depth: int
 ) -> Iterator[Any]:
-    """Yield the classes of the innermost custom transports in `transport`. `depth` limits how deep wrapped ones are
-    searched.
-    """
+    """Yield the classes of the custom transports in `transport` that wrap no other one. `depth` limits the search."""
     if depth > _MAX_WRAPPED_TRANSPORTS or _answers_in_process(transport, http):
         return
     kind = next((kind for kind in type(transport).__mro__ if method in vars(kind)), None)
@@ -38,13 +37,15 @@ def _innermost_custom_classes(
 
 def _answers_in_process(transport: Any, http: Any) -> bool:
     """Return whether a transport answers requests in this process, as a mock or a WSGI transport does."""
-    answering = tuple(found for name in _TRANSPORTS_LEFT_ALONE if (found := getattr(http, name, None)))
-    return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(_MODULES_LEFT_ALONE)
+    answering = tuple(found for name in _IN_PROCESS_TRANSPORT_CLASSES if (found := getattr(http, name, None)))
+    return isinstance(transport, answering) or f"{type(transport).__module__}.".startswith(
+        _IN_PROCESS_TRANSPORT_MODULES
+    )
 
 
 def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
     """Yield the transports in the attributes of a transport, including those inside lists, mappings and clients."""
-    names = [name for kind in type(transport).__mro__ for name in _names_of_slots(kind)]
+    names = [name for kind in type(transport).__mro__ for name in _slot_names(kind)]
     values = [*getattr(transport, "__dict__", {}).values(), *(getattr(transport, name, None) for name in names)]
     for value in values:
         held = value if isinstance(value, (list, tuple)) else value.values() if isinstance(value, Mapping) else (value,)
@@ -55,6 +56,6 @@ def _transports_in_attributes(transport: Any, base: type) -> Iterator[Any]:
                 yield inner
 
 
-def _names_of_slots(kind: type) -> tuple[str, ...]:
+def _slot_names(kind: type) -> tuple[str, ...]:
     slots = vars(kind).get("__slots__", ())
     return (slots,) if isinstance(slots, str) else tuple(slots)

@@ -45,7 +45,8 @@ ChooseRoute: TypeAlias = Callable[[Any], AnswerRoute | None]
 def intercept_clients(
     upstream: Upstream | None, *layers: Layer, clock: Clock, scope: ApiScope | None = None
 ) -> Iterator[None]:
-    """Answer from `upstream` every request that a client of httpx2 or httpx sends over a real transport.
+    """Inside the context, answer from `upstream` every request that a client of httpx2 or httpx sends over a real
+    transport.
 
     Transports over aiohttp are included and, with a `scope`, so are custom transports that wrap no other one. If
     `upstream` is `None`, requests go to the network, through the layers. Requests outside `scope` are left alone.
@@ -57,10 +58,10 @@ def intercept_clients(
 
 @contextmanager
 def route_clients(choose_route: ChooseRoute, scope: ApiScope | None = None) -> Iterator[None]:
-    """Answer each request by the route (upstream, layers and clock) that `choose_route` returns; see
-    `intercept_clients`.
+    """Inside the context, answer each request by the route (upstream, layers and clock) that `choose_route` returns.
 
-    If the route is None, the request is left alone. An error in `choose_route` reaches the client.
+    If the route is None, the request is left alone. An error in `choose_route` reaches the client. See
+    `intercept_clients` for which requests this covers.
     """
     is_open = True
     with ExitStack() as patches:
@@ -116,7 +117,7 @@ class _HttpLibraryPatcher:
 
     def patch_real_transports(self) -> None:
         """Patch the HTTP library's own transports, and third-party ones that send through aiohttp."""
-        is_intercepted = self._scope.has_request if self._scope else _accept_every_request
+        is_intercepted = self._scope.includes_request if self._scope else _accept_every_request
         self._patch_send_method(self._http.HTTPTransport, "handle_request", is_intercepted)
         for kind in (self._http.AsyncHTTPTransport, *_aiohttp_transports(self._http)):
             self._patch_send_method(kind, "handle_async_request", is_intercepted)
@@ -142,7 +143,7 @@ class _HttpLibraryPatcher:
         def transport_for_url(client: Any, url: Any) -> Any:
             assert self._scope is not None
             found = choose(client, url)
-            if self._scope.has_host(str(url)):
+            if self._scope.includes_url(str(url)):
                 self._patch_custom_transports(found, method, self._scope)
             return found
 
@@ -152,18 +153,18 @@ class _HttpLibraryPatcher:
         """Patch the custom transports that `transport` is or wraps. Only requests to the API are intercepted there."""
         with self._lock:
             for kind in find_custom_transports(transport, self._http, method, frozenset(self._patched)):
-                self._patch_send_method(kind, method, lambda http_request: scope.has_host(str(http_request.url)))
+                self._patch_send_method(kind, method, lambda http_request: scope.includes_url(str(http_request.url)))
 
     def _patch_send_method(self, kind: Any, method: str, is_intercepted: Any) -> None:
         """Replace a transport class's method `method` by one that answers the requests for which `is_intercepted`
         returns True.
         """
         send = kind.__dict__[method]
-        wrap = self._wrap_sync if method == "handle_request" else self._wrap_async
+        wrap = self._wrap_sync_send if method == "handle_request" else self._wrap_async_send
         self._patched.add(kind)
         self._patches.enter_context(replace_attribute(kind, method, wrap(send, is_intercepted)))
 
-    def _wrap_sync(self, send: Any, is_intercepted: Any) -> Any:
+    def _wrap_sync_send(self, send: Any, is_intercepted: Any) -> Any:
         def handle_request(real: Any, request: Any) -> Any:
             if is_forwarding_request() or not is_intercepted(request):
                 return send(real, request)
@@ -173,7 +174,7 @@ class _HttpLibraryPatcher:
 
         return handle_request
 
-    def _wrap_async(self, send: Any, is_intercepted: Any) -> Any:
+    def _wrap_async_send(self, send: Any, is_intercepted: Any) -> Any:
         async def handle_async_request(real: Any, request: Any) -> Any:
             if is_forwarding_request() or not is_intercepted(request):
                 return await send(real, request)

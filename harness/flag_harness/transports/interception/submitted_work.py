@@ -16,7 +16,7 @@ from flag_harness.owner import (
     current_flag_scope,
     use_flag_scope,
 )
-from flag_harness.transports.border.proxy import ask_parent, has_host_checking_proxy, host_checking_proxy
+from flag_harness.transports.border.proxy import ask_parent_about_host, has_host_checking_proxy, host_checking_proxy
 from flag_harness.transports.patch import replace_attribute
 
 API_HOST, API_PORT = "api.anthropic.com", 443
@@ -65,7 +65,7 @@ def _pool_methods() -> Iterator[tuple[Any, tuple[str, ...], Callable[[Any], Any]
 
 
 def _is_pool_thread(thread: threading.Thread) -> bool:
-    """Return whether a thread belongs to a pool that keeps it for jobs."""
+    """Return whether a thread belongs to a thread pool, which gives it jobs."""
     target = getattr(thread, "_target", None)
     modules = type(thread).__module__, getattr(target, "__module__", None) or ""
     return any(module.startswith(_POOL_MODULES) for module in modules)
@@ -109,8 +109,8 @@ def _wrap_thread_start(original: Any, patch_pools: Callable[[], None]) -> Any:
 
 
 def _wrap_submit(original: Any) -> Any:
-    """Return a pool's method, changed so that a job has the owner (test or fixture) and the flags of the code that
-    submits it.
+    """Return a pool's method that submits jobs, changed so that a job has the owner (test or fixture) and the flags of
+    the code that submits it.
     """
 
     def submit_for_owner(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
@@ -131,7 +131,7 @@ def _wrap_submit(original: Any) -> Any:
         with attribute_code_to_owner(None), use_flag_scope(None):  # the pool's threads serve others too
             future = original(pool, run_job_for_owner, *arguments, **options)
         if owner is not None and isinstance(future, Future):
-            _add_job(owner, future, function)
+            _count_job(owner, future, function)
         return future
 
     return submit_for_owner
@@ -142,12 +142,12 @@ def _wrap_submit_to_process(original: Any) -> Any:
 
     def submit_to_process(pool: Any, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> Any:
         has_owner = current_code_owner() is not None
-        return original(pool, _JobOfProcess(function) if has_owner else function, *arguments, **options)
+        return original(pool, _ProcessPoolJob(function) if has_owner else function, *arguments, **options)
 
     return submit_to_process
 
 
-class _JobOfProcess:
+class _ProcessPoolJob:
     """A job for another process. A refusal, which is no `Exception`, would end the process, and the pool would wait for
     the job forever.
 
@@ -164,11 +164,11 @@ class _JobOfProcess:
             return self._function(*arguments, **options)
         except Refusal as error:
             if has_host_checking_proxy():
-                ask_parent(host_checking_proxy().port, API_HOST, API_PORT)
+                ask_parent_about_host(host_checking_proxy().port, API_HOST, API_PORT)
             raise RuntimeError(str(error)) from None
 
 
-def _add_job(owner: CodeOwner, future: Any, function: Any) -> None:
+def _count_job(owner: CodeOwner, future: Any, function: Any) -> None:
     """Count a pool's job as running work of its owner (a test or fixture) until the job is done."""
     name = getattr(function, "__qualname__", None) or type(function).__name__
     owner.add_work(future, SubmittedWork(f"the pool job {name}()", lambda: not future.done(), delays_exit=True))

@@ -1,1 +1,1 @@
-"""The loopback server, which serves an upstream over real HTTP on this machine."""
+"""The loopback server, which answers real HTTP requests on this machine from an upstream."""

@@ -39,8 +39,8 @@ _MAX_CACHED_HEADS = 1024
 """The number of converted response heads to cache, since a recorded head is played many times."""
 SECONDS_FOR_CLIENT_TO_HANG_UP = 0.5
 """Seconds that a client may take to hang up, at the moment at which the recorded client hung up."""
-_NOT_RECORDED = "flag-harness has no recorded answer for this request; its log says why, under "
-"""The beginning of the answer to a refused request. An agent cannot mistake it for an error of the API."""
+_TEXT_OF_REFUSED_REQUEST = "flag-harness has no recorded answer for this request; its log says why, under "
+"""The beginning of the answer's text for a refused request. An agent cannot mistake it for an error of the API."""
 
 
 class UpstreamApplication:
@@ -48,8 +48,8 @@ class UpstreamApplication:
 
     With `joins_chunks`, each body is sent as one chunk. With `uses_threads`, each request has a thread of its own, so
     that a slow answer delays no other. `refusals` are the errors with which the upstream refused requests.
-    `connections_of` maps the address of each client to its open connection. `origin` is the upstream that every answer
-    names in a header.
+    `connection_by_address` maps the address of each client to its open connection. `origin` is the upstream that every
+    answer names in a header.
     """
 
     def __init__(
@@ -65,8 +65,8 @@ class UpstreamApplication:
         self._origin = origin
         self._upstream, self._clock, self._joins_chunks, self._limits = upstream, clock, joins_chunks, limits
         self._uses_threads, self._lock = uses_threads, threading.Lock()
-        self._head_message = lru_cache(_MAX_CACHED_HEADS)(_head_message)
-        self.connections_of: dict[Any, BufferedConnection] = {}
+        self._asgi_head_message = lru_cache(_MAX_CACHED_HEADS)(_asgi_head_message)
+        self.connection_by_address: dict[Any, BufferedConnection] = {}
         self.refusals: list[Refusal] = []
 
     async def __call__(self, scope: Mapping[str, Any], receive: Any, send: Any) -> None:
@@ -82,7 +82,7 @@ class UpstreamApplication:
             and isinstance(response[-1], End)
             and not response[-1].make_refusal
         ):
-            await send(self._head_message(response[0]))
+            await send(self._asgi_head_message(response[0]))
             await send({"type": "http.response.body", "body": body(response)})
         else:
             await self._send_pieces(response, scope, receive, send)
@@ -93,7 +93,7 @@ class UpstreamApplication:
         for piece in response:
             if not self._clock.reach_without_waiting(start + piece.at):
                 await self._clock.async_sleep(start + piece.at - self._clock.now())
-            if scope["client"] not in self.connections_of:
+            if scope["client"] not in self.connection_by_address:
                 return  # the client has left
             if isinstance(piece, Cut):
                 await self._break_connection(piece, scope, receive)
@@ -101,7 +101,7 @@ class UpstreamApplication:
             if isinstance(piece, End) and piece.make_refusal is not None:
                 await self._wait_for_disconnect(piece.make_refusal, scope, receive)
                 return
-            await send(self._head_message(piece) if isinstance(piece, Head) else _asgi_body_message(piece))
+            await send(self._asgi_head_message(piece) if isinstance(piece, Head) else _asgi_body_message(piece))
 
     async def _wait_for_disconnect(
         self, refuse: Callable[[], BaseException], scope: Mapping[str, Any], receive: Any
@@ -137,7 +137,7 @@ class UpstreamApplication:
         return _make_request(scope, bytes(body))
 
     async def _run_upstream(self, request: Request) -> Response:
-        """Return the upstream's answer; with `uses_threads`, it is computed in a thread of its own."""
+        """Return the upstream's answer. With `uses_threads`, the upstream runs in a new thread."""
         if not self._uses_threads:
             return self._upstream_answer(request)
         loop = asyncio.get_running_loop()
@@ -156,9 +156,11 @@ class UpstreamApplication:
         try:
             response = self._upstream(request)
             if isinstance(response[0], Head):
-                self._head_message(response[0])
+                self._asgi_head_message(response[0])
         except Refusal as refusal:
-            return _plain_text_error(_STATUS_OF_REFUSAL, _NOT_RECORDED + self._store_and_log_refusal(refusal))
+            return _plain_text_error(
+                _STATUS_OF_REFUSAL, _TEXT_OF_REFUSED_REQUEST + self._store_and_log_refusal(refusal)
+            )
         except Exception:
             logger.exception("%s %s: the upstream is broken", request.method, request.path)
             return _plain_text_error(_STATUS_OF_UPSTREAM_ERROR, "broken")
@@ -174,7 +176,7 @@ class UpstreamApplication:
 
     async def _break_connection(self, cut: Cut, scope: Mapping[str, Any], receive: Any) -> None:
         """Break the connection in the way that a `Cut` describes."""
-        connection = self.connections_of[scope["client"]]
+        connection = self.connection_by_address[scope["client"]]
         if cut.kind == "read_timeout":
             await receive()  # the request is complete, so the next message says that the client has left
         elif cut.kind == "eof":
@@ -191,7 +193,7 @@ def _make_request(scope: Mapping[str, Any], body: bytes) -> Request:
     return Request(scope["method"], url, headers, body)
 
 
-def _head_message(head: Head) -> dict[str, Any]:
+def _asgi_head_message(head: Head) -> dict[str, Any]:
     """Return the ASGI message for a response's head. Raise `ValueError` if it cannot be sent over HTTP."""
     if reason := reason_head_is_invalid(head.status, head.headers):
         raise ValueError(reason)
@@ -204,7 +206,7 @@ def _head_message(head: Head) -> dict[str, Any]:
 
 
 def _asgi_body_message(piece: Piece) -> dict[str, Any]:
-    """Return the ASGI message for a chunk of a body, or for its end."""
+    """Return the ASGI message for a piece of a body: a chunk or the end."""
     data = piece.data if isinstance(piece, Chunk) else b""
     return {"type": "http.response.body", "body": data, "more_body": isinstance(piece, Chunk)}
 

@@ -58,11 +58,11 @@ class BufferedConnection:
 
 
 class ConnectionProtocol(HttpToolsProtocol):
-    """Parses HTTP for uvicorn, stores each client's connection in `connections_of`, and rejects requests over the
-    limits.
+    """Parses HTTP for uvicorn, stores each client's connection in `connection_by_address`, and rejects requests over
+    the limits.
     """
 
-    connections_of: dict[Any, BufferedConnection]
+    connection_by_address: dict[Any, BufferedConnection]
     limits: ServerLimits
     url = b""
     _is_rejected = False
@@ -76,14 +76,14 @@ class ConnectionProtocol(HttpToolsProtocol):
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection = BufferedConnection(transport)
         super().connection_made(connection)  # type: ignore[arg-type]
-        self.connections_of[self.client] = connection
+        self.connection_by_address[self.client] = connection
         self._timer = self.loop.call_later(
             self.limits.max_head_seconds, lambda: self._reject(self.limits.head_timeout_rejection())
         )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_timer()
-        self.connections_of.pop(self.client, None)
+        self.connection_by_address.pop(self.client, None)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:

@@ -35,7 +35,7 @@ class ServerLimits:
         max_url_bytes: the largest length of the request's URL.
         max_head_bytes: the largest length of the request line and all headers.
         max_body_bytes: the largest length of the body. The default is the API's limit for messages.
-        max_values: the most values in a JSON body, which take much memory once they are decoded.
+        max_json_values: the most values in a JSON body, which take much memory once they are decoded.
         max_head_seconds: the seconds that a client may take to send the first head of a connection.
     """
 
@@ -43,7 +43,7 @@ class ServerLimits:
     max_url_bytes: int = 16 * KIBIBYTE
     max_head_bytes: int = 64 * KIBIBYTE
     max_body_bytes: int = 32 * MEBIBYTE
-    max_values: int = 400_000
+    max_json_values: int = 400_000
     max_head_seconds: float = 60.0
 
     def head_rejection(self, url_length: int, head_length: int) -> StatusTypeAndText | None:
@@ -70,12 +70,12 @@ class ServerLimits:
 
     def content_rejection(self, body: bytes | bytearray) -> StatusTypeAndText | None:
         """Return a rejection if a body would take too much memory once it is decoded."""
-        if sum(map(body.count, _VALUE_STARTS)) <= self.max_values:
+        if sum(map(body.count, _VALUE_STARTS)) <= self.max_json_values:
             return None
         starts = (match for match in _STRING_OR_VALUE_START_PATTERN.finditer(body) if match[1])
-        if next(islice(starts, self.max_values, None), None) is None:  # texts may have many commas and brackets
+        if next(islice(starts, self.max_json_values, None), None) is None:  # texts may have many commas and brackets
             return None
-        return _too_large_rejection(f"has more than {self.max_values:,} values")
+        return _too_large_rejection(f"has more than {self.max_json_values:,} values")
 
     def host_rejection(self, headers: Mapping[bytes, bytes]) -> StatusTypeAndText | None:
         """Return a rejection if the Host header names another machine, as in an attack by DNS rebinding."""

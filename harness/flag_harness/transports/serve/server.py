@@ -13,7 +13,7 @@ from flag_harness.transports.clients import make_clock_for_pace
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
 from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
-from flag_harness.wire.layers import faulty
+from flag_harness.wire.layers import with_layers
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Layer, Upstream
 
@@ -38,14 +38,15 @@ class LoopbackServer:
 
     If the upstream refuses a request (a cassette's miss), the answer is 404 with `x-should-retry: false`, a text that
     no agent can mistake for an error of the API, and a number (`miss-1`); the message is in the log and in `refusals`.
-    If it raises another error, the answer is 500, `broken`, and the error is in the log. The server listens on loopback
+    If the upstream raises another error, the answer is 500, `broken`, and the error is in the log. The server listens
+        on loopback
     only: raise `HarnessError` for another host, unless `allow_any_host` is true.
 
     A request that exceeds the `limits` is answered with an error message. With `threaded`, a slow answer of the
     upstream delays neither other requests nor the end of the `with` block.
 
-    Each answer names its origin in a header: `origin`, by default that of a simulator or of a cassette's replay. A test
-    elsewhere that records the answers stamps its cassette with that name instead of `live`.
+    Each answer names its `origin` in a header: who gave it, by default the simulator or the replay of a cassette. A
+    test elsewhere that records the answers writes that name into its cassette instead of `live`.
     """
 
     def __init__(
@@ -67,7 +68,7 @@ class LoopbackServer:
                 "say 127.0.0.1, or allow_any_host=True if that is meant"
             )
         joined = clock is None and not pace
-        upstream_with_layers = faulty(upstream, *layers) if layers else upstream
+        upstream_with_layers = with_layers(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(
             upstream_with_layers,
             clock or make_clock_for_pace(pace, moves_loop=False),
@@ -117,7 +118,7 @@ class _ThreadedServer(uvicorn.Server):
     """A uvicorn server that runs in a thread of its own, without signal handlers or logs."""
 
     def __init__(self, application: UpstreamApplication, listener: socket.socket, limits: ServerLimits) -> None:
-        attributes = {"connections_of": application.connections_of, "limits": limits}
+        attributes = {"connection_by_address": application.connection_by_address, "limits": limits}
         protocol = type("_ServerProtocol", (ConnectionProtocol,), attributes)
         config = uvicorn.Config(
             application,

@@ -62,7 +62,7 @@ class _VirtualSelect:
     def __call__(self, timeout: float | None = None) -> Any:
         found = self._select(0)
         if found or (timeout is not None and timeout <= 0):
-            self._count_round(bool(found))
+            self._count_round_without_wait(bool(found))
             return found
         self._idle_rounds = 0
         if not self._clock.is_virtual_in_current_thread():
@@ -84,7 +84,7 @@ class _VirtualSelect:
             self._last_wait = real_perf_counter()
 
     def _make_wait(self, timeout: float) -> ThreadWait:
-        """Return the wait of the loop for its next timer, which is due in `timeout` seconds.
+        """Return a `ThreadWait` for the loop's next timer, which is due in `timeout` seconds.
 
         The wait counts as a sleep if any task of the loop sleeps, even if the next timer is a deadline.
         """
@@ -96,14 +96,14 @@ class _VirtualSelect:
             clock.now() + timeout, is_sleep, lambda: bool(loop._ready), lambda: watches_foreign_sockets(loop)
         )
 
-    def _count_round(self, found_work: bool) -> None:
+    def _count_round_without_wait(self, found_ready_descriptor: bool) -> None:
         """Count a round in which the loop did not wait. After `_MAX_IDLE_ROUNDS` of them, advance the clock by their
         real time.
 
-        `found_work` is true if a socket or pipe was ready.
+        `found_ready_descriptor` is true if a socket or pipe was ready.
         """
-        if found_work:
-            self._clock.pending.restart()
+        if found_ready_descriptor:
+            self._clock.pending.restart_idle_time()
         self._idle_rounds += 1
         if self._idle_rounds > _MAX_IDLE_ROUNDS:
             self._clock.count_real_wait(self._last_wait)

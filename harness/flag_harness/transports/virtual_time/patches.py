@@ -28,8 +28,10 @@ _MODULES_WITH_REAL_TIME = frozenset({"subprocess"})
 
 @contextmanager
 def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator[None]:
-    """Inside the context, make time virtual for the current thread and those that join it, if `clock` is a
-    `SharedClock`.
+    """Inside the context, make time virtual for the current thread and those that call
+    `SharedClock.add_current_thread`.
+
+    Do nothing unless `clock` is a `SharedClock`.
 
     Virtual time applies to `sleep`, `time` and `monotonic` of `time`, even if modules of `project` have imported them
     by name; to timed waits of `threading`, `queue.Queue` and futures; and to loops of asyncio.
@@ -58,7 +60,7 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
         stack.enter_context(replace_attribute(threading.Thread, "join", make_virtual_thread_join(clock)))
         for pool in _executor_classes():
             stack.enter_context(replace_attribute(pool, "submit", _make_counting_submit(clock, pool.submit)))
-        stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_popen_start(clock)))
+        stack.enter_context(replace_attribute(subprocess.Popen, "__init__", _make_counting_popen_init(clock)))
         stack.enter_context(_adopt_loops(clock))
         clock.add_current_thread()
         clock.is_shared = True
@@ -67,8 +69,8 @@ def share_clock(clock: Clock, project: ImportedTimeFunctions | None) -> Iterator
 
 
 def virtual_time_layers(clock: Clock) -> tuple[Layer, ...]:
-    """Return a layer that makes time virtual in every thread that sends a request, or an empty tuple if time is
-    real.
+    """Return a tuple with a layer that makes time virtual in every thread that sends a request, or an empty tuple if
+    `clock` is real.
     """
     if not isinstance(clock, SharedClock):
         return ()
@@ -144,7 +146,7 @@ def _executor_classes() -> list[Any]:
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 
 
-def _make_popen_start(clock: SharedClock) -> Callable[..., None]:
+def _make_counting_popen_init(clock: SharedClock) -> Callable[..., None]:
     """Return a constructor for `Popen` that also counts the child process as pending work, so that time does not jump
     until it ends.
     """
@@ -152,7 +154,7 @@ def _make_popen_start(clock: SharedClock) -> Callable[..., None]:
 
     def start(self: Any, *args: Any, **kwargs: Any) -> None:
         real_function(self, *args, **kwargs)
-        clock.pending.add_child(self)
+        clock.pending.add_child_process(self)
 
     return start
 

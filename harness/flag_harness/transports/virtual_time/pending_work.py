@@ -18,7 +18,7 @@ from flag_harness.transports.virtual_time.thread_cpu import thread_cpu_seconds
 _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE = 0.1
 """Real seconds for which other threads must have been idle before time jumps over a sleep."""
 _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS = 0.25
-"""Real seconds for which they must have been idle if an event loop also watches sockets or pipes."""
+"""Real seconds for which other threads must have been idle if an event loop also watches sockets or pipes."""
 _MAX_CPU_SHARE_OF_IDLE_THREAD = 0.2
 """The share of CPU time up to which a thread counts as idle. A server's thread wakes up every few milliseconds."""
 
@@ -50,7 +50,7 @@ class PendingWork:
             self._jobs += 1
         future.add_done_callback(self._finish_job)
 
-    def add_child(self, process: Any) -> None:
+    def add_child_process(self, process: Any) -> None:
         """Count a child process (`subprocess.Popen`) until it has ended."""
         self._children.append(process)
 
@@ -58,27 +58,28 @@ class PendingWork:
         """Return whether no job, child process or other thread exists."""
         return not (self._jobs or self._children or threading.active_count() > 1 or self._live_forked_processes())
 
-    def is_certainly_working(self, waiting: Iterable[threading.Thread]) -> bool:
+    def is_certainly_working(self, waiting_threads: Iterable[threading.Thread]) -> bool:
         """Return whether real work is certainly going on: a job, a child process, or a busy thread that the test has
         started.
 
-        The threads in `waiting` do not count.
+        The waiting threads do not count.
         """
-        waiting = set(waiting)
-        jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting)
-        return jobs > 0 or self._has_children() or any(map(self._keeps_process_alive, self._busy_threads(waiting)))
+        waiting_threads = set(waiting_threads)
+        jobs = self._jobs - sum(thread in thread_pools._threads_queues for thread in waiting_threads)
+        return (
+            jobs > 0 or self._has_children() or any(map(self._keeps_process_alive, self._busy_threads(waiting_threads)))
+        )
 
-    def may_be_working(self, waiting: Iterable[threading.Thread]) -> bool:
-        """Return whether a thread may be working. The threads in `waiting` do not count."""
-        return bool(self._busy_threads(set(waiting)))
+    def may_be_working(self, waiting_threads: Iterable[threading.Thread]) -> bool:
+        """Return whether a thread may be working. The waiting threads do not count."""
+        return bool(self._busy_threads(set(waiting_threads)))
 
-    def has_had_no_busy_thread(self, waiting: Iterable[threading.Thread], has_descriptors: bool) -> bool:
-        """Return whether no thread has been busy for a short time, all of it after the last call of `restart`.
+    def has_only_idle_threads(self, waiting_threads: Iterable[threading.Thread], watches_descriptors: bool) -> bool:
+        """Return whether all threads have been idle for a short time since the last call of `restart_idle_time`.
 
-        The threads in `waiting` do not count. The time is longer if `has_descriptors` is true (sockets or pipes are
-        watched).
+        The waiting threads do not count. The time is longer if a socket or pipe is watched.
         """
-        used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting))}
+        used = {thread: thread_cpu_seconds(thread) or 0.0 for thread in self._busy_threads(set(waiting_threads))}
         now = real_perf_counter()
         limit = _MAX_CPU_SHARE_OF_IDLE_THREAD * (now - self._idle_since)
         if self._cpu_seconds_by_thread is None or any(
@@ -86,14 +87,14 @@ class PendingWork:
         ):
             self._cpu_seconds_by_thread, self._idle_since = used, now
         return now - self._idle_since >= (
-            _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS if has_descriptors else _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE
+            _SECONDS_UNTIL_IDLE_WITH_DESCRIPTORS if watches_descriptors else _SECONDS_UNTIL_THREAD_COUNTS_AS_IDLE
         )
 
-    def restart(self) -> None:
+    def restart_idle_time(self) -> None:
         """Start measuring anew how long all threads have been idle."""
         self._cpu_seconds_by_thread = None
 
-    def _busy_threads(self, waiting: set[threading.Thread]) -> dict[threading.Thread, FrameType]:
+    def _busy_threads(self, waiting_threads: set[threading.Thread]) -> dict[threading.Thread, FrameType]:
         """Return the threads that may be working, each with its current frame."""
         if threading.active_count() <= 1:
             return {}
@@ -101,10 +102,10 @@ class PendingWork:
         return {
             thread: frame
             for thread in threading.enumerate()
-            if thread not in waiting
+            if thread not in waiting_threads
             and not isinstance(thread, threading._DummyThread)
             and (frame := frames.get(thread.ident or 0)) is not None
-            and not _is_idle(frame, thread in self._earlier_threads, waiting)
+            and not _is_thread_idle(frame, thread in self._earlier_threads, waiting_threads)
         }
 
     def _keeps_process_alive(self, thread: threading.Thread) -> bool:
@@ -124,8 +125,8 @@ class PendingWork:
             self._jobs -= 1
 
 
-def _is_idle(frame: FrameType, is_older_than_test: bool, waiting: set[threading.Thread]) -> bool:
-    """Return whether a thread only waits for other threads: for a job, on a condition, or for one of `waiting` to end.
+def _is_thread_idle(frame: FrameType, is_older_than_test: bool, waiting_threads: set[threading.Thread]) -> bool:
+    """Return whether a thread only waits: for a job, on a condition, or for one of `waiting_threads` to end.
 
     If it waits with a timeout, a thread of the test is not idle, since it will continue by itself. A thread older than
     the test, such as a metrics exporter's, is idle even then.
@@ -136,7 +137,7 @@ def _is_idle(frame: FrameType, is_older_than_test: bool, waiting: set[threading.
             return False  # it has not begun to wait, or it was notified
         return is_older_than_test or names.get("timeout") is None
     if frame.f_code in _JOIN_CODES:
-        return frame.f_locals.get("self") in waiting and frame.f_locals.get("timeout") in (None, -1)
+        return frame.f_locals.get("self") in waiting_threads and frame.f_locals.get("timeout") in (None, -1)
     return frame.f_code is _POOL_WORKER_CODE
 
 

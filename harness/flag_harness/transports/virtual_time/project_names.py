@@ -22,26 +22,28 @@ class ImportedTimeFunctions:
         self._bindings: list[tuple[ModuleType, str]] = []
         self._functions: frozenset[int] = frozenset()
 
-    def find_bindings(self, functions: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
+    def find_bindings(self, replacement_by_id: Mapping[int, Any]) -> Iterator[tuple[ModuleType, str, Any]]:
         """Yield (module, name, replacement) for each name that was imported from `time`.
 
-        `functions` maps the `id()` of a function of `time` to the function that replaces it.
+        `replacement_by_id` has the replacements of functions of `time`, by the `id()` of the function.
         """
-        if self._functions != functions.keys():  # somebody else has replaced a function of `time`
-            self._functions = frozenset(functions)
+        if self._functions != replacement_by_id.keys():  # somebody else has replaced a function of `time`
+            self._functions = frozenset(replacement_by_id)
             self._scanned_modules, self._bindings = {}, []
         if len(self._scanned_modules) != len(sys.modules):
-            self._scan_new_modules(functions)
+            self._scan_new_modules(replacement_by_id)
         for module, name in self._bindings:
-            if (replacement := functions.get(id(vars(module).get(name)))) is not None:
+            if (replacement := replacement_by_id.get(id(vars(module).get(name)))) is not None:
                 yield module, name, replacement
 
-    def _scan_new_modules(self, functions: Mapping[int, Any]) -> None:
-        """Find the names of the functions in project modules that have been imported since the last scan."""
+    def _scan_new_modules(self, replacement_by_id: Mapping[int, Any]) -> None:
+        """Find the names of replaced functions in project modules that have been imported since the last scan."""
         modules = dict(sys.modules)
         for key, module in modules.items():
             if self._scanned_modules.get(key) is not module and self._is_project_module(module):
-                self._bindings += [(module, name) for name, value in vars(module).items() if id(value) in functions]
+                self._bindings += [
+                    (module, name) for name, value in vars(module).items() if id(value) in replacement_by_id
+                ]
         self._scanned_modules = dict[str, object](modules)
 
     def _is_project_module(self, module: object) -> bool:

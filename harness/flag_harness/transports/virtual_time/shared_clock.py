@@ -26,15 +26,15 @@ class ThreadWait:
 
     Attributes:
         deadline: seconds on the clock; infinity if only an event ends the wait.
-        is_sleep: True for a sleep, False if the deadline only limits a wait for an event.
-        can_run: a function that returns True if the event has come, although the thread has not woken yet.
-        has_descriptors: a function that returns True if the thread watches sockets or pipes as well.
+        is_sleep: True for a sleep, False for a wait for an event that the deadline only limits.
+        has_event_come: a function that returns True if the event has come, although the thread has not woken yet.
+        watches_descriptors: a function that returns True if the thread watches sockets or pipes as well.
     """
 
     deadline: float
     is_sleep: bool = False
-    can_run: Callable[[], bool] = bool
-    has_descriptors: Callable[[], bool] = bool
+    has_event_come: Callable[[], bool] = bool
+    watches_descriptors: Callable[[], bool] = bool
     thread: threading.Thread = field(default_factory=threading.current_thread)
 
 
@@ -92,7 +92,7 @@ class SharedClock(VirtualClock):
             self._now = moment
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Jump to `moment` if that is possible at once. Return whether the clock has then reached `moment`."""
+        """Jump to the time `moment` if no real work is pending. Return whether the clock has reached `moment`."""
         if moment <= self._now:
             return True
         if not self.is_virtual_in_current_thread():
@@ -112,7 +112,7 @@ class SharedClock(VirtualClock):
 
         `pause(seconds)` waits for at most that many real seconds.
         """
-        self.pending.restart()
+        self.pending.restart_idle_time()
         with self.register_wait(wait):
             while not self._jump_to_deadline(wait):
                 started = real_perf_counter()
@@ -123,11 +123,11 @@ class SharedClock(VirtualClock):
                     return found
         return None
 
-    def count_real_wait(self, started: float) -> None:
-        """Advance the clock by the real time since `started`, unless another thread has already counted this time."""
+    def count_real_wait(self, start_time: float) -> None:
+        """Advance the clock by the real time since `start_time`, unless another thread has counted it already."""
         with self._lock:
             now = real_perf_counter()
-            seconds = max(now - max(started, self._counted_until), 0.0)
+            seconds = max(now - max(start_time, self._counted_until), 0.0)
             self._now += seconds
             self._really_waited += seconds
             self._counted_until = now
@@ -161,29 +161,31 @@ class SharedClock(VirtualClock):
             if wait.deadline <= self._now:
                 return True
             others = [other for other in self._waits if other is not wait]
-            if wait.can_run() or any(other.deadline < wait.deadline or other.can_run() for other in others):
+            if wait.has_event_come() or any(
+                other.deadline < wait.deadline or other.has_event_come() for other in others
+            ):
                 return False
             if wait.deadline == math.inf or not self.is_virtual_in_current_thread() or not self._can_jump(wait, others):
                 return False
             self._now = round(wait.deadline, 9) if round(wait.deadline, 9) > self._now else wait.deadline
-            self.pending.restart()
+            self.pending.restart_idle_time()
             return True
 
-    def _can_jump(self, wait: ThreadWait, others: list[ThreadWait]) -> bool:
-        """Return whether no real work is pending, so that the clock may jump. `others` are the waits of other threads.
+    def _can_jump(self, wait: ThreadWait, other_waits: list[ThreadWait]) -> bool:
+        """Return whether no real work is pending, so that the clock may jump.
 
         If a thread or an open socket may still be working, it must have been idle for a short time, and some thread
         must be in a sleep: a wait for an event is not enough, because that thread or socket may bring the event.
         """
-        waiting = [wait.thread, *(other.thread for other in others)]
+        waiting = [wait.thread, *(other.thread for other in other_waits)]
         if self.pending.is_certainly_working(waiting):
             return False
-        has_descriptors = any(one.has_descriptors() for one in (wait, *others))
+        has_descriptors = any(one.watches_descriptors() for one in (wait, *other_waits))
         if not has_descriptors and not self.pending.may_be_working(waiting):
             return True
-        if not (wait.is_sleep or self._open_answers or any(other.is_sleep for other in others)):
+        if not (wait.is_sleep or self._open_answers or any(other.is_sleep for other in other_waits)):
             return False
-        return self.pending.has_had_no_busy_thread(waiting, has_descriptors)
+        return self.pending.has_only_idle_threads(waiting, has_descriptors)
 
 
 def watches_foreign_sockets(loop: Any) -> bool:

@@ -25,7 +25,7 @@ def thread_cpu_seconds(thread: threading.Thread) -> float | None:
 
 
 def cpu_wait_seconds() -> dict[int, float]:
-    """Return how long each thread of this process has waited for a CPU that others used, by its `native_id`.
+    """Return how many seconds each thread of this process has waited for a CPU, by the thread's `native_id`.
 
     Return an empty dict if the system cannot tell (not Linux).
     """

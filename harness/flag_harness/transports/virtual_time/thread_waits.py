@@ -8,7 +8,7 @@ from flag_harness.transports.virtual_time.pending_work import real_perf_counter
 from flag_harness.transports.virtual_time.shared_clock import SharedClock, ThreadWait
 
 _MIN_SECONDS_OF_REAL_WAIT = 0.02
-"""The least real seconds that a wait lasts, since a thread outside of Python may end the wait."""
+"""The least real seconds that a wait lasts, because a thread that runs no Python code may end the wait."""
 
 
 def make_virtual_condition_wait(clock: SharedClock) -> Callable[..., bool]:
@@ -45,7 +45,7 @@ def _wait_for_lock(
     acquired = waiter.acquire(True, _MIN_SECONDS_OF_REAL_WAIT)
     clock.count_real_wait(started)
     if not acquired:
-        wait = ThreadWait(deadline, can_run=lambda: waiter not in waiters)
+        wait = ThreadWait(deadline, has_event_come=lambda: waiter not in waiters)
         clock.wait_until(wait, lambda seconds: waiter.acquire(True, seconds))
 
 
@@ -63,7 +63,7 @@ def make_virtual_thread_join(clock: SharedClock) -> Callable[..., None]:
         ):
             real_function(self, timeout)
         elif self.is_alive():
-            deadline = ThreadWait(clock.now() + timeout, can_run=lambda: not self.is_alive())
+            deadline = ThreadWait(clock.now() + timeout, has_event_come=lambda: not self.is_alive())
             clock.wait_until(deadline, lambda seconds: real_function(self, seconds) or not self.is_alive())
 
     return join

@@ -68,10 +68,9 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self._now = moment
 
     def advance_if_idle(self, moment: float) -> bool:
-        """Advance the time to `moment` and return True, unless the loop has something to do before that; then return
-        False.
+        """Advance the time to `moment` and return True. If the loop has something to do before, return False instead.
 
-        The running code can then go on at once, which saves a round of the loop.
+        If the result is True, the running code can go on at once, which saves a round of the loop.
         """
         timers = self._scheduled  # type: ignore[attr-defined]
         is_idle = not self._ready and not (timers and timers[0].when() <= moment)  # type: ignore[attr-defined]
@@ -97,7 +96,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.advance(seconds)
 
     def make_timeout(self, reason: str) -> VirtualTimeout:
-        """Return the error to raise. Remember its reason in `end_reason`, since the code may swallow the error."""
+        """Return the error to raise. Store its reason in `end_reason` too, since the code may swallow the error."""
         self.end_reason = self.end_reason or reason
         return VirtualTimeout(reason)
 
@@ -218,7 +217,7 @@ _CHILD_WATCHER_PREFIX = "asyncio-waitpid-"
 
 
 class LoopClock:
-    """A clock that shows the time of a `VirtualLoop`."""
+    """A clock (in the form of `Clock`) that follows the time of a `VirtualLoop`."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         self._loop = loop
@@ -236,7 +235,7 @@ class LoopClock:
         await asyncio.sleep(max(seconds, 0.0))
 
     def reach_without_waiting(self, moment: float) -> bool:
-        """Return whether the loop has reached `moment`. Advance it to `moment` first if it has nothing to do before."""
+        """Advance the loop to `moment` if it has nothing to do before. Return whether it has reached `moment`."""
         return self._loop.time() >= moment or self._loop.advance_if_idle(moment)
 
 

@@ -52,7 +52,7 @@ def _patch_sync_transport(http: Any, recording: BaselineToolResults, scope: ApiS
     send = http.HTTPTransport.handle_request
 
     def handle_request(transport: Any, request: Any) -> Any:
-        if scope.has_request(request):
+        if scope.includes_request(request):
             return send(transport, request)
         key = _request_key(request.method, str(request.url), request.read())
         known = recording.find_next_result(key, "sent")
@@ -71,7 +71,7 @@ def _patch_async_transport(http: Any, recording: BaselineToolResults, scope: Api
     send = http.AsyncHTTPTransport.handle_async_request
 
     async def handle_async_request(transport: Any, request: Any) -> Any:
-        if scope.has_request(request):
+        if scope.includes_request(request):
             return await send(transport, request)
         key = _request_key(request.method, str(request.url), await request.aread())
         known = recording.find_next_result(key, "sent")
@@ -104,7 +104,7 @@ def _patch_urllib3(urllib3: Any, recording: BaselineToolResults, scope: ApiScope
     ) -> Any:
         address = url if "://" in url else f"{pool.scheme}://{pool.host}:{pool.port}{url}"
         is_retry = again and recording.is_baseline  # urllib3 passes more by position only if it sends a request again
-        if is_retry or scope.has_request(SimpleNamespace(url=address, headers=headers or {})):
+        if is_retry or scope.includes_request(SimpleNamespace(url=address, headers=headers or {})):
             return send(pool, method, url, body, headers, *again, **options)
         data = _read_body(body)
         key = _request_key(method, address, data or b"")
