@@ -61,8 +61,9 @@ class AbandonableThread:
         return outcome.result  # type: ignore[return-value]
 
     def block_forever(self) -> None:
-        """Called in the job's own thread: abandon the thread, and block it forever. The waiting `run_job` raises
-        `VirtualTimeout`.
+        """Abandon this thread, and block it forever, so that the waiting `run_job` raises `VirtualTimeout`.
+
+        Only the job itself may call this, in its own thread.
         """
         self.is_abandoned = True
         self._outcomes.put(_Outcome(error=VirtualTimeout("it swallows that its time is up")))

@@ -20,7 +20,7 @@ from flag_harness.wire.json import decode_json_object
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Edit, Head, Layer, Piece, Request
 
-EXTRA_REQUESTS_OF_TEST = 100
+MAX_EXTRA_REQUESTS_OF_TEST = 100
 """A test floods the API if it sends more requests than three times those of its run without a trouble, plus this
 number.
 """
@@ -68,7 +68,7 @@ class TrafficProbe:
     `simulator` and `clock` are those of the test's traffic.
     """
 
-    def __init__(self, trouble: Trouble | None, request_limit: int = EXTRA_REQUESTS_OF_TEST) -> None:
+    def __init__(self, trouble: Trouble | None, request_limit: int = MAX_EXTRA_REQUESTS_OF_TEST) -> None:
         self._active_trouble = trouble.activate() if trouble else None
         self._has_missing_turn, self.has_trouble = False, trouble is not None
         self.signal = trouble.kind if trouble is not None and trouble.kind in SIGNALS else ""
@@ -149,18 +149,22 @@ class TrafficProbe:
         """
         return (self._observe_exchange, *map(self._limit_to_first_call, trouble_layers))
 
-    def make_observation(self, calls: Iterable[TestCallResult], problem: str = "") -> TestObservation:
-        """Return what was observed in the run. Call this when the run is over."""
+    def make_observation(self, test_calls: Iterable[TestCallResult], setup_problem: str = "") -> TestObservation:
+        """Return what was observed in the run, once the run is over.
+
+        `test_calls` are the results of the calls of the test function. `setup_problem` says why the test could not run,
+        or is empty.
+        """
         simulator = self.simulator
         return TestObservation(
-            test_calls=tuple(calls),
+            test_calls=tuple(test_calls),
             exchanges=tuple(map(self._make_observed_exchange, self._entries)),
             fired_count=self.changed_answer_count,
             broken_prefix_count=len(simulator.broken_prefixes) if simulator else 0,
             has_missing_turn=self._has_missing_turn,
             process_count=self.processes,
             tool_calls=tuple(run.tool_call for run in self._tool_runs),
-            setup_problem=problem,
+            setup_problem=setup_problem,
         )
 
     def _limit_to_first_call(self, layer: Layer) -> Layer:

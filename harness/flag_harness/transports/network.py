@@ -96,20 +96,20 @@ class _NetworkGuard:
             stack.enter_context(audit_hook().use_handlers(handlers))
             yield
 
-    def _check_host(self, host: Any, port: Any = None, how: str = "") -> None:
-        """Raise an error if the host must not be reached. `how` is the end of the message, such as ` through a proxy at
-        ...`.
+    def _check_host(self, host: Any, port: Any = None, message_end: str = "") -> None:
+        """Raise an error if the host must not be reached. `message_end` is the end of the message, such as ` through a
+        proxy at ...`.
         """
         name = str(_decode_host(host))
         if is_loopback(host) or name in self._allowed_addresses or self._is_allowed(name, port):
             return
         if self._children.is_in_forked_child:
-            if message := self._children.parent_refusal_reason(host, port):
+            if message := self._children.ask_parent_about_host(host, port):
                 raise ConnectionRefusedError(message)
         elif matches_host(self._scope.ignored_hosts, name, port):
             raise ConnectionRefusedError(f"{name} is refused to tests: it is in ignore_hosts of [tool.flag-harness]")
         else:
-            self.refusals.append(self._make_refusal(self._refusal_message(name, port, how)))
+            self.refusals.append(self._make_refusal(self._refusal_message(name, port, message_end)))
             if flag_service_advice(name):  # its threads must go on, or closing the service's client waits forever
                 raise ConnectionRefusedError(f"{name} is refused to tests")
             raise self.refusals[-1]
@@ -141,21 +141,21 @@ class _NetworkGuard:
 
         return look_up
 
-    def _refusal_message(self, name: str, port: Any, how: str) -> str:
+    def _refusal_message(self, name: str, port: Any, message_end: str) -> str:
         what, instead = self._activity
         target = name if port is None else f"{name}:{port}"
         if advice := flag_service_advice(name):
-            return f"this test {what}, but tried to reach {target}{how} {advice}"
+            return f"this test {what}, but tried to reach {target}{message_end} {advice}"
         is_api = self._scope.includes_url(f"https://{target}")
         if not is_api and self._activity in (ERROR_TEXTS_OF_REPLAY, ERROR_TEXTS_OF_SIMULATOR):
             instead = _ADVICE_FOR_OTHER_HOSTS
-        elif is_api and how:
+        elif is_api and message_end:
             fixtures = "write def test_it(cassette, cassette_server)"
             instead = f"if a program that the test starts asks the API, {fixtures}; else {instead}"
         return (
-            f"this test {what}, but tried to reach {target}{how}; {instead}, "
+            f"this test {what}, but tried to reach {target}{message_end}; {instead}, "
             "or let it through with @pytest.mark.harness_network"
-            f"{_IGNORE_HOSTS_HINT if how == IN_CHILD_PROCESS_TEXT else ''}"
+            f"{_IGNORE_HOSTS_HINT if message_end == IN_CHILD_PROCESS_TEXT else ''}"
         )
 
 

@@ -16,7 +16,7 @@ from flag_harness.audit_hook import audit_hook
 from flag_harness.transports import ApiScope, refuse_network
 from flag_harness.transports.border import proxy
 from flag_harness.transports.border.children import ask_parent_about_every_host
-from flag_harness.transports.border.proxy import LOOPBACK_ADDRESS, host_checking_proxy, parent_refusal_reason
+from flag_harness.transports.border.proxy import LOOPBACK_ADDRESS, ask_parent_about_host, host_checking_proxy
 
 GET = "import sys, urllib.request as u\nfor url in sys.argv[1:]: print(u.urlopen(url, timeout=10).read().decode())"
 
@@ -92,14 +92,14 @@ def test_a_child_asks_its_parent_about_a_host() -> None:
         run("pass")
         port = host_checking_proxy().port
         for host in ("far.example", b"far.example", "localhost", None):
-            answer = parent_refusal_reason(port, host, 443)
+            answer = ask_parent_about_host(port, host, 443)
             assert (host in ("far.example", b"far.example")) == ("tried to reach far.example:443 in a child" in answer)
-        assert "tried to reach far.example in a child" in parent_refusal_reason(port, "far.example")
+        assert "tried to reach far.example in a child" in ask_parent_about_host(port, "far.example")
     assert 3 == len(refused)
-    assert "" == parent_refusal_reason(port, "far.example", 443)
+    assert "" == ask_parent_about_host(port, "far.example", 443)
     with socket.create_server((LOOPBACK_ADDRESS, 0)) as free:
         closed = free.getsockname()[1]
-    assert "" == parent_refusal_reason(closed, "far.example", 443)
+    assert "" == ask_parent_about_host(closed, "far.example", 443)
 
 
 def test_an_environment_may_be_the_eleventh_argument() -> None:

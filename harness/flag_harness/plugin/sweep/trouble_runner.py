@@ -18,7 +18,7 @@ from flag_harness.plugin.sweep.reported_usage import make_usage_reader, usage_di
 from flag_harness.plugin.sweep.time_limit import limit_real_time
 from flag_harness.plugin.sweep.tools.tools import SweepToolReplacer
 from flag_harness.sweep.judge import TestCallResult, TestObservation
-from flag_harness.sweep.probe import EXTRA_REQUESTS_OF_TEST, TrafficProbe
+from flag_harness.sweep.probe import MAX_EXTRA_REQUESTS_OF_TEST, TrafficProbe
 from flag_harness.sweep.trial_run import seed_random
 from flag_harness.sweep.troubles import Interruption, Trouble
 from flag_harness.transports.scope import ApiScope
@@ -62,7 +62,7 @@ class TroubleRunner:
         tools: `real`, `record` or `stub`.
         """
         usual = len(list(baseline.prompts())) if baseline else 0
-        probe = TrafficProbe(trouble, EXTRA_REQUESTS_OF_TEST + 3 * usual)
+        probe = TrafficProbe(trouble, MAX_EXTRA_REQUESTS_OF_TEST + 3 * usual)
         again = baseline.second_call if baseline else None
         repeats = baseline is None or (again is not None and again.ending == "returned")
         calls: list[TestCallResult] = []

@@ -85,8 +85,9 @@ def _find_request_flood(observed: TestObservation, baseline: TestObservation) ->
 
 
 def _find_raw_exception(observed: TestObservation, baseline: TestObservation) -> str:
-    """Return the message of an exception of the test function that reports no failure of the API, or an empty
-    string.
+    """Return the message of the exception that the test function raised, or an empty string.
+
+    An exception that reports a failure of the API does not count.
     """
     return observed.first_call.message if observed.first_call.ending == "raised" else ""
 

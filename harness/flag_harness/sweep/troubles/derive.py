@@ -66,7 +66,7 @@ def derive_interrupts(baseline: TestObservation) -> list[Trouble]:
     The test is interrupted once at each point that its answers reach, in the first answer that reaches the point, and
     once more at the last point of the last answer.
     """
-    return [Trouble(INTERRUPT_KIND, make_interrupt(point, number)) for number, point in _interrupt_points(baseline)]
+    return [Trouble(INTERRUPT_KIND, make_interrupt(point, number)) for number, point in _points_to_interrupt(baseline)]
 
 
 def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Trouble]:
@@ -78,7 +78,7 @@ def derive_signal_troubles(kind_name: str, baseline: TestObservation) -> list[Tr
     if not baseline.process_count:
         return []
     is_kill = kind_name == "sigkill"
-    pairs = _points_by_request(baseline) if is_kill else _interrupt_points(baseline)
+    pairs = _request_point_pairs(baseline) if is_kill else _points_to_interrupt(baseline)
     make = SIGNALS[kind_name]
     return [Trouble(kind_name, make(at=point, on=number)) for number, point in dict.fromkeys(pairs)]
 
@@ -95,17 +95,17 @@ def derive_tool_troubles(kind_name: str, baseline: TestObservation, *, is_real_t
     return [Trouble(kind_name, ToolTrouble(kind, number)) for number in find_calls_to_disturb(kind, calls)]
 
 
-def _interrupt_points(baseline: TestObservation) -> list[tuple[int, str]]:
+def _points_to_interrupt(baseline: TestObservation) -> list[tuple[int, str]]:
     """Return pairs (number of a request, point of its answer) at which to interrupt the test.
 
     Each point is paired with the first request whose answer reaches it. The last point of the last answer is added.
     """
-    reached = _points_by_request(baseline)
+    reached = _request_point_pairs(baseline)
     found = {point: number for number, point in reversed(reached)}
     return sorted({*((number, point) for point, number in found.items()), *reached[-1:]})
 
 
-def _points_by_request(baseline: TestObservation) -> list[tuple[int, str]]:
+def _request_point_pairs(baseline: TestObservation) -> list[tuple[int, str]]:
     """Return pairs (number of a request, point that its answer reaches), for the first call of the test function."""
     requests = enumerate(baseline.exchanges_of_call(1), start=1)
     return [(number, point) for number, one in requests for point in _points_in_answer(one)]

@@ -79,9 +79,9 @@ class Trouble:
 
 @dataclass(frozen=True, slots=True)
 class ActiveTrouble:
-    """A trouble in one run of a test, with a function that returns how often it has fired.
+    """A trouble in one run of a test.
 
-    Its other attributes apply the trouble to the run: layers, surprising answers and tool troubles.
+    `count_fired` returns how often the trouble has fired. The other attributes apply the trouble to the run.
     """
 
     count_fired: Callable[[], int]

@@ -14,9 +14,9 @@ from typing import Any
 from flag_harness.audit_hook import HandlersByAuditEvent, audit_hook
 from flag_harness.transports.border.proxy import (
     LOOPBACK_ADDRESS,
+    ask_parent_about_host,
     has_host_checking_proxy,
     host_checking_proxy,
-    parent_refusal_reason,
 )
 from flag_harness.transports.border.sockets import socket_audit_handlers
 from flag_harness.transports.patch import replace_attribute
@@ -88,12 +88,12 @@ class ChildProcessGuard:
         """True if this process is a fork of the process that opened the context."""
         return os.getpid() != self._pid
 
-    def parent_refusal_reason(self, host: Any, *port: Any) -> str:
+    def ask_parent_about_host(self, host: Any, *port: Any) -> str:
         """In a forked child, ask the parent process whether a host may be reached.
 
         Return why the host is refused, or an empty string.
         """
-        return parent_refusal_reason(host_checking_proxy().port, host, *port) if self._has_started else ""
+        return ask_parent_about_host(host_checking_proxy().port, host, *port) if self._has_started else ""
 
     def start_proxy(self) -> None:
         """Start the proxy unless it runs already, and set the environment variables that name it.
@@ -207,7 +207,7 @@ def ask_parent_about_every_host(proxy_port: int) -> None:
     """
 
     def raise_if_parent_refuses(host: Any, *port: Any) -> None:
-        if refusal := parent_refusal_reason(proxy_port, host, *port):
+        if refusal := ask_parent_about_host(proxy_port, host, *port):
             raise ConnectionRefusedError(refusal)
 
     audit_hook().install_handlers(socket_audit_handlers(raise_if_parent_refuses, raise_if_parent_refuses))

@@ -96,7 +96,7 @@ def has_host_checking_proxy() -> bool:
     return bool(host_checking_proxy.cache_info().currsize)
 
 
-def parent_refusal_reason(proxy_port: int, host: Any, port: Any = None) -> str:
+def ask_parent_about_host(proxy_port: int, host: Any, port: Any = None) -> str:
     """Ask the proxy of the parent process whether a host may be reached. Return why it is refused, or an empty string.
 
     If the parent process has ended, no host is refused.

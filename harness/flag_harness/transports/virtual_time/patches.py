@@ -113,16 +113,22 @@ def _caller_module() -> str:
     return str(sys._getframe(2).f_globals.get("__name__", ""))
 
 
-def _make_virtual_clock_function(clock: SharedClock, real_function: Callable[[], Any], unit: int) -> Callable[[], Any]:
+def _make_virtual_clock_function(
+    clock: SharedClock, real_function: Callable[[], Any], units_per_second: int
+) -> Callable[[], Any]:
     """Return a clock function that adds the time skipped by `clock` to the result of `real_function`.
 
-    `unit` is the number of the function's units per second.
+    `units_per_second` is the number of the function's units per second.
     """
 
     def now() -> Any:
         """Return the virtual time; see flag_harness's docs/time.md."""
         moment = real_function()
-        return moment + type(moment)(clock.seconds_skipped * unit) if clock.is_virtual_in_current_thread() else moment
+        return (
+            moment + type(moment)(clock.seconds_skipped * units_per_second)
+            if clock.is_virtual_in_current_thread()
+            else moment
+        )
 
     return now
 
@@ -141,7 +147,10 @@ def _make_counting_submit(clock: SharedClock, real_function: Callable[..., Any])
 
 
 def _executor_classes() -> list[Any]:
-    """Return the executor classes. The one for processes is left out if it is not loaded, as it is slow to import."""
+    """Return the executor classes of `concurrent.futures`.
+
+    The one for processes is left out if it is not loaded, as it is slow to import.
+    """
     processes = sys.modules.get("concurrent.futures.process")
     return [ThreadPoolExecutor] if processes is None else [ThreadPoolExecutor, processes.ProcessPoolExecutor]
 

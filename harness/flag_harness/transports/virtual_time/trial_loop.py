@@ -261,6 +261,6 @@ def patch_time(loop: VirtualLoop) -> Iterator[None]:
         yield
 
 
-def _make_virtual_clock_function(loop: VirtualLoop, start: Any, unit: int) -> Callable[[], Any]:
-    """Return a clock that starts at the real time `start` and counts `unit` units per second."""
-    return lambda: start + type(start)(loop.time() * unit)
+def _make_virtual_clock_function(loop: VirtualLoop, start: Any, units_per_second: int) -> Callable[[], Any]:
+    """Return a function like `time.time` that starts at the real time `start`, and then follows the loop's time."""
+    return lambda: start + type(start)(loop.time() * units_per_second)
