@@ -7,7 +7,7 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 
@@ -17,8 +17,8 @@ def display_path(path: Path) -> str:
     return str(path.relative_to(folder) if path.is_relative_to(folder) else path)
 
 
-def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = None) -> None:
-    """Replace a file with `data`, either completely or not at all.
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, is_executable: bool | None = None) -> None:
+    """Replace a file with `data`, which may come in parts, either completely or not at all.
 
     The bytes are written to a temporary file in the same folder, flushed to disk, and renamed. So a reader finds the
     old file or the new one, even if the process is killed. The file keeps its permissions; a new file gets those of the
@@ -34,7 +34,7 @@ def write_atomically(path: Path, data: bytes, *, is_executable: bool | None = No
             if is_executable is not None:
                 mode = stat.S_IMODE(part.stat().st_mode) & ~0o111
                 os.chmod(part, mode | (mode & 0o444) >> 2 if is_executable else mode)
-            file.write(data)
+            file.writelines([data] if isinstance(data, bytes) else data)
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)

@@ -42,7 +42,7 @@ ALL = _cassette(
 def test_stock_vcrpy_plays_what_was_exported(tmp_path: Path) -> None:
     """Through httpx, byte for byte, with statuses, phrases and repeated headers."""
     path = tmp_path / "exported.yaml"
-    path.write_bytes(export_vcrpy_yaml(ALL, f"{URL}/"))
+    path.write_bytes(b"".join(export_vcrpy_yaml(ALL, f"{URL}/")))
     with vcr.use_cassette(str(path), record_mode="none") as played, httpx.Client() as client:
         for one in ALL.interactions:
             response = client.post(URL + one.request.url, content=one.request.body)
@@ -59,7 +59,7 @@ def test_stock_vcrpy_plays_what_was_exported(tmp_path: Path) -> None:
 
 def test_an_exported_cassette_imported_again_is_the_same() -> None:
     """But for chunks and times, which vcrpy does not keep."""
-    again = import_cassette(export_vcrpy_yaml(ALL, URL)).cassette
+    again = import_cassette(b"".join(export_vcrpy_yaml(ALL, URL))).cassette
     assert [one.request for one in ALL.interactions] == [one.request for one in again.interactions]
     assert [body(one.response) for one in ALL.interactions] == [body(one.response) for one in again.interactions]
     assert [one.response[0] for one in ALL.interactions] == [one.response[0] for one in again.interactions]
@@ -82,5 +82,5 @@ def test_an_exported_cassette_imported_again_is_the_same() -> None:
 def test_what_vcrpy_cannot_tell_is_not_told_wrongly(response: Response, why: str) -> None:
     """An export that played as if all had been well would be a lie."""
     with pytest.raises(CassetteError) as caught:
-        export_vcrpy_yaml(_cassette(_answer(200, b"{}"), response), URL)
+        list(export_vcrpy_yaml(_cassette(_answer(200, b"{}"), response), URL))
     assert f"the cassette: interaction 1: {why}" == str(caught.value)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.cassette import Cassette, CassetteMetadata, Interaction
+from flag_harness.cassette import Cassette, CassetteMetadata, Interaction, cassette
 from flag_harness.cli import main
 from flag_harness.wire.timeline import Chunk, End, Head, Request
 
@@ -67,3 +67,13 @@ def test_a_change_at_the_end_of_a_very_long_text_is_found(
     _, out = _run(capsys, "--json", str(tmp_path))
     (effect,) = json.loads(out)["effects"]
     assert ("streaming", "messages[*].content[*].text") == (effect["flag"], effect["path"])
+
+
+def test_large_recordings_have_the_same_effects(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their interactions are read one by one, and their requests kept compressed."""
+    monkeypatch.chdir(ROOT)
+    expected = _run(capsys, "--json")
+    monkeypatch.setattr(cassette, "_MIN_BYTES_OF_LARGE_FILE", 0)
+    assert expected == _run(capsys, "--json")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from flag_harness.cassette.file.blobs import BLOB_FOLDER, BlobFolderReader, relative_folder, write_blobs
 from flag_harness.cassette.file.format import DecodedCassette, decode_cassette, encode_cassette_with_files
-from flag_harness.cassette.file.large import InteractionsOnDisk, decode_large_cassette
+from flag_harness.cassette.file.large import InteractionsOnDisk, decode_large_cassette, refuse_unreadable_sizes
 from flag_harness.cassette.interaction import CassetteMetadata, Interaction, is_same_recording
 from flag_harness.cassette.match.index import RequestIndex
 from flag_harness.cassette.redact.scan import refuse_api_keys
@@ -18,7 +18,7 @@ from flag_harness.files import read_regular_file, regular_file_size, write_atomi
 
 MAX_CASSETTE_BYTES = 256 << 20
 """The largest cassette file in bytes that is written or read: a hundred times the size of the largest known one."""
-_MIN_BYTES_OF_LARGE_FILE = 16 << 20
+_MIN_BYTES_OF_LARGE_FILE = 4 << 20
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Cassette:
     """Recorded requests with their responses, in the order in which the requests were sent."""
 
     metadata: CassetteMetadata
-    interactions: tuple[Interaction, ...]
+    interactions: Sequence[Interaction]
     path: Path | None = None
     blob_folder: Path | None = field(default=None, compare=False)
     """The folder from which separate files of the cassette were loaded, or None if it has none."""
@@ -94,6 +94,8 @@ class Cassette:
                 f"{MAX_CASSETTE_BYTES:,} are read; split the test, or let it ask for less"
             )
         try:
+            if len(encoded.data) > _MIN_BYTES_OF_LARGE_FILE:
+                refuse_unreadable_sizes(encoded.data)
             write_blobs(folder, encoded.shared_files)
             write_atomically(path, encoded.data)
         except ValueError as error:
@@ -119,17 +121,21 @@ def read_cassette_file(path: Path, reader: BlobFolderReader) -> DecodedCassette:
         return decode_large_cassette(file, reader)
 
 
-def read_interactions(path: Path) -> Sequence[Interaction]:
-    """Return the interactions of a cassette. Raise `CassetteError` if the cassette is unreadable.
+def open_cassette(path: Path) -> Cassette:
+    """Load a cassette. Raise `CassetteError` if it is unreadable.
 
-    The interactions of a large file are not kept in memory: each is read from the file whenever it is needed.
+    The interactions of a large file are not kept in memory: each is read from the file whenever it is needed, and only
+    then raises `CassetteError` if it is invalid.
     """
     try:
         if regular_file_size(path, MAX_CASSETTE_BYTES) > _MIN_BYTES_OF_LARGE_FILE:
-            return InteractionsOnDisk(path, BlobFolderReader(path))
+            rows = InteractionsOnDisk(path, BlobFolderReader(path))
+            return Cassette(rows.metadata, rows, path, rows.blob_folder, rows.has_parts)
+    except FileNotFoundError:
+        raise CassetteError(_missing_file_message(path)) from None
     except (OSError, ValueError) as error:
         raise CassetteError(f"{path}: cannot be read as a cassette: {error}") from None
-    return Cassette.load(path).interactions
+    return Cassette.load(path)
 
 
 def _load_if_readable(path: Path) -> Cassette | None:

@@ -210,7 +210,7 @@ def test_a_turn_that_repeats_the_answer_is_not_an_effect() -> None:
         second = [*first, {"role": "assistant", "content": answer}, {"role": "user", "content": results}]
         body = {"thinking": {"type": "adaptive"}} if s else {}
         requests = [_request({**body, "messages": first}), _request({**body, "messages": second})]
-        return simplify_requests(zip(requests, [answer, []], strict=True))
+        return list(simplify_requests(zip(requests, [answer, []], strict=True)))
 
     assert ["thinking"] == [effect.path for effect in _attribute(agent).effects]
 
@@ -222,7 +222,7 @@ def test_a_block_that_the_agent_leaves_out_of_the_answer_is_an_effect() -> None:
         answer = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Yes."}]
         turn = {"role": "assistant", "content": answer[1:] if s else answer}
         requests = [_request({"messages": []}), _request({"messages": [turn]})]
-        return simplify_requests(zip(requests, [answer, []], strict=True))
+        return list(simplify_requests(zip(requests, [answer, []], strict=True)))
 
     (effect,) = _attribute(agent).effects
     assert ("streaming", "messages[*].content[*]") == (effect.flag, effect.path)

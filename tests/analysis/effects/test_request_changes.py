@@ -65,20 +65,20 @@ ANSWER = [{"type": "thinking", "thinking": "Hm."}, {"type": "text", "text": "Hel
 def test_a_turn_that_repeats_the_answer_is_simplified(turn: Any, simplified: Any) -> None:
     """Also if it leaves a block out; every other turn is left as it is."""
     first, second = _request({"messages": []}), _request({"messages": [turn]})
-    assert {"messages": [simplified]} == simplify_requests([(first, ANSWER), (second, [])])[1].body
+    assert {"messages": [simplified]} == [*simplify_requests([(first, ANSWER), (second, [])])][1].body
 
 
 def test_an_answer_of_unknown_blocks_is_repeated_by_no_turn() -> None:
     """Such as text that an upstream of the user's own sends."""
     turn = {"role": "assistant", "content": [{"type": "text", "text": "Hello."}]}
     requests = [_request(None), _request({"messages": [turn]})]
-    assert turn == simplify_requests(zip(requests, [["Hello."], []], strict=True))[1].body["messages"][0]
+    assert turn == [*simplify_requests(zip(requests, [["Hello."], []], strict=True))][1].body["messages"][0]
 
 
 @pytest.mark.parametrize("body", [None, "text", {"messages": "none"}, {"max_tokens": 1}])
 def test_a_body_without_messages_is_left_as_it_is(body: Any) -> None:
     """Whatever it is."""
-    assert body == simplify_requests([(_request(body), [])])[0].body
+    assert body == next(simplify_requests([(_request(body), [])])).body
 
 
 def test_long_lists_that_differ_are_one_change() -> None:
@@ -96,7 +96,7 @@ def test_long_lists_that_differ_are_one_change() -> None:
 def test_very_many_requests_are_paired_by_index() -> None:
     """The run with more requests has some without a partner."""
     few, more = [_request({"n": 1})] * 600, [_request({"n": 1})] * 601
-    pairs = align_requests(few, more)
+    pairs = [*align_requests(few, more)]
     assert (601, (None, more[0])) == (len(pairs), pairs[-1])
 
 

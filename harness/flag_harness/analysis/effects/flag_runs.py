@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from flag_harness.analysis.effects.attribution import FlagEffect, FlagEffectAttribution, attribute_effects
+from flag_harness.analysis.effects.packed_requests import PackedRequests
 from flag_harness.analysis.effects.paired_runs import ObservedRun
 from flag_harness.analysis.effects.request_changes import SentRequest, simplify_requests
 from flag_harness.cassette import Cassette
@@ -58,16 +59,17 @@ def attribute_effects_from_cassettes(cassettes: Iterable[Cassette], flags: Seque
 def _test_name_and_run(flags: Sequence[Flag], cassette: Cassette) -> tuple[str, ObservedRun] | None:
     """Return the name of a recorded test and its run, or None if the cassette's combination does not belong to `flags`.
 
-    Very long texts are cut to save memory.
+    To save memory, very long texts are cut, and the requests of a large cassette are compressed.
     """
     metadata = cassette.metadata
     combination = parse_combination(flags, metadata.combination)
     if combination is None or metadata.excluded_from_effects:
         return None
-    own = [one for one in cassette.interactions if one.case in ("", metadata.case)]
-    requests = list_sent_requests((one.request, one.response) for one in own)
-    cut = tuple(replace(request, body=_cut_long_texts(request.body)) for request in requests)
-    return node_id_without_combination(metadata.case, metadata.combination), ObservedRun(combination.row, cut)
+    own = (one for one in cassette.interactions if one.case in ("", metadata.case))
+    requests = simplify_requests(_request_and_answer_blocks((one.request, one.response)) for one in own)
+    cut = (replace(request, body=_cut_long_texts(request.body)) for request in requests)
+    kept = tuple(cut) if isinstance(cassette.interactions, tuple) else PackedRequests(cut)
+    return node_id_without_combination(metadata.case, metadata.combination), ObservedRun(combination.row, kept)
 
 
 def _cut_long_texts(value: Any) -> Any:

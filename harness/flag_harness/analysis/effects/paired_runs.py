@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from flag_harness.analysis.blame import explain_failures
 from flag_harness.analysis.effects.request_changes import (
@@ -29,7 +30,7 @@ class ObservedRun:
     """
 
     row: Row
-    requests: tuple[SentRequest, ...]
+    requests: Sequence[SentRequest]
     exclusion_reason: str = ""
 
 
@@ -107,7 +108,7 @@ class PairedRuns:
         self._groups = flag_group_indices(space)
         self._group_defaults = flags_on_by_default_in_group(space)
         self._cache: dict[tuple[int, int], Mapping[str, tuple[RequestDifference, ...]]] = {}
-        self._request_ids: dict[str, tuple[int, tuple[SentRequest, ...]]] = {}
+        self._request_ids: dict[bytes, tuple[int, Sequence[SentRequest]]] = {}
         by_row: dict[Row, list[int]] = {}
         for run in runs:
             if not run.exclusion_reason:
@@ -164,9 +165,12 @@ class PairedRuns:
         explanation = explain_failures(self._space, runs)
         return " or ".join(str(conjunction) for conjunction in explanation.conjunctions)
 
-    def _id_of_request_sequence(self, requests: tuple[SentRequest, ...]) -> int:
+    def _id_of_request_sequence(self, requests: Sequence[SentRequest]) -> int:
         """Return a number that is the same for equal sequences of requests, which are compared only once."""
-        key = repr(requests)
+        digest = blake2b()
+        for one in requests:
+            digest.update(repr(one).encode("utf-8", "surrogatepass"))
+        key = digest.digest()
         if key not in self._request_ids:
             self._request_ids[key] = (len(self._request_ids), requests)
         return self._request_ids[key][0]

@@ -53,8 +53,8 @@ class RequestDifference:
     new_value: Any
 
 
-def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) -> list[SentRequest]:
-    """Return the requests without texts that the API wrote, so that only what the agent wrote is compared.
+def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) -> Iterator[SentRequest]:
+    """Yield the requests without texts that the API wrote, so that only what the agent wrote is compared.
 
     `exchanges` has each request with the content blocks of its answer, which are empty if they are unknown. A short
     mark replaces an assistant message that repeats an answer, and numbers in order of appearance replace the ids that
@@ -63,12 +63,10 @@ def simplify_requests(exchanges: Iterable[tuple[SentRequest, Sequence[Any]]]) ->
     numbers: dict[str, str] = {}
     texts: dict[str, str] = {}
     identities: list[list[tuple[str, str]]] = []
-    simplified = []
     for one, answer in exchanges:
         body = _replace_repeated_answers(_expand_texts_to_blocks(one.body), identities)
-        simplified.append(SentRequest(one.method, one.path, one.headers, _replace_ids_by_numbers(body, numbers, texts)))
+        yield SentRequest(one.method, one.path, one.headers, _replace_ids_by_numbers(body, numbers, texts))
         identities.append([*map(_block_identity, answer)])
-    return simplified
 
 
 def list_request_changes(before: SentRequest, after: SentRequest) -> list[RequestDifference]:
@@ -86,7 +84,7 @@ def list_request_changes(before: SentRequest, after: SentRequest) -> list[Reques
 
 
 def changes_by_path(
-    before: tuple[SentRequest, ...], after: tuple[SentRequest, ...]
+    before: Sequence[SentRequest], after: Sequence[SentRequest]
 ) -> Mapping[str, tuple[RequestDifference, ...]]:
     """Return the differences between the requests of two runs, by JSON path."""
     changes: dict[str, list[RequestDifference]] = {}
@@ -101,14 +99,14 @@ def changes_by_path(
 
 def align_requests(
     before: Sequence[SentRequest], after: Sequence[SentRequest]
-) -> list[tuple[SentRequest | None, SentRequest | None]]:
+) -> Iterable[tuple[SentRequest | None, SentRequest | None]]:
     """Pair the requests of two runs of a test in order. A request without a partner is paired with None.
 
     Runs with the same number of requests are paired by index. Otherwise the pairing with the fewest differences is
     chosen, or pairing by index if there are very many requests.
     """
     if len(before) == len(after) or len(before) * len(after) > _MAX_ALIGNED_PAIRS:
-        return list(zip_longest(before, after))
+        return zip_longest(before, after)
     costs = [[len(list_request_changes(one, other)) for other in after] for one in before]
     return [
         (None if i is None else before[i], None if j is None else after[j])

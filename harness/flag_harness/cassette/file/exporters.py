@@ -1,6 +1,6 @@
 """Export cassettes to the formats of other tools. So far there is one, vcrpy's YAML."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -9,8 +9,8 @@ from flag_harness.cassette.interaction import Interaction
 from flag_harness.errors import CassetteError, require_extra
 from flag_harness.wire.timeline import End, Head, Headers, body
 
-Exporter = Callable[[Cassette, str], bytes]
-"""A function that encodes a cassette as another tool's file.
+Exporter = Callable[[Cassette, str], Iterator[bytes]]
+"""A function that encodes a cassette as another tool's file, and yields the file in parts.
 
 It takes the base URL that goes before the requests' paths.
 """
@@ -19,8 +19,8 @@ OVERLOADED_STATUS = 529
 """The API's status code for overload, for which HTTP defines no reason phrase."""
 
 
-def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
-    """Return the cassette as YAML that vcrpy can read. URLs begin with `base_url`. Chunks and times are lost.
+def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> Iterator[bytes]:
+    """Yield the cassette as YAML that vcrpy can read, in parts. URLs begin with `base_url`. Chunks and times are lost.
 
     Raise `CassetteError` if a connection broke, or if the client stopped reading a response, because vcrpy's format
     cannot express either.
@@ -35,11 +35,10 @@ def export_vcrpy_yaml(cassette: Cassette, base_url: str) -> bytes:
         return text
 
     count = len(cassette.interactions)
-    rows = (_to_vcrpy_interaction(cassette, number, base_url.rstrip("/")) for number in range(count))
-    # one by one, because the library needs fifty times the memory of what it writes
-    return b"".join(
-        [b"interactions:\n" if count else b"interactions: []\n", *(dump_yaml([row]) for row in rows), b"version: 1\n"]
-    )
+    yield b"interactions:\n" if count else b"interactions: []\n"
+    for number in range(count):  # one by one, because the library needs fifty times the memory of what it writes
+        yield dump_yaml([_to_vcrpy_interaction(cassette, number, base_url.rstrip("/"))])
+    yield b"version: 1\n"
 
 
 EXPORT_FORMATS: Mapping[str, Exporter] = {"vcrpy": export_vcrpy_yaml}

@@ -1,6 +1,6 @@
 """Assess an imported cassette: can its requests be compared in full, and is anything in it out of date?"""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -64,7 +64,7 @@ def make_outdated_model_check(
 
 
 def _collect_reasons(
-    interactions: tuple[Interaction, ...], find_reasons: Callable[[Interaction], Iterator[str]]
+    interactions: Sequence[Interaction], find_reasons: Callable[[Interaction], Iterator[str]]
 ) -> list[str]:
     return [reason for one in interactions for reason in find_reasons(one)]
 

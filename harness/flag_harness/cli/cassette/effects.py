@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flag_harness.analysis.effects.flag_runs import attribute_effects_from_cassettes, flag_effect_lines
 from flag_harness.cassette import Cassette
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.config import read_project_config
 from flag_harness.errors import CassetteError
@@ -65,4 +66,4 @@ def _load_cassettes(paths: Sequence[Path]) -> Iterator[Cassette]:
     for path in paths:
         if not path.exists():
             raise CassetteError(f"{path} does not exist; name a cassette, or a folder of them")
-        yield from map(Cassette.load, sorted(path.rglob("*.json")) if path.is_dir() else [path])
+        yield from map(open_cassette, sorted(path.rglob("*.json")) if path.is_dir() else [path])

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from flag_harness.cassette import Cassette
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cassette.file.exporters import EXPORT_FORMATS
 from flag_harness.cli.files import OutputFiles, escape_to_one_line
 from flag_harness.errors import CassetteError
@@ -82,4 +82,4 @@ def _export_file(source: Path, target: Path, targets: OutputFiles, arguments: ar
         raise CassetteError(f"{source}: {error}") from None
     if target.exists() and not arguments.force:
         raise CassetteError(f"{source}: {target} exists; use --force to overwrite it")
-    write_atomically(target, EXPORT_FORMATS[arguments.format](Cassette.load(source), arguments.base_url))
+    write_atomically(target, EXPORT_FORMATS[arguments.format](open_cassette(source), arguments.base_url))

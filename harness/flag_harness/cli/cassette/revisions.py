@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from flag_harness.cassette import Interaction
-from flag_harness.cassette.cassette import read_interactions
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cassette.file.format import decode_cassette
 from flag_harness.errors import CassetteError
 
@@ -19,7 +19,7 @@ def read_file_or_revision(name: Path) -> Sequence[Interaction]:
     """
     revision, _, path = str(name).partition(":")
     if not path or len(revision) < 2 or name.exists():  # one letter is a drive
-        return read_interactions(name)
+        return open_cassette(name).interactions
 
     def read_blob(folder: str, blob: str) -> bytes:
         start = "./" if path.startswith(".") else ""

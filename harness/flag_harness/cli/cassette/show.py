@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flag_harness.analysis.conversation import ConversationStep, conversation_steps
-from flag_harness.cassette import Cassette, CassetteMetadata
+from flag_harness.cassette import CassetteMetadata
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cli.cassette.step_texts import answer_texts, request_texts
 from flag_harness.cli.files import escape_to_one_line
 from flag_harness.cli.terminal import (
@@ -72,7 +73,7 @@ def add_show_command(commands: "argparse._SubParsersAction[argparse.ArgumentPars
 
 
 def _run_show(arguments: argparse.Namespace) -> int:
-    cassette = Cassette.load(arguments.file)
+    cassette = open_cassette(arguments.file)
     found = conversation_steps(cassette)
     if arguments.json:
         print_json(_json_report(arguments.file, cassette.metadata, found))

@@ -8,9 +8,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from flag_harness.analysis.conversation import conversation_steps
+from flag_harness.analysis.conversation import ConversationStep, conversation_steps
 from flag_harness.analysis.metrics import is_successful
-from flag_harness.cassette import Cassette
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cassette.file.blobs import BLOB_NAME_PATTERN
 from flag_harness.cli.terminal import add_output_options, make_console, make_styled_text, print_json
 from flag_harness.config import read_project_config
@@ -61,6 +61,22 @@ class _CassetteSummary:
     usage: Usage
     cost: float | None
     shared_folder: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _StepFigures:
+    """The figures of one step of a conversation. The step itself may be large, and is not kept."""
+
+    model: str
+    usage: Usage | None
+    cost: float | None
+    is_successful: bool
+    is_stream: bool
+
+    @classmethod
+    def of(cls, step: ConversationStep) -> "_StepFigures":
+        """Return the figures of a step."""
+        return cls(step.model, step.usage, step.cost, is_successful(step.answer), step.answer.is_stream)
 
 
 def add_stat_command(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -116,8 +132,8 @@ def _sizes_of_blobs_and_parts(folders: Iterable[Path | None]) -> Iterator[int]:
 
 
 def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
-    cassette = Cassette.load(path)
-    found = list(conversation_steps(cassette))
+    cassette = open_cassette(path)
+    found = [_StepFigures.of(step) for step in conversation_steps(cassette)]
     age = time_since(cassette.metadata.recorded_at, now)
     stated = [exchange for exchange in found if exchange.usage is not None]
     return _CassetteSummary(
@@ -127,8 +143,8 @@ def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
         age_in_days=None if age is None else age.days,
         byte_count=path.stat().st_size,
         interaction_count=len(found),
-        error_count=sum(not is_successful(exchange.answer) for exchange in found),
-        stream_count=sum(exchange.answer.is_stream for exchange in found),
+        error_count=sum(not exchange.is_successful for exchange in found),
+        stream_count=sum(exchange.is_stream for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
         shared_folder=cassette.blob_folder,

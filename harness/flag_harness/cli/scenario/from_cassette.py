@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from flag_harness.cassette import Cassette
+from flag_harness.cassette.cassette import open_cassette
 from flag_harness.cassette.interaction import Interaction
 from flag_harness.cli.scenario.text import format_scenario
 from flag_harness.errors import CassetteError, ScenarioError
@@ -49,7 +50,7 @@ class RecordedAnswer:
 def write_scenario(arguments: argparse.Namespace) -> int:
     """Write or print the scenario of a cassette. Return the exit code."""
     path, target = arguments.cassette, arguments.output
-    answers, notes = _read_answers(Cassette.load(path))
+    answers, notes = _read_answers(open_cassette(path))
     if not answers:
         raise CassetteError(f"{path}: no answer of {_MESSAGES_PATH} in it that a scenario can give{_notes_text(notes)}")
     text = format_scenario(make_scenario(answers, path.stem))

@@ -55,11 +55,11 @@ def missing_decompression_package(response: Response) -> str:
     return missing[-1] if missing and unreadable_encodings(response) else ""
 
 
-def check_decompressed_sizes(responses: Sequence[Response]) -> None:
+def check_decompressed_sizes(responses: Sequence[Response], first_index: int = 0) -> None:
     """Raise `ValueError` if the decompressed sizes of a cassette's responses add up to more than is allowed.
 
     The limit is `max_decompressed_size` of the sum of their compressed sizes. The message has the index of the
-    interaction with which the sum exceeds the limit.
+    interaction with which the sum exceeds the limit; that of the first response is `first_index`.
     """
     compressed = [number for number, response in enumerate(responses) if _content_encodings(response)]
     size = sum(len(body(responses[number])) for number in compressed)
@@ -72,8 +72,8 @@ def check_decompressed_sizes(responses: Sequence[Response]) -> None:
         left -= _size_after_decompression(responses[number], left)
         if left < 0:
             raise ValueError(
-                f"interaction {number}: the compressed bodies have more than {limit:,} bytes once decompressed, "
-                "the most that is read; record it without compression"
+                f"interaction {first_index + number}: the compressed bodies have more than {limit:,} bytes once "
+                "decompressed, the most that is read; record it without compression"
             )
 
 
