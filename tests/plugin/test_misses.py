@@ -183,6 +183,23 @@ def test_a_key_in_what_differs_is_masked(pytester: pytest.Pytester, monkeypatch:
     assert "system[0].text" in kept
 
 
+def test_a_request_that_was_sent_once_more_than_recorded_is_in_the_summary(pytester: pytest.Pytester) -> None:
+    """It differs from no recorded request, so there is no nearest one to change."""
+    _record(pytester.path, 1)
+    _asking(pytester, SYSTEM, tests=1)
+    test = pytester.path / "test_prompt.py"
+    again = '        client.post("https://api.anthropic.com/v1/messages", json=body)\n'
+    test.write_text(test.read_text().rstrip() + "\n" + again)
+    run = pytester.runpytest_inprocess()
+    run.assert_outcomes(failed=1)
+    assert [
+        "1 test: sent more often than it was recorded",
+        "  test_prompt.py::test_ask[0]",
+        "  recording anew: 1 cassette, about $0.0020 at list prices",
+        "  no rebase: another request of the test can only be recorded",
+    ] == _summary(run)
+
+
 def test_what_was_never_recorded_can_be_recorded_with_one_command(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> None:
