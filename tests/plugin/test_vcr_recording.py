@@ -101,6 +101,28 @@ def test_a_test_that_does_not_pass_writes_nothing(
     assert not _cassette(project).exists()
 
 
+def test_a_test_whose_setup_fails_writes_nothing(project: pytest.Pytester, loopback_server: LoopbackServer) -> None:
+    """Half of what it would send is no recording."""
+    project.makepyfile(
+        test_it=f"""
+        import httpx2
+        import pytest
+
+        @pytest.fixture
+        def account(vcr):
+            httpx2.get("{loopback_server.url}/one")
+            raise ValueError("there is no account")
+
+        @pytest.mark.vcr
+        def test_get(account):
+            pass
+        """
+    )
+    project.runpytest_subprocess(*OURS, "--record-mode=once").assert_outcomes(errors=1)
+    assert ["/one"] == loopback_server.received
+    assert not _cassette(project).exists()
+
+
 def test_a_key_fails_the_test(project: pytest.Pytester, loopback_server: LoopbackServer) -> None:
     """The message says where it is, and what takes it out; nothing is written."""
     _write_test(project, loopback_server, last=f"httpx2.get('{loopback_server.url}/leak')")
