@@ -58,25 +58,29 @@ def json_path_pattern(path: str) -> re.Pattern[str]:
     return re.compile(rf"{steps}(?![^.\[])", re.DOTALL)
 
 
-def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], new: Any) -> Any:
-    """Return a JSON value in which every value at the path `steps` is replaced by `new`.
+def replace_at_json_path(value: Any, steps: tuple[JsonStep, ...], replacement: Any) -> Any:
+    """Return a JSON value in which every value at the path `steps` is replaced by `replacement`.
 
     In this function, `*` and `[*]` mean the same: each matches all members of objects and all elements of lists.
     """
     if not steps:
-        return new
+        return replacement
     step, rest = steps[0], steps[1:]
     if step is PathWildcard.ANY_DEPTH:
-        value = replace_at_json_path(value, rest, new) if rest else new
+        value = replace_at_json_path(value, rest, replacement) if rest else replacement
         rest = steps
     if isinstance(value, dict):
         return {
-            key: replace_at_json_path(member, rest, new) if isinstance(step, PathWildcard) or step == key else member
+            key: replace_at_json_path(member, rest, replacement)
+            if isinstance(step, PathWildcard) or step == key
+            else member
             for key, member in value.items()
         }
     if isinstance(value, list):
         return [
-            replace_at_json_path(member, rest, new) if isinstance(step, PathWildcard) or step == index else member
+            replace_at_json_path(member, rest, replacement)
+            if isinstance(step, PathWildcard) or step == index
+            else member
             for index, member in enumerate(value)
         ]
     return value

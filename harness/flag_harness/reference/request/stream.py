@@ -62,13 +62,13 @@ def make_answer_from_message(message: Any) -> ModelAnswer:
     return ModelAnswer(content, message.stop_reason, Usage.from_mapping(_to_json(message.usage)))
 
 
-def deltas_of_answer(answer: ModelAnswer, at: float) -> Iterator[AnswerDelta]:
+def deltas_of_answer(answer: ModelAnswer, arrived_at: float) -> Iterator[AnswerDelta]:
     """Yield one delta for each text or thinking block of an answer that was not streamed."""
     for block in answer.content:
         if block.get("type") == "text" and block["text"]:
-            yield TextDelta(at, block["text"])
+            yield TextDelta(arrived_at, block["text"])
         elif block.get("type") == "thinking" and block["thinking"]:
-            yield ThinkingDelta(at, block["thinking"])
+            yield ThinkingDelta(arrived_at, block["thinking"])
 
 
 class AnswerAssembler:
@@ -151,9 +151,9 @@ class AnswerAssembler:
         return self._make_delta(block["type"], shown, at) if shown or not self._first_half_of_surrogate else None
 
     @staticmethod
-    def _make_delta(kind: str, text: str, at: float) -> AnswerDelta:
+    def _make_delta(block_type: str, text: str, at: float) -> AnswerDelta:
         """Return a delta event for a text or thinking block."""
-        return TextDelta(at, text) if kind == "text" else ThinkingDelta(at, text)
+        return TextDelta(at, text) if block_type == "text" else ThinkingDelta(at, text)
 
     def _end_block(self, event: Any, at: float) -> AnswerDelta | None:
         block = self._current_block(event)

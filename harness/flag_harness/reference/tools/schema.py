@@ -155,25 +155,26 @@ def _add_error_message(expected: str, schema: CoreSchema) -> CoreSchema:
     )
 
 
-def _string_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
+def _string_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
     core = core_schema.str_schema(
         min_length=schema.get("minLength"),
         max_length=schema.get("maxLength"),
         pattern=schema.get("pattern"),
         regex_engine="python-re",  # the other engine lacks look-around, which JSON schema allows
     )
-    return _add_error_message(describe_schema({**schema, "type": kind}), core)
+    return _add_error_message(describe_schema({**schema, "type": json_type}), core)
 
 
-def _integer_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
+def _integer_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
     return _add_error_message(
-        describe_schema({**schema, "type": kind}), core_schema.int_schema(**_number_limits(schema, is_integer=True))
+        describe_schema({**schema, "type": json_type}),
+        core_schema.int_schema(**_number_limits(schema, is_integer=True)),
     )
 
 
-def _number_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
+def _number_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
     core = core_schema.float_schema(**_number_limits(schema, is_integer=False), allow_inf_nan=False)
-    return _add_error_message(describe_schema({**schema, "type": kind}), core)
+    return _add_error_message(describe_schema({**schema, "type": json_type}), core)
 
 
 def _number_limits(schema: Mapping[str, JsonValue], *, is_integer: bool) -> dict[str, Any]:
@@ -195,20 +196,20 @@ def _number_limits(schema: Mapping[str, JsonValue], *, is_integer: bool) -> dict
     return bounds
 
 
-def _boolean_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    return _add_error_message(TYPE_NAMES[kind], core_schema.bool_schema())
+def _boolean_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
+    return _add_error_message(TYPE_NAMES[json_type], core_schema.bool_schema())
 
 
-def _null_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
-    return _add_error_message(TYPE_NAMES[kind], core_schema.none_schema())
+def _null_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
+    return _add_error_message(TYPE_NAMES[json_type], core_schema.none_schema())
 
 
-def _array_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
+def _array_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
     items = _to_core_schema(schema["items"]) if "items" in schema else None
     return core_schema.list_schema(items, min_length=schema.get("minItems"), max_length=schema.get("maxItems"))
 
 
-def _object_schema(schema: Mapping[str, JsonValue], kind: str) -> CoreSchema:
+def _object_schema(schema: Mapping[str, JsonValue], json_type: str) -> CoreSchema:
     required = schema.get("required", [])
     properties = schema.get("properties", {})
     others = schema.get("additionalProperties", True)

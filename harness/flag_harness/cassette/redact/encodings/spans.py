@@ -133,7 +133,7 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
             text, codec = data.decode("utf-8"), LOSSLESS_UTF8
         except UnicodeDecodeError:
             text, codec = data.decode("latin-1"), ("latin-1", "replace")
-        encode = partial(_encode_base64, before=match[0][:phase], codec=codec, url_safe=url_safe)
+        encode = partial(_encode_base64, prefix=match[0][:phase], codec=codec, url_safe=url_safe)
         is_text = codec is LOSSLESS_UTF8 or text.count("\0") * 4 > len(text) or _is_mostly_ascii(text)
         yield EncodedSpan(match.start(), match.end(), text, encode, is_text)
 
@@ -150,10 +150,10 @@ def _pad_base64(text: str) -> str:
     return text[:cut] + "=" * (-cut % 4)
 
 
-def _encode_base64(text: str, before: str, codec: tuple[str, str], url_safe: bool) -> str:
-    """Return the characters `before`, followed by the text in base64.
+def _encode_base64(text: str, prefix: str, codec: tuple[str, str], url_safe: bool) -> str:
+    """Return the characters `prefix`, followed by the text in base64.
 
     `codec` is the encoding and error handler of the text.
     """
     packed = b64encode(text.encode(*codec)).decode("ascii")
-    return before + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)
+    return prefix + (packed.replace("+", "-").replace("/", "_") if url_safe else packed)

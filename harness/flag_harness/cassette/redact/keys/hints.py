@@ -89,21 +89,23 @@ class ApiKeyHints:
     def __init__(self, words: str) -> None:
         self._word_pattern, self._escaped_word_pattern = re.compile(rf"(?<![A-Za-z0-9])(?:{words})"), re.compile(words)
 
-    def candidate_spans(self, text: str, before: int, behind: int) -> Iterator[tuple[int, int, bool]]:
+    def candidate_spans(
+        self, text: str, characters_before: int, characters_after: int
+    ) -> Iterator[tuple[int, int, bool]]:
         """Yield `(start, stop, has_word)` for each part of a text in which a key may begin. The parts do not overlap.
 
         A part surrounds hints, which are words that look like a key and names such as `api_key=`. It reaches from
-        `before` characters before the first hint to `behind` characters after the last. `has_word` is True if a hint is
-        a word that looks like a key.
+        `characters_before` characters before the first hint to `characters_after` characters after the last. `has_word`
+        is True if a hint is a word that looks like a key.
         """
         first, last, has_word = 0, 0, False
         words = ((position, True) for position in self._word_positions(text))
         for position, is_word in sorted((*words, *((position, False) for position in _name_positions(text)))):
-            if position - before > last:
+            if position - characters_before > last:
                 if last:
                     yield first, last, has_word
-                first, has_word = max(position - before, last), False
-            last, has_word = position + behind, has_word or is_word
+                first, has_word = max(position - characters_before, last), False
+            last, has_word = position + characters_after, has_word or is_word
         if last:
             yield first, last, has_word
 
