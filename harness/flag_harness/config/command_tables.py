@@ -18,6 +18,8 @@ RENAMED_SWEEP_KEYS = {"told": "reported", "record": "functions"}
 
 
 class _SweepTable(msgspec.Struct):
+    """The keys of `[tool.flag-harness.sweep]`; see `SweepSettings` for their meaning."""
+
     tools: _ToolMode = ""
     reported: TomlTextList = ()
     patience: Annotated[float, msgspec.Meta(gt=0, description="a number of seconds above 0")] = 10.0

@@ -12,6 +12,8 @@ from flag_harness.toml_tables import TomlText, convert_table
 
 
 class _DetectorTable(msgspec.Struct):
+    """The keys of a detector in `[tool.flag-harness.privacy]`; see `DetectorSettings` for their meaning."""
+
     pattern: TomlText = ""
     function: TomlText = ""
     action: PrivacyAction = "mask"

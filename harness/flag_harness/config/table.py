@@ -43,6 +43,8 @@ _BudgetTable = msgspec.defstruct("_BudgetTable", [(name, _BudgetLimit, None) for
 
 
 class _HeaderTable(msgspec.Struct):
+    """The keys of `[tool.flag-harness.headers]`: `keep` names response headers to record."""
+
     keep: TomlTextList = ()
 
 
@@ -59,6 +61,8 @@ _MarginSetting: TypeAlias = Annotated[
 
 
 class _FlagTable(msgspec.Struct):
+    """The keys of a flag in `[tool.flag-harness.flags]`; docs/flags.md explains them."""
+
     env: TomlText = ""
     openfeature: TomlText = ""
     set: TomlText = ""
@@ -78,6 +82,8 @@ _VcrMarksSetting: TypeAlias = Annotated[
 
 
 class _ConfigTable(msgspec.Struct):
+    """The keys of `[tool.flag-harness]`; see `Config` for their meaning."""
+
     agent: TomlText = SHIPPED_AGENT
     model: TomlText = ""
     recordings: TomlText = "recordings"

@@ -23,6 +23,8 @@ Converted = TypeVar("Converted")
 
 
 class _FlagdFlag(msgspec.Struct):
+    """A flag in an export of flagd. The fields have the names of the export."""
+
     variants: dict[str, Any]
     defaultVariant: str | None = None  # noqa: N815 - the name in the export, as those below
     state: Any = None
@@ -30,6 +32,8 @@ class _FlagdFlag(msgspec.Struct):
 
 
 class _LaunchDarklyRolloutPart(msgspec.Struct):
+    """The share of requests (`weight`) that LaunchDarkly answers with one of the variations of a flag."""
+
     variation: int
     weight: float
 
@@ -39,11 +43,15 @@ class _LaunchDarklyRollout(msgspec.Struct):
 
 
 class _LaunchDarklyFallthrough(msgspec.Struct):
+    """What LaunchDarkly serves if no rule applies: the index of a variation, or a rollout by percentage."""
+
     variation: int | None = None
     rollout: _LaunchDarklyRollout | None = None
 
 
 class _LaunchDarklyFlag(msgspec.Struct):
+    """A flag in an export of LaunchDarkly. The fields have the names of the export."""
+
     on: bool
     variations: tuple[Any, ...]
     offVariation: int | None = None  # noqa: N815
@@ -59,6 +67,8 @@ class _LaunchDarklyVariation(msgspec.Struct):
 
 
 class _LaunchDarklyRestItem(msgspec.Struct):
+    """A flag in an answer of LaunchDarkly's REST API, with its state in each environment."""
+
     key: str
     variations: tuple[_LaunchDarklyVariation, ...] = ()
     environments: dict[str, dict[str, Any]] = {}

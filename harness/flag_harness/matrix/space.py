@@ -247,7 +247,7 @@ class FlagSpace:
         """Yield every allowed row within `value_masks`, in which each flag's mask has a single bit: its value.
 
         `value_masks` has a bit mask of the possible values of each flag (None: there is no row). Flags are decided in
-        the `order` of these indices. Values of the row `preferred` are tried first, or values in random order if
+        the `order` of their indices. Values of the row `preferred` are tried first, or values in random order if
         `random` is given.
         """
         if value_masks is None:

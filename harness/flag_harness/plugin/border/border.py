@@ -31,7 +31,7 @@ MAX_SECONDS_TO_WAIT_AT_EXIT = 5.0
 _SECONDS_BETWEEN_CHECKS = 0.01
 _OWNER_KEY = pytest.StashKey[CodeOwner]()
 """The stash key of the `CodeOwner` to which the requests of a test item belong."""
-_ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
+_HIDDEN_ENVIRONMENT_KEY = pytest.StashKey[AbstractContextManager[None]]()
 """The stash key of the context that restores the API's key and address in the environment after a test."""
 
 
@@ -114,16 +114,16 @@ class NetworkBorder:
         self.is_test_running = True
         self.patch_libraries()
         owner = item.stash[_OWNER_KEY] = CodeOwner(item.nodeid)
-        item.stash[_ENVIRONMENT_KEY] = offline_environment(is_offline(self.config))
-        item.stash[_ENVIRONMENT_KEY].__enter__()
+        item.stash[_HIDDEN_ENVIRONMENT_KEY] = offline_environment(is_offline(self.config))
+        item.stash[_HIDDEN_ENVIRONMENT_KEY].__enter__()
         self._items_by_owner[owner] = item
         self._active_owners.append(owner)
         attribute_thread_to_owner(owner)
 
     def _end_test(self, item: pytest.Item) -> None:
         owner = item.stash[_OWNER_KEY]
-        item.stash[_ENVIRONMENT_KEY].__exit__(None, None, None)
-        del item.stash[_OWNER_KEY], item.stash[_ENVIRONMENT_KEY], self._items_by_owner[owner]
+        item.stash[_HIDDEN_ENVIRONMENT_KEY].__exit__(None, None, None)
+        del item.stash[_OWNER_KEY], item.stash[_HIDDEN_ENVIRONMENT_KEY], self._items_by_owner[owner]
         attribute_thread_to_owner(None)
         self._active_owners.remove(owner)
         traffic = item.stash.get(TRAFFIC_KEY, None)
