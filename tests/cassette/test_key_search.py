@@ -1,11 +1,14 @@
 """The search for keys takes time in proportion to the text, whatever the text is full of."""
 
+import base64
 import re
 import time
 
 import pytest
 
+from flag_harness.cassette.redact.body_texts import LOSSLESS_UTF8
 from flag_harness.cassette.redact.encodings import contains_secret
+from flag_harness.cassette.redact.encodings.compressed import find_compressed_spans
 from flag_harness.cassette.redact.keys.search import find_api_keys
 from flag_harness.cassette.redact.keys.shapes import KEY_SHAPES
 
@@ -49,3 +52,12 @@ def test_a_long_key_is_no_example_because_its_first_part_ends_in_zeros() -> None
         text = f"token={'Ab1' * 95}z{middle}"
         (found,) = find_api_keys(text)
         assert (0, len(text)) == found[:2]
+
+
+def test_a_small_bomb_of_zstd_is_decompressed_up_to_the_limit_and_searched_quickly() -> None:
+    """The library makes 32 MB of a kilobyte at once. To search those took 9 CPU seconds."""
+    zstandard = pytest.importorskip("zstandard")
+    bomb = zstandard.compress(bytes(100 << 20))
+    (span,) = find_compressed_spans(bomb.decode(*LOSSLESS_UTF8))
+    assert len(span.text) == (64 << 10) + 32 * len(bomb) + 1
+    assert not contains_secret(base64.b64encode(bomb).decode(), find_api_keys)
