@@ -1,6 +1,7 @@
 """Files that are written whole or not at all."""
 
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -159,6 +160,29 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_beside_it(tmp_path: 
 
 
 @pytest.mark.skipif(not Path("/proc/self").exists(), reason="needs a folder that not even root may write")
+def test_a_full_disk_names_the_file_and_leaves_it(tmp_path: Path) -> None:
+    """The system names no file when a write fails; a limit of the size of files stands for a full disk."""
+    path = tmp_path / "file.json"
+    path.write_text("old")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_atomically(path, bytes(10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (str(path), "old", [path]) == (caught.value.filename, path.read_text(), list(tmp_path.iterdir()))
+
+
+def test_an_error_names_the_file_and_not_the_temporary_one(tmp_path: Path) -> None:
+    """Here, a folder has the name of the file."""
+    with pytest.raises(IsADirectoryError) as caught:
+        write_atomically(tmp_path, b"new")
+    assert str(tmp_path) == caught.value.filename
+
+
 def test_a_folder_that_takes_no_files_is_an_error() -> None:
     """Nothing was begun, so nothing is to be removed."""
     with pytest.raises(OSError, match="No such file or directory"):

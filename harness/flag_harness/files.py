@@ -22,7 +22,8 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], *, is_executable
 
     The bytes are written to a temporary file in the same folder, flushed to disk, and renamed. So a reader finds the
     old file or the new one, even if the process is killed. The file keeps its permissions; a new file gets those of the
-    umask. If `path` is a symbolic link, its target is replaced. Raise `OSError` and keep the old file if writing fails.
+    umask. If `path` is a symbolic link, its target is replaced. If writing fails, raise an `OSError` that names `path`,
+    and keep the old file.
     """
     path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -38,9 +39,11 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], *, is_executable
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(OSError):
             part.unlink()
+        if isinstance(error, OSError):  # a full disk names no file, and other errors name the temporary one
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
 
 
