@@ -21,6 +21,7 @@ time = "real"
 """
 WORKERS = pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "workers"])
 HEAD = """
+import _thread
 import asyncio
 import os
 import threading
@@ -70,6 +71,8 @@ SYNC_WAYS = {
     "pool of its own": "ThreadPoolExecutor(1).submit(send_late, 'late')",
     "pool of multiprocessing": "processes.apply_async(send_late, ['late'])",
     "thread of a thread": "pool.submit(lambda: threading.Thread(target=send_late, args=['late']).start()).result()",
+    "bare thread": "_thread.start_new_thread(send_late, ('late',))",
+    "callback of a job": "pool.submit(GO.wait, 5).add_done_callback(lambda job: send('late'))",
     "loop in a thread": "threading.Thread(target=lambda: (GO.wait(5), asyncio.run(send_async('late')))).start()",
 }
 SYNC = """
@@ -142,7 +145,7 @@ def test_what_a_test_sends_late_is_refused_and_fails_that_test(pytester: pytest.
     assert {"test_a": ["a"], "test_b": ["b"]} == _prompts(pytester.path)
     run.stdout.fnmatch_lines(["*ERROR at teardown of test_a*", f"{REFUSED}*{SENT_LATE}"])
     run.stdout.fnmatch_lines(["*1 failed, 1 passed; *"])
-    if way != SYNC_WAYS["pool of multiprocessing"]:  # its results do not say whether they are done
+    if way not in (SYNC_WAYS["pool of multiprocessing"], SYNC_WAYS["bare thread"]):  # these do not say if they are done
         run.stdout.fnmatch_lines(["test_it.py::test_a was recorded, and left running: the *"])
     if way in (SYNC_WAYS["thread"], SYNC_WAYS["pool of its own"]):  # a replay refuses the others in the same way
         replay = pytester.runpytest_subprocess(*QUIET)

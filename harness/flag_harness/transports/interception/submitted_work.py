@@ -1,10 +1,11 @@
 """Give threads and pool jobs the owner (the test or fixture) of the code that submitted them, and its flag values."""
 
+import _thread
 import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any
 
 from flag_harness.errors import LateRequest, Refusal
@@ -41,6 +42,10 @@ def follow_submitted_work() -> Iterator[None]:
                         patches.enter_context(replace_attribute(pool, name, wrap(getattr(pool, name))))
 
         patch_pools()
+        callback = _wrap_add_done_callback(Future.add_done_callback)
+        patches.enter_context(replace_attribute(Future, "add_done_callback", callback))
+        start_bare = _wrap_start_new_thread(_thread.start_new_thread)
+        patches.enter_context(replace_attribute(_thread, "start_new_thread", start_bare))
         start = _wrap_thread_start(threading.Thread.start, patch_pools)
         patches.enter_context(replace_attribute(threading.Thread, "start", start))
         yield
@@ -166,6 +171,44 @@ class _ProcessPoolJob:
             if has_host_checking_proxy():
                 ask_parent_about_host(host_checking_proxy().port, API_HOST, API_PORT)
             raise RuntimeError(str(error)) from None
+
+
+def _wrap_start_new_thread(original: Any) -> Any:
+    """Return `_thread.start_new_thread`, changed so that a thread has the owner and the flags of the code that starts
+    it.
+    """
+
+    def start_for_owner(function: Callable[..., Any], arguments: Any, options: Any = None) -> Any:
+        return original(_bind_to_owner(function), arguments, options or {})
+
+    return start_for_owner
+
+
+def _wrap_add_done_callback(original: Any) -> Any:
+    """Return `Future.add_done_callback`, changed so that a callback has the owner and the flags of the code that adds
+    it.
+    """
+
+    def add_for_owner(future: Any, function: Callable[[Any], Any]) -> Any:
+        return original(future, _bind_to_owner(function))
+
+    return add_for_owner
+
+
+def _bind_to_owner(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that runs as code of the owner whose code runs now, and under the flags of that code.
+
+    A late request ends it without an error, because it is reported against the owner.
+    """
+    owner, scope = current_code_owner(), current_flag_scope()
+    if owner is None and scope is None:
+        return function
+
+    def run_for_owner(*arguments: Any, **options: Any) -> Any:
+        with suppress(LateRequest), attribute_code_to_owner(owner), use_flag_scope(scope):
+            return function(*arguments, **options)
+
+    return run_for_owner
 
 
 def _count_job(owner: CodeOwner, future: Any, function: Any) -> None:
