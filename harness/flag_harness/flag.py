@@ -35,7 +35,9 @@ EXPECTED_FIGURES = ("cost", "first_token", "input_tokens", "output_tokens", "req
 """The figures of a run that a flag's `expect` setting can name, as in `expect = {cost = "lower"}`."""
 
 SOURCE_KINDS = ("env", "openfeature", "set")
-"""Where an agent can read a flag; each flag has one of them."""
+"""How an agent gets the value of a flag; each flag has one of these: an environment variable, a flag of OpenFeature, or
+a function of the project that sets it.
+"""
 
 SOURCE_EXAMPLES = 'env = "NAME", openfeature = "key" or set = "module:function"'
 """How the source of a flag is declared, for messages."""

@@ -100,12 +100,14 @@ def approvals_of_files(
     if found := [one for one in every if one.approval.files_digest == digest]:
         return found
     if not every:
-        command = approve_command([*map(str, evidence)] or [_newest_record(gate.root_folder)])
+        command = approve_command([*map(str, evidence)] or [_newest_record_name(gate.root_folder)])
         raise GateRefusalError(f"{folder}: there is no approval; to make one: {command}")
     nearest = min(every, key=lambda one: len(changed_paths(one.approval.approved_files, files)))
     names = join_names(changed_paths(nearest.approval.approved_files, files))
     records = (
-        [*map(str, evidence)] or sorted(nearest.approval.digest_by_record_path) or [_newest_record(gate.root_folder)]
+        [*map(str, evidence)]
+        or sorted(nearest.approval.digest_by_record_path)
+        or [_newest_record_name(gate.root_folder)]
     )
     raise GateRefusalError(
         f"nobody has approved these files; the nearest approval, {nearest.path}, differs in {names}. If they have not "
@@ -118,7 +120,7 @@ def approve_command(records: Sequence[str]) -> str:
     return f'flag-harness gate approve {" ".join(map(shlex.quote, records))} --reason "why"'
 
 
-def _newest_record(root: Path) -> str:
+def _newest_record_name(root: Path) -> str:
     """Return the name of the newest `.jsonl` file in `root`, which may be a run record, or `run.jsonl` if there is
     none.
     """

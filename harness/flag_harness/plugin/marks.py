@@ -21,8 +21,8 @@ def all_flags(config: pytest.Config) -> tuple[Flag, ...]:
     """Return the flags that a mark can name: those that the project declares and, if it uses them, those of the
     reference agent.
 
-    The project uses the flags of the reference agent if it declares no flags of its own, or if its tests have the
-    option `--feature`, as the 25 cases do.
+    The project uses the flags of the reference agent if it declares no flags of its own, or if its conftest adds the
+    option `--feature`, as that of the harness's own cases does.
     """
     declared = declared_flags(config)
     return merge_flags(declared, SHIPPED_FLAGS) if config.pluginmanager.has_plugin(FEATURES_PLUGIN) else declared

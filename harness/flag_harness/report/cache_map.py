@@ -136,8 +136,9 @@ def group_broken_prefixes(rows: Iterable[RunRow]) -> tuple[BrokenCacheBlock, ...
 
 
 def cache_use_by_test(rows: Iterable[RunRow]) -> tuple[CacheUseOfTest, ...]:
-    """Return the runs with cache marks: first those with broken prefixes, then those whose marks cost more than they
-    save.
+    """Return the use of the prompt cache by each run of a test that has cache marks.
+
+    Runs with broken prefixes come first, then those whose marks cost more than they save, then all others.
     """
     found = [CacheUseOfTest(row, row.cache_use) for row in rows if row.cache_use is not None]
     return tuple(sorted(found, key=lambda one: (not one.cache_use.breaks, not one.cache_use.costs_more)))

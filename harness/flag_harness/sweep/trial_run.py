@@ -225,9 +225,10 @@ def run_trial(
 ) -> TrialObservation:
     """Run one conversation with a new agent, and return what was observed.
 
-    The conversation is under the fault of `trial`, or without a fault if `trial` is None. `directory` is for the file
-    that the tool writes. A prompt that takes more than `hang_seconds` real seconds counts as hung. `answers` are the
-    remembered answers of the sweep that the run belongs to, or None.
+    The conversation is under the fault of `trial`, or without a fault if `trial` is None. The agent has a
+    tool that writes a file into `directory`. A prompt that takes more than `hang_seconds` real seconds counts as hung.
+    `answers` are the simulator's answers in earlier runs of the same sweep: requests that they answer are not simulated
+    again, and new answers are added. If it is None, every request is simulated.
     """
     return TrialRun(make_agent, trial, combination, directory, hang_seconds, answers or RememberedAnswers()).run()
 

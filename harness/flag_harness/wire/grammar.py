@@ -168,7 +168,7 @@ class StreamGapTracker:
         return gap
 
     def gap_after_last_event(self) -> StreamGap:
-        """Return the gap after the event that was read last."""
+        """Return the position between the event that was read last and the next one, where a fault can act."""
         return self._gap
 
 

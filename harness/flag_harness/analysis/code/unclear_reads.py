@@ -73,7 +73,7 @@ def find_dynamic_flag_reads(
         if found is None:
             continue
         source, name = found
-        key = _name_template(name)
+        key = _computed_name_pattern(name)
         is_parameter = isinstance(name, ast.Name) and _is_parameter_of_helper(name.id, node, parents, own_helpers)
         if is_parameter or _reads_non_flag(node, key):
             continue
@@ -145,7 +145,7 @@ def _reads_non_flag(node: ast.AST, key: str) -> bool:
     return has_other_default or bool(NON_FLAG_NAME_PATTERN.search(key.replace(UNKNOWN_NAME_PART, "x").upper()))
 
 
-def _name_template(node: ast.expr) -> str:
+def _computed_name_pattern(node: ast.expr) -> str:
     """Return the name that an expression computes, with `NAME` in place of each part that is unknown until it runs."""
     return re.sub(rf"({UNKNOWN_NAME_PART})+", UNKNOWN_NAME_PART, _join_name_parts(node))
 

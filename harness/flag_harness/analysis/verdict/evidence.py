@@ -101,9 +101,9 @@ class _TestRunsUnderSetting:
 
     Attributes:
         flag_values: the value of each flag.
-        all_rows: all rows.
-        run_by_repetition: the rows that are a result, by repetition.
-        groups: the groups that the test belongs to.
+        all_rows: every row of the test under this setting, also of runs that were skipped.
+        run_by_repetition: the row that counts as the result of a repetition, by the number of the repetition.
+        groups: the groups of tests to which the test belongs. Each group is judged as a whole, too.
         rebased_recordings: the paths of its recordings that were rebased.
     """
 

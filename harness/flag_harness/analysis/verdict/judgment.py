@@ -33,17 +33,17 @@ Decision: TypeAlias = Literal["PASS", "FAIL", "HARM WITHIN THE MARGIN", "INCONCL
 class FlagFinding(NamedTuple):
     """What the statistical tests say about one flag.
 
-    `harmed_indices` are the indices of the groups of tests (strata) that the flag harms. `is_safe` says whether all are
-    safe.
+    `harmed_strata_indices` are the indices of the groups of tests (strata) that the flag harms. `is_safe` says whether
+    all are safe.
     """
 
-    harmed_indices: tuple[int, ...]
+    harmed_strata_indices: tuple[int, ...]
     is_safe: bool
 
     @property
     def decision(self) -> Decision:
         """The decision that follows from the harmed and safe groups of tests, such as `PASS`."""
-        if self.harmed_indices:
+        if self.harmed_strata_indices:
             return "HARM WITHIN THE MARGIN" if self.is_safe else "FAIL"
         return "PASS" if self.is_safe else "INCONCLUSIVE"
 
@@ -221,7 +221,7 @@ class SequentialJudge:
         findings = find_harm_and_safety([self._statistical_tests_of_flag(flag) for flag in flags], self._alpha)
         level = _error_rate_per_expectation(flags, self._alpha)
         return [
-            bool(finding.harmed_indices) or (finding.is_safe and not flag.is_expectation_open(level))
+            bool(finding.harmed_strata_indices) or (finding.is_safe and not flag.is_expectation_open(level))
             for flag, finding in zip(flags, findings, strict=True)
         ]
 
@@ -276,7 +276,7 @@ def _make_verdict(
         flag_change=flag.flag_change,
         decision="INCONCLUSIVE" if is_hindered else finding.decision,
         margin=flag.margin,
-        harmed_strata=tuple(flag.strata[index].name for index in finding.harmed_indices),
+        harmed_strata=tuple(flag.strata[index].name for index in finding.harmed_strata_indices),
         worst_stratum=None if worst is None else flag.strata[worst],
         round_count=min((len(stratum.gains) for stratum in flag.strata), default=0),
         excluded_loss=excluded,
@@ -284,7 +284,10 @@ def _make_verdict(
         if finding.is_safe
         else max((rounds_to_pass(test, flag.margin, level) for test in tests), default=0),
         rounds_to_fail=None
-        if worst is None or finding.harmed_indices or finding.is_safe or flag.strata[worst].mean_loss < flag.margin
+        if worst is None
+        or finding.harmed_strata_indices
+        or finding.is_safe
+        or flag.strata[worst].mean_loss < flag.margin
         else rounds_to_fail(tests[worst], [-gain for gain in flag.strata[worst].gains], harm_level),
         pass_obstacles=flag.pass_obstacles,
     )

@@ -95,7 +95,12 @@ def _compare_with_production(
     findings = find_harm_and_safety([[test] for test, _ in tests.values()], alpha)
     return {
         key: _PassRateComparison(
-            _pass_rate(pairs[key][0]), _pass_rate(pairs[key][1]), test, margin, bool(one.harmed_indices), one.is_safe
+            _pass_rate(pairs[key][0]),
+            _pass_rate(pairs[key][1]),
+            test,
+            margin,
+            bool(one.harmed_strata_indices),
+            one.is_safe,
         )
         for (key, (test, margin)), one in zip(tests.items(), findings, strict=True)
     }

@@ -85,8 +85,8 @@ class UnplayedInteractions:
     """The interactions that can still be played. For equal requests, they are played in recorded order. Not
     thread-safe.
 
-    With `repeat` there is always an answer: after the last interaction with an equal request, the first is played
-    again.
+    With `repeat`, a recorded request can be sent any number of times: after its last interaction, the first one is
+    played again, then the second, and so on.
     """
 
     def __init__(self, request_index: RequestIndex, *, repeat: bool = False) -> None:

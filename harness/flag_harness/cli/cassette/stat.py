@@ -47,7 +47,8 @@ _UNKNOWN_MARK = "-"
 class _CassetteSummary:
     """The totals of one cassette, or of all cassettes; `cost` is None if a price is unknown.
 
-    `shared_folder` is the folder of the files that the cassette shares with other cassettes, or None if it shares none.
+    `shared_blob_folder` is the folder of the files that the cassette shares with other cassettes, or None if it shares
+    none.
     """
 
     path: str
@@ -60,7 +61,7 @@ class _CassetteSummary:
     stream_count: int
     usage: Usage
     cost: float | None
-    shared_folder: Path | None = None
+    shared_blob_folder: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _run_stat(arguments: argparse.Namespace) -> int:
         except CassetteError as error:
             unreadable.append((path, str(error)))
     total = _sum_summaries(stats)
-    shared = list(_sizes_of_blobs_and_parts({stat.shared_folder for stat in stats}))
+    shared = list(_sizes_of_blobs_and_parts({stat.shared_blob_folder for stat in stats}))
     if arguments.json:
         print_json({**_json_report(stats, total, unreadable), "shared": {"files": len(shared), "bytes": sum(shared)}})
     else:
@@ -147,7 +148,7 @@ def _summarise_cassette(path: Path, now: datetime) -> _CassetteSummary:
         stream_count=sum(exchange.is_stream for exchange in found),
         usage=sum((exchange.usage for exchange in stated if exchange.usage), Usage()),
         cost=_sum_costs(exchange.cost for exchange in stated),
-        shared_folder=cassette.blob_folder,
+        shared_blob_folder=cassette.blob_folder,
     )
 
 

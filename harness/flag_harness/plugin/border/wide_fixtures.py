@@ -36,8 +36,10 @@ _PACKAGES_WITHOUT_REQUESTS = ("_pytest.", "anyio.", "flag_harness.", "hypothesis
 
 
 class WideScopeFixtureHooks:
-    """Answers the requests that fixtures of a wider scope than one test send in setup and teardown, if tests with a
-    cassette use them.
+    """pytest hooks for fixtures of a wider scope than one test.
+
+    If tests with a cassette use such a fixture, the requests of its setup and teardown are played from, or recorded to,
+    a cassette of the fixture's own.
     """
 
     def __init__(self, border: NetworkBorder) -> None:

@@ -10,7 +10,7 @@ from flag_harness.wire.timeline import Request
 
 
 @dataclass(frozen=True, slots=True)
-class RerunFilters(Filters):
+class FiltersForRerun(Filters):
     """Filters that also remember which values they removed from a request, and hide these values in later requests."""
 
     removed_values: set[str] = field(default_factory=set, compare=False)

@@ -12,7 +12,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 MAX_NAME_LENGTH = 120
-"""The longest name. File systems allow 255 bytes, and Windows 260 characters with the path of the folder."""
+"""The most characters in the name of a cassette's file or folder; a longer name is shortened. File systems allow 255
+bytes, and Windows 260 characters including the folder's path.
+"""
 VCR_ILLEGAL_CHARACTERS = r"<>?%*:|\"'/\\"
 """Characters that pytest-recording replaces in the names of cassettes."""
 MAX_VCR_NAME_LENGTH = 255

@@ -252,9 +252,10 @@ class RunRecorder:
         )
 
     def _hash_files(self, nodeids: Sequence[str] = ()) -> dict[str, str]:
-        """Return the SHA-256 of the configuration and of the project's modules, by path relative to the root.
+        """Return the SHA-256 of pyproject.toml and of each module of the project, by path relative to the root.
 
-        `nodeids` are tests whose modules are not imported in this process.
+        The modules are those that this process has imported, and those of the tests in `nodeids`, which only other
+        processes have imported.
         """
         root, start = self._config.rootpath, os.path.normcase(self._config.rootpath)
         files = {getattr(module, "__file__", None) for module in [*sys.modules.values()]} - {None}

@@ -18,7 +18,7 @@ from flag_harness.flag import OFF_COMBINATION
 from flag_harness.matrix import Combination, node_id_without_combination
 from flag_harness.plugin.evidence.content import evidence_filters
 from flag_harness.plugin.evidence.rerun import find_evidence_cassette
-from flag_harness.plugin.evidence.rerun_filters import RerunFilters
+from flag_harness.plugin.evidence.rerun_filters import FiltersForRerun
 from flag_harness.plugin.limits.age import max_recording_age
 from flag_harness.plugin.limits.cost_limit import COST_LIMIT_KEY, CostLimit
 from flag_harness.plugin.marks import CONFIG_KEY
@@ -244,7 +244,7 @@ def _make_plan_from_marks(
     config, node = request.config, request.node
     filters, effects = collect_filters(request), load_flag_effects(config, path.parent)
     if (kept := find_evidence_cassette(config, case)) is not None:
-        filters, path = RerunFilters.from_filters(evidence_filters(filters, kept.content_level)), kept.path
+        filters, path = FiltersForRerun.from_filters(evidence_filters(filters, kept.content_level)), kept.path
     recordings, limit = config.rootpath / config.stash[CONFIG_KEY].recordings, max_recording_age(config)
     mode, disabled, number = record_mode_of_run(config), is_recording_disabled(config), repetition_index(node)
     upstream, repeat = config.getoption("--harness-upstream"), f" --harness-repeat={number + 1}" if number else ""

@@ -94,8 +94,8 @@ class ExcludedRuns:
 
 @dataclass(frozen=True, slots=True)
 class FailureAnalysis:
-    """Which flags cause the failures of a run, which runs were not used to find this out, and what the API would
-    refuse.
+    """Which flags cause the failures of tests, which runs of tests were left out when this was analysed, and which
+    requests the API would refuse although they were answered.
 
     The causes of tests that ran under every combination come first; among these, the causes with the most tests.
     """

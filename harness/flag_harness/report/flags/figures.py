@@ -97,11 +97,11 @@ class FlagFigures:
         changed = [f"{cell.figure_name} {cell.text}" for cell in self.cells if not cell.is_unchanged]
         if not self.compared_pair_count:
             return f"unknown: none of {count_with_noun(self.pair_count, 'pair')} of runs can be compared"
-        found = "; ".join(changed) or self.unchanged_text
+        found = "; ".join(changed) or self.text_if_unchanged
         return f"{found} ({self.compared_pair_count:,} of {self.pair_count:,} pairs)"
 
     @property
-    def unchanged_text(self) -> str:
+    def text_if_unchanged(self) -> str:
         """A text that names the figures, for a flag that changes none of them."""
         *names, last = [cell.figure_name for cell in self.cells]
         return f"the same {', '.join(names)} and {last}"

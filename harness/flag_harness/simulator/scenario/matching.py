@@ -77,7 +77,7 @@ def content_blocks(content: Any) -> Sequence[Mapping[str, Any]]:
 
 
 def message_blocks(message: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
-    """Return the blocks of a message. System messages that only change settings have none."""
+    """Return the content blocks of a message, or an empty sequence if it has no content. A string is one text block."""
     return content_blocks(message.get("content"))
 
 

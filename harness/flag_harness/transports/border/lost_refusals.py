@@ -1,4 +1,4 @@
-"""End an event loop whose callback was refused a request, if nobody would ever hear of it."""
+"""End an event loop if a request of one of its callbacks was refused, and no code would ever see the error."""
 
 import asyncio
 import threading

@@ -139,7 +139,10 @@ def _base64_spans(match: re.Match[str], is_search: bool) -> Iterator[EncodedSpan
 
 
 def _is_mostly_ascii(text: str) -> bool:
-    """Return whether binary data is ASCII text except for a few bytes, which letters around the base64 can cause."""
+    """Return whether a text that was decoded from base64 is ASCII, except for a few characters.
+
+    They can result from letters that stand directly beside the base64, because these were decoded with it.
+    """
     foreign = len(text) - len(text.encode("ascii", "ignore"))
     return foreign <= _MAX_NON_ASCII_BYTES and foreign * 8 <= len(text)
 

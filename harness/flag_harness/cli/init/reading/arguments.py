@@ -14,7 +14,7 @@ _API_METHODS = ("create", "stream", "tool_runner", "parse")
 PROMPT_ARGUMENT = '"Hello."'
 _MESSAGES_ARGUMENT = '[{"role": "user", "content": "Hello."}]'
 _MAX_UNTYPED_PARAMETERS = 2
-"""The most parameters of unknown type with which a function may still take a prompt."""
+"""If more parameters than this could take the prompt, none of their arguments is guessed."""
 _MESSAGES_PARAMETER_NAMES = ("messages", "history", "conversation")
 _CLIENT_PARAMETER_NAMES = ("client", "anthropic", "anthropic_client", "llm")
 _NON_PROMPT_NAME_PATTERN = re.compile(
