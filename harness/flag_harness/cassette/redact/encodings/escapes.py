@@ -43,7 +43,7 @@ _REST_OF_ESCAPE_PATTERN_TEXT = (
     r"|(?<=<)(?:/?(?:wbr|span|mark|em|[abiqsu]|tt|code|font|strong|small|kbd|samp|var|del|ins|su[bp])"
     r"(?: [^<>]{0,200})?/?"
     r"|!--[^<>]{0,200}--)>"
-    rf"|(?<=[\0{_INVISIBLE_CHARACTERS}{_LOOK_ALIKES_CLASS}])"
+    rf"|(?<=\0)\0*|(?<=[{_INVISIBLE_CHARACTERS}{_LOOK_ALIKES_CLASS}])"
 )
 _ESCAPE_PATTERN = re.compile(f"[{_ESCAPE_SIGNS}](?:{_REST_OF_ESCAPE_PATTERN_TEXT})")
 """Matches one escaped character, as in a URL, a program, HTML, UTF-16 or MIME; a colour code of a terminal; or a
