@@ -36,7 +36,7 @@ def test_executor(cassette):
 def test_a_miss_in_a_process_of_a_pool_fails_the_test(pytester: pytest.Pytester) -> None:
     """Even if its code catches every `Exception`; and no pool waits forever."""
     pytester.makepyfile(TEST)
-    run = pytester.runpytest("-p", "no:cacheprovider", "-rf")
+    run = pytester.runpytest_subprocess("-p", "no:cacheprovider", "-rf")  # processes inherit what earlier runs left
     assert 3 == run.parseoutcomes()["failed"]
     run.stdout.fnmatch_lines(
         [

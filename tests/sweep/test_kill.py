@@ -275,9 +275,7 @@ def test_a_full_disk_keeps_the_old_context(tmp_path: Path) -> None:
     environ = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}  # its file has no room
     command = [sys.executable, "-c", script, str(path)]
     run = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    assert (
-        "FILE: the context was not saved: [Errno 27] File too large; what was there before is untouched\n" == run.stdout
-    )
+    assert "FILE: the context was not saved: File too large; what was there before is untouched\n" == run.stdout
     assert "claude-haiku-4-5" == load_context(path).model
     assert [path] == list(tmp_path.iterdir())
 
@@ -323,6 +321,6 @@ def test_a_file_system_that_became_read_only_keeps_the_old_context(small_disk: P
     path = small_disk / "context.json"
     save_context(ConversationContext(model="claude-haiku-4-5"), path)
     subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
-    with pytest.raises(ContextError, match=r"Read-only file system: .*; what was there before is untouched"):
+    with pytest.raises(ContextError, match="Read-only file system; what was there before is untouched"):
         save_context(ConversationContext(model="claude-opus-5"), path)
     assert "claude-haiku-4-5" == load_context(path).model

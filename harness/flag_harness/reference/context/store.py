@@ -93,7 +93,8 @@ def save_context(context: ConversationContext, path: Path) -> None:
         text = _LONE_SURROGATE_PATTERN.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
         write_atomically(path, text.encode() + b"\n")
     except (OSError, TypeError, ValueError, RecursionError) as error:
-        raise ContextError(f"{path}: the context was not saved: {error}; what was there before is untouched") from None
+        reason = getattr(error, "strerror", None) or error
+        raise ContextError(f"{path}: the context was not saved: {reason}; what was there before is untouched") from None
 
 
 def load_context(path: Path) -> ConversationContext:
