@@ -4,6 +4,9 @@ Its options are in `options/`. `start/` has the hooks that pytest calls in every
 something uses it. `test/` has the hooks and fixtures of single tests, and `run/` the hooks of a whole run. Each other
 folder has one subject; code of the subject that does not need pytest is outside of `plugin/`: in `sweep/`, `vcr/`,
 `analysis/verdict/` and `cassette/redact/`. The submodules are private; docs/api.md lists what tests may use.
+
+A new hook that acts on tests is a method of a class in the folder of its subject, or in `test/` if it has no other. A
+new class is registered in `parts.py`.
 """
 
 from flag_harness.plugin.options.all_options import pytest_addoption

@@ -1,4 +1,5 @@
-"""The reference agent, built on `anthropic.AsyncAnthropic`.
+"""The reference agent, which is shipped as an example, and which the 25 cases test. It is built on
+`anthropic.AsyncAnthropic`.
 
 It has typed events, tools, conversations that survive a crash, and fallbacks for features that the API refuses.
 """

@@ -1,5 +1,8 @@
-"""Set the flags of a combination at their sources (environment variables, OpenFeature or functions): see
-docs/flags.md.
+"""Set the flags of a combination where the code under test reads them: in environment variables, through OpenFeature,
+or by functions of the project (docs/flags.md).
+
+Other flag services need no code here: a project sets their flags by a function or by the fixture `harness_set_flags`. A
+new kind of source is a name in `SOURCE_KINDS` of `flag.py`, and code in `setting.py`.
 """
 
 from flag_harness.sources.environment import set_flag_variables

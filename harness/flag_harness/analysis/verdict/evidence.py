@@ -279,7 +279,7 @@ def _build_strata(results: Mapping[_TestAndSetting, _PairedResults]) -> Iterable
 def _group_strata(
     results: Mapping[_TestAndSetting, _PairedResults], rounds: Mapping[_TestAndSetting, Mapping[int, float]]
 ) -> Iterable[Stratum]:
-    """Yield a stratum for each group of several tests, under each setting of other flags; `rounds` has their gains."""
+    """Yield a stratum for each group of tests under each setting of other flags. `rounds` has the gains by round."""
     settings = dict.fromkeys(others for _, others in results)
     for group in sorted({name for one in results.values() for name in one.groups}):
         for others in settings:

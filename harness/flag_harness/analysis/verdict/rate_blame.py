@@ -34,9 +34,10 @@ class _TestUnderChanges(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _PassRateComparison:
-    """The pass rates of a test in production and under a combination that makes changes.
+    """The pass rate of a test under the flag values of production, and under a combination that changes some of them.
 
-    `is_harmful` and `is_safe` say what the statistical test of the difference shows.
+    `is_harmful` and `is_safe` say what the statistical test of the difference shows; both are False if it shows
+    nothing.
     """
 
     rate_in_production: float

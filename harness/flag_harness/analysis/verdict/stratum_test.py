@@ -20,7 +20,9 @@ This takes few further rounds.
 
 _ASSUMED_ROUND_COUNT = 5
 _ASSUMED_MEAN_SQUARE = 0.1
-"""The mean square of the rounds that forecasts add to those that ran. Tests of which 95 % pass have this one."""
+"""The mean of the squared results of rounds that a forecast adds to those that ran. It is about that of tests that pass
+in 95 % of their runs.
+"""
 
 _FORECAST_STAKE_COUNT = 40
 """A forecast computes the growth for this many stakes, and takes the best."""

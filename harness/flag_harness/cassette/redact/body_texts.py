@@ -102,7 +102,7 @@ class BodyText:
 
     @property
     def value(self) -> str:
-        """The text, joined from its parts."""
+        """The decoded text, joined from its parts."""
         return "".join(part.value for part in self.parts)
 
     def describe_location(self, start: int, stop: int) -> str:
@@ -279,7 +279,7 @@ def _name_in_delta(part: BodyPart) -> str:
 
 
 def _texts_of_line(line: re.Match[str]) -> Iterator[BodyText]:
-    """Yield the text of a line of a stream that contains no JSON: a comment, an id, or anything unexpected."""
+    """Yield the text of one line of a stream, if it has any. The line is without JSON, such as a comment or an id."""
     field = _STREAM_FIELD_PATTERN.match(line[0])
     start = line.start() + (field.end() if field else 0)
     value = line.string[start : line.end()]

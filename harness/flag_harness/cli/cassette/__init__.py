@@ -1,4 +1,7 @@
-"""The command `flag-harness cassette`. Each subcommand is a module, and is registered here."""
+"""The command `flag-harness cassette`: look into cassettes, compare, check, import, export and clean them up.
+
+Each subcommand is a module, and is registered in this file.
+"""
 
 import argparse
 

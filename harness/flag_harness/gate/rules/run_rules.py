@@ -67,7 +67,7 @@ def judge_left_out_tests(candidate: ReleaseCandidate) -> RuleResult:
 
 
 def judge_outcomes(candidate: ReleaseCandidate) -> RuleResult:
-    """Judge whether no test failed, among those that the policy does not require."""
+    """Judge the tests that the policy does not require: the result is `pass` if none of them failed."""
     rows = _remove_rows(candidate.rows, candidate.failed_verdict_runs)
     if bad := [row for row in rows if row.outcome not in _ACCEPTED_OUTCOMES]:
         return RuleResult(

@@ -25,15 +25,15 @@ class FiltersForRerun(Filters):
 
         The values of headers that cassettes do not store are remembered and hidden, too.
         """
-        self._add_removed_values(request)
+        self._remember_removed_values(request)
         return Filters.filter_sent_request(self, request)
 
     def filter_request(self, request: Request) -> Request:
         """Return the request without its own secrets and without the secrets that were found in earlier requests."""
-        self._add_removed_values(request)
+        self._remember_removed_values(request)
         patterns = tuple(map(re.escape, sorted(self.removed_values, key=len, reverse=True)))
         rules = Filters(*(getattr(self, one.name) for one in fields(Filters)))
         return (rules + Filters(patterns=patterns)).filter_request(request)
 
-    def _add_removed_values(self, request: Request) -> None:
+    def _remember_removed_values(self, request: Request) -> None:
         self.removed_values.update(find_values_to_remove(self, [(request, ())]))

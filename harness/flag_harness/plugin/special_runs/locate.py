@@ -95,7 +95,7 @@ class FlagSearchRunner:
         return ""
 
     def _add_spending_of_workers(self, session: pytest.Session) -> None:
-        """Count the dollars that the workers of pytest-xdist have spent in the cost limit of this process."""
+        """Add the dollars that the workers of pytest-xdist have spent to the spending that this process limits."""
         limit, summary = (
             self._config.stash[COST_LIMIT_KEY],
             self._config.pluginmanager.getplugin("flag-harness-summary"),

@@ -18,7 +18,7 @@ from flag_harness.plugin.resume.resume import configure_resume, register_resumer
 from flag_harness.plugin.run.cassette_use import CASSETTE_USE_TRACKER_KEY, CassetteUseTracker
 from flag_harness.plugin.run.conflicting_fixtures import FixtureConflicts
 from flag_harness.plugin.special_runs.shard import configure_shard
-from flag_harness.plugin.start.first_look import AWAKE_KEY
+from flag_harness.plugin.start.first_look import IS_CONFIGURED_KEY
 from flag_harness.plugin.sweep.options import configure_sweep
 from flag_harness.plugin.test.faults import configure_faults
 from flag_harness.plugin.verdicts.flag_verdicts import register_flag_verdicts
@@ -43,7 +43,7 @@ def _register_verifier(config: pytest.Config) -> None:
 
 def configure_harness(config: pytest.Config) -> None:
     """Read `[tool.flag-harness]` and the options, and register the parts of the plugin."""
-    config.stash[AWAKE_KEY] = True
+    config.stash[IS_CONFIGURED_KEY] = True
     try:
         config.stash[CONFIG_KEY] = read_config(config.rootpath / "pyproject.toml")
         if config.stash[CONFIG_KEY].filters or config.stash[CONFIG_KEY].privacy:

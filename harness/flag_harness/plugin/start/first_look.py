@@ -13,8 +13,8 @@ _DEFAULT_BY_OPTION = {"harness_upstream": "live", "harness_runs": 20, "harness_v
 """The options that have a default other than None, False or empty, with this default."""
 
 _MENTIONS_HARNESS_KEY = pytest.StashKey[bool]()
-AWAKE_KEY = pytest.StashKey[bool]()
-"""The stash key that a run has once the whole plugin is configured."""
+IS_CONFIGURED_KEY = pytest.StashKey[bool]()
+"""The stash key of True, which a run has once the whole plugin is configured."""
 
 
 def mentions_harness(config: pytest.Config) -> bool:

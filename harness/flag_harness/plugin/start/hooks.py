@@ -4,8 +4,8 @@ import pytest
 
 from flag_harness.plugin.mark_descriptions import MARK_DESCRIPTIONS
 from flag_harness.plugin.modes import CASES_PACKAGE, FEATURES_PLUGIN
-from flag_harness.plugin.start.first_look import AWAKE_KEY, may_use_harness, mentions_harness
-from flag_harness.plugin.start.sleeping import SLEEPING_PLUGIN_NAME, SleepingPlugin
+from flag_harness.plugin.start.deferred_start import DEFERRED_START_NAME, DeferredStart
+from flag_harness.plugin.start.first_look import IS_CONFIGURED_KEY, may_use_harness, mentions_harness
 
 
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> None:
@@ -30,12 +30,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
         configure_harness(config)
     else:
-        config.pluginmanager.register(SleepingPlugin(config), SLEEPING_PLUGIN_NAME)
+        config.pluginmanager.register(DeferredStart(config), DEFERRED_START_NAME)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Parametrize a test with the mark `flag_matrix` by the combinations of its flags."""
-    if AWAKE_KEY in metafunc.config.stash:
+    if IS_CONFIGURED_KEY in metafunc.config.stash:
         from flag_harness.plugin.combinations import parametrize_by_combinations
 
         parametrize_by_combinations(metafunc)
@@ -43,7 +43,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 def pytest_itemcollected(item: pytest.Item) -> None:
     """Make every test with the mark `flags` or `flag_matrix` run under its flags, even if it uses no fixture."""
-    if AWAKE_KEY in item.config.stash:
+    if IS_CONFIGURED_KEY in item.config.stash:
         from flag_harness.plugin.combinations import add_flags_of_marks
 
         add_flags_of_marks(item)

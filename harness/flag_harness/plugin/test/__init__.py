@@ -1,1 +1,3 @@
-"""The plugin's work for a single test: fixtures, traffic, checks, faults and its row of the run record."""
+"""The plugin's hooks for a single test, and what they use: fixtures, traffic, checks, faults, and the test's row of the
+run record.
+"""

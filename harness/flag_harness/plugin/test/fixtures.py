@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from flag_harness.plugin.start.sleeping import wake_harness
+from flag_harness.plugin.start.deferred_start import configure_harness_now
 
 if TYPE_CHECKING:
     from respx import MockRouter
@@ -35,7 +35,7 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
     The combination comes from the test's `flag_matrix` mark or, without that mark, from its `flags` marks.
     """
-    wake_harness(request)
+    configure_harness_now(request)
     from flag_harness.matrix import Combination
     from flag_harness.plugin.combinations import combination_in_flags_marks
     from flag_harness.plugin.marks import declared_flags
@@ -62,7 +62,11 @@ def harness_combination(request: pytest.FixtureRequest, monkeypatch: pytest.Monk
 
 @pytest.fixture(name="flags")
 def flags_fixture(harness_combination: "Combination") -> "Combination":
-    """Return the flags that the test runs under: `"streaming" in flags`, `flags.id`."""
+    """Return the flags that the test runs under.
+
+    `"streaming" in flags` is True if that flag is on, `flags["model"]` is the value of a flag, and `flags.id` the id of
+    the combination.
+    """
     return harness_combination
 
 
@@ -72,7 +76,7 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 
     The default is `<recordings>/<module>/<test>.json`. Tests with the same path share a file; each plays its own part.
     """
-    wake_harness(request)
+    configure_harness_now(request)
     from flag_harness.plugin.run.cassette_paths import default_cassette_path
 
     return default_cassette_path(request.node)
@@ -81,7 +85,7 @@ def harness_cassette_path(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture
 def harness_scenarios(request: pytest.FixtureRequest) -> Path:
     """Return the folder of the simulator's scenarios, `<fixtures>/scenarios`. Override it to keep them elsewhere."""
-    wake_harness(request)
+    configure_harness_now(request)
     from flag_harness.plugin.marks import CONFIG_KEY
 
     config: pytest.Config = request.config

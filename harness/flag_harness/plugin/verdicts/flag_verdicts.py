@@ -92,7 +92,10 @@ class FlagVerdictPlugin:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Report a failed test as a failed trial, unless one of its requests was refused."""
+        """Turn the report of a failed test into that of a failed trial, which does not fail the run.
+
+        If one of the test's requests was refused, keep the failure, and count the run as inconclusive.
+        """
         report = yield
         row = attached_row(report)
         if report.when != "call" or not report.failed or row is None or hasattr(report, "wasxfail"):

@@ -24,9 +24,9 @@ def comparison_details(
     """Return which requests of two runs belong together (`pairs`), and what differs in each pair (`changes`).
 
     `neighbour` is the passing run. `turns` has, for `neighbour` and then for `row`, what each request adds to the
-    conversation; None if no conversation was kept. `changes` gives each different change of the whole page a number;
-    new changes are added. The key `pairs` is left out if requests belong together by index, and the key `changes` if no
-    pair differs.
+    conversation; None if no conversation was kept. The argument `changes` numbers each different change of the whole
+    page; new ones are added, and the result has these numbers. The key `pairs` is left out if requests belong together
+    by index, and the key `changes` if no pair differs.
     """
     theirs, ours = turns
     are_texts_kept = theirs is not None and ours is not None

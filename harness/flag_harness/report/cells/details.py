@@ -35,7 +35,7 @@ class _KeptConversations:
         """Return the index of the conversation of a run, or None if it was not kept."""
         return self._numbers.get(row.nodeid)
 
-    def message_parts_by_request(self, row: RunRow) -> list[Hashable] | None:
+    def message_parts_of_each_request(self, row: RunRow) -> list[Hashable] | None:
         """Return what each request of a run adds to its conversation, as indices of parts of messages, or None if the
         conversation was not kept.
         """
@@ -58,7 +58,10 @@ def cell_details(report: RunReport) -> dict[str, Any]:
     def details_of_nearest_run(row: RunRow) -> dict[str, Any]:
         if (neighbour := neighbours.get(row.key)) is None:
             return {}
-        turns = (conversations.message_parts_by_request(neighbour), conversations.message_parts_by_request(row))
+        turns = (
+            conversations.message_parts_of_each_request(neighbour),
+            conversations.message_parts_of_each_request(row),
+        )
         return {"neighbour": indices[neighbour.key], **comparison_details(row, neighbour, turns, changes)}
 
     rows = [

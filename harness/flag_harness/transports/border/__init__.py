@@ -1,3 +1,4 @@
-"""The parts of `transports.network`, which refuses the network to a test. Each module watches one way to reach the
-network.
+"""The border between a test and the network, which `transports.network` puts up and takes down.
+
+Each module watches one way to cross it, such as sockets, child processes or event loops.
 """

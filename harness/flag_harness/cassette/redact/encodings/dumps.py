@@ -131,7 +131,9 @@ def _encode_binary_digits(text: str) -> str:
 
 
 def joined_list_spans(text: str) -> Iterator[EncodedSpan]:
-    """Yield the lists of strings in a text that code joins to one string, as the joined string."""
+    """Yield each list of strings in a text with code such as `"".join(["sk-", "ant-..."])`, decoded to the joined
+    string.
+    """
     for match in _JOINED_LIST_PATTERN.finditer(text) if "join(" in text else ():
         group = match.lastindex or 1
         joined = "".join(quoted[1:-1] for quoted in _QUOTED_STRING_PATTERN.findall(match[group]))

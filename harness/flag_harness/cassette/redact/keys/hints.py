@@ -27,9 +27,9 @@ _UNAMBIGUOUS_NAME_PATTERN = re.compile(
     rb"|smbclient\s|htpasswd\s|openssl\s|sqlplus\s|thin:|sudo\s+-s|identified\s+by|docker\s+login|contrase|senha|saml|verifier|set(?:x|env)\s"
     rb"|apikey\s"
 )
-"""Matches names that say that a key follows, in whatever form.
+"""Matches names that a key follows in one of many forms.
 
-They are so rare that what follows need not be checked.
+These names are so rare that each of them is a hint of a key, without a look at the text after it.
 """
 _VALUE_AFTER_KEY_NAME_PATTERN = re.compile(
     r"[A-Za-z0-9_-]{0,30}(?:[\\\"\x27\s,;]*(?:=>|[:=>,]|value[\\\"\x27\s]{0,6}[:=]|(?:is|was)[\s:])[|>\s\\\"\x27`b+-]*(?=[^\s\x22\x27\\&;,<>()]{0,100}[0-9])"

@@ -66,7 +66,7 @@ INTERRUPTED_NOTICE = (
     "of the conversation, but your prompt is: it will be sent again with your next prompt, or alone if you continue "
     "the turn."
 )
-"""The notice at the end of a restored turn that has no answer."""
+"""The notice at the end of a restored turn whose answer was never completed."""
 
 
 def transition_notice(text: str) -> str:

@@ -86,7 +86,7 @@ class ToolWithApproval:
 
     @property
     def input_schema(self) -> Mapping[str, Any]:
-        """The tool's schema."""
+        """The JSON schema of the wrapped tool's input, unchanged."""
         return self.tool.input_schema
 
     async def run(self, arguments: Mapping[str, Any]) -> str:

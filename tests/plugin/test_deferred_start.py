@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from flag_harness.plugin.mark_descriptions import MARK_DESCRIPTIONS
+from flag_harness.plugin.start.deferred_start import DEFERRED_START_NAME, FIXTURE_NAMES
 from flag_harness.plugin.start.first_look import may_use_harness
-from flag_harness.plugin.start.sleeping import FIXTURE_NAMES, SLEEPING_PLUGIN_NAME
 
 HEAD = "import os, unittest\nimport pytest\n\n"
 FUNCTION = "\ndef test_it():\n    assert os.environ['ENABLE_STREAMING']\n"
@@ -59,7 +59,7 @@ def test_a_run_without_the_harness_imports_little(pytester: pytest.Pytester, arg
     ],
     ids=["function", "class", "parameter", "unittest", "module"],
 )
-def test_a_mark_wakes_it(pytester: pytest.Pytester, source: str) -> None:
+def test_a_mark_configures_it(pytester: pytest.Pytester, source: str) -> None:
     """Wherever the mark stands, its test runs under its flags."""
     pytester.makepyfile(test_a="def test_plain():\n    pass\n", test_b=HEAD + source)
     pytester.runpytest("-p", "no:cacheprovider").assert_outcomes(passed=2)
@@ -89,7 +89,7 @@ def test_the_marks_of_a_parameter_hide_nothing_less(pytester: pytest.Pytester) -
 
 
 @pytest.mark.parametrize("name", ["cassette", "flags", "harness_cassette_path", "harness_scenarios"])
-def test_a_fixture_that_a_running_test_asks_for_wakes_it(pytester: pytest.Pytester, name: str) -> None:
+def test_a_fixture_that_a_running_test_asks_for_configures_it(pytester: pytest.Pytester, name: str) -> None:
     """The tests of the run count as collected by then."""
     pytester.makepyfile(
         f"""
@@ -109,7 +109,7 @@ def test_a_fixture_that_a_running_test_asks_for_wakes_it(pytester: pytest.Pytest
     pytester.runpytest("-p", "no:cacheprovider", "test_it.py").assert_outcomes(passed=2)
 
 
-def test_a_module_that_failed_before_it_woke_is_remembered(pytester: pytest.Pytester) -> None:
+def test_a_module_that_failed_before_it_was_configured_is_remembered(pytester: pytest.Pytester) -> None:
     """The run does not say that the cassettes of such a module belong to no test."""
     pytester.makepyfile(
         test_a="1 / 0", test_b="import pytest\n\n@pytest.mark.harness_no_request\ndef test_b(cassette): pass\n"
@@ -122,12 +122,12 @@ def test_a_module_that_failed_before_it_woke_is_remembered(pytester: pytest.Pyte
     run.stdout.no_fnmatch_line("*belong*to no test*")
 
 
-def test_it_stays_asleep_while_tests_run(pytester: pytest.Pytester) -> None:
+def test_it_stays_unconfigured_while_tests_run(pytester: pytest.Pytester) -> None:
     """No hook of it is left for them."""
     pytester.makepyfile(
         f"""
         def test_it(pytestconfig):
-            assert pytestconfig.pluginmanager.has_plugin({SLEEPING_PLUGIN_NAME!r})
+            assert pytestconfig.pluginmanager.has_plugin({DEFERRED_START_NAME!r})
             for name in ("setup", "call", "teardown", "makereport", "protocol", "logreport"):
                 hook = getattr(pytestconfig.hook, f"pytest_runtest_{{name}}")
                 assert not [one for one in hook.get_hookimpls() if "flag_harness" in one.function.__module__]
@@ -137,7 +137,7 @@ def test_it_stays_asleep_while_tests_run(pytester: pytest.Pytester) -> None:
 
 
 def test_every_fixture_is_known(pytester: pytest.Pytester) -> None:
-    """A test that uses one must wake it."""
+    """A test that uses one must have it configured."""
     lines = pytester.runpytest("--fixtures", "-q").outlines
     own = {line.partition(" ")[0] for line in lines if "flag_harness/plugin/" in line}
     assert FIXTURE_NAMES == own
@@ -151,7 +151,7 @@ def test_marks_and_options_are_shown(pytester: pytest.Pytester) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "text", "wakes"),
+    ("file", "text", "is_used"),
     [
         ("pyproject.toml", '[tool."Flag_Harness"]\n', True),
         ("pyproject.toml", "[tool.harness]\n", True),
@@ -160,15 +160,15 @@ def test_marks_and_options_are_shown(pytester: pytest.Pytester) -> None:
         ("tox.ini", "[pytest]\n", False),
     ],
 )
-def test_a_file_that_mentions_it_is_read(pytester: pytest.Pytester, file: str, text: str, *, wakes: bool) -> None:
+def test_a_file_that_mentions_it_is_read(pytester: pytest.Pytester, file: str, text: str, *, is_used: bool) -> None:
     """Even under a wrong name, which reading it reports."""
     (pytester.path / file).write_text(text)
     config = pytester.parseconfig()
-    assert wakes == may_use_harness(config)
+    assert is_used == may_use_harness(config)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "wakes"),
+    ("arguments", "is_used"),
     [
         (["--harness-max-cost=0"], True),
         (["--harness-upstream=simulator"], True),
@@ -178,12 +178,12 @@ def test_a_file_that_mentions_it_is_read(pytester: pytest.Pytester, file: str, t
         (["-k", "a", "-x"], False),
     ],
 )
-def test_an_option_wakes_it(pytester: pytest.Pytester, arguments: list[str], *, wakes: bool) -> None:
+def test_an_option_configures_it(pytester: pytest.Pytester, arguments: list[str], *, is_used: bool) -> None:
     """If its value is not the default."""
-    assert wakes == may_use_harness(pytester.parseconfig(*arguments))
+    assert is_used == may_use_harness(pytester.parseconfig(*arguments))
 
 
-def test_a_settings_file_that_cannot_be_read_wakes_it(pytester: pytest.Pytester) -> None:
+def test_a_settings_file_that_cannot_be_read_configures_it(pytester: pytest.Pytester) -> None:
     """Reading the settings then says why."""
     config: Any = SimpleNamespace(stash=pytest.Stash(), rootpath=pytester.path)
     (pytester.path / "pyproject.toml").mkdir()
