@@ -3,6 +3,7 @@
 import gc
 import importlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -14,6 +15,8 @@ SESSION = os.environ.get("HARNESS_TESTS")
 """`deep` in `nox -s deep`, `browser` in `nox -s browser`."""
 DEEP = SESSION == "deep"
 """Whether to run every test in real processes, with more examples."""
+
+sys.dont_write_bytecode = True  # a file that a test edits twice in a second may keep its size, and be taken for the old
 
 with suppress(ImportError):  # the cases run in this checkout without it, by the README's first command
     from hypothesis import settings

@@ -125,6 +125,7 @@ def begin(streams: list[int], arguments: list[str], folder: str, environ: dict[s
     settings = {name: value for name, value in environ.items() if name.startswith("PYTHON")}
     if any(settings.get(name) != SETTINGS.get(name) for name in {*settings, *SETTINGS} - READ_LATER):
         os.execv(COLD, [COLD, *arguments])
+    sys.dont_write_bytecode = True  # a file that a test edits twice in a second may keep its size
     sys.path[:0] = [entry for entry in environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     KEPT.append({**sys.path_importer_cache})
     sys.path_importer_cache.clear()
