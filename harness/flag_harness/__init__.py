@@ -1,7 +1,7 @@
 """Test agents on the Anthropic Messages API under every combination of their feature flags, offline or live.
 
     cassette = flag_harness.Cassette.load("recordings/x.json")
-    upstream = flag_harness.with_layers(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
+    upstream = flag_harness.faulty(flag_harness.replay(cassette), flag_harness.faults.overloaded(on=2))
     client = anthropic.AsyncAnthropic(api_key="x", http_client=flag_harness.async_http_client(upstream, pace=0))
 
 `__all__` lists the public names; docs/api.md describes them, and the fixtures and marks. Everything else is private.
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from flag_harness.sources import flags
     from flag_harness.transports import async_http_client, http_client, intercept_clients
     from flag_harness.transports.serve.server import LoopbackServer
-    from flag_harness.wire.layers import with_layers
+    from flag_harness.wire.layers import faulty
 
 __all__ = [
     "Cassette",
@@ -59,6 +59,7 @@ __all__ = [
     "ScenarioError",
     "async_http_client",
     "faults",
+    "faulty",
     "flags",
     "http_client",
     "intercept_clients",
@@ -66,7 +67,6 @@ __all__ = [
     "merge_records",
     "replay",
     "simulate",
-    "with_layers",
 ]
 
 _MODULE_BY_NAME = {
@@ -92,7 +92,7 @@ _MODULE_BY_NAME = {
     "RunRow": "flag_harness.record",
     "ScenarioError": "flag_harness.errors",
     "async_http_client": "flag_harness.transports",
-    "with_layers": "flag_harness.wire.layers",
+    "faulty": "flag_harness.wire.layers",
     "flags": "flag_harness.sources",
     "http_client": "flag_harness.transports",
     "intercept_clients": "flag_harness.transports",

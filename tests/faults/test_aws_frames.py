@@ -11,7 +11,7 @@ from flag_harness.faults import FAULT_KINDS, Fault
 from flag_harness.faults.edits import STREAM_POINTS
 from flag_harness.wire.aws_frames import AWS_STREAM_CONTENT_TYPE, FrameSplitter, frame_from_sse, sse_from_frame
 from flag_harness.wire.grammar import EventSplitter
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import parse_response
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
@@ -30,7 +30,7 @@ def framed(stream: Response) -> Response:
 
 
 def play(fault: Fault, response: Response) -> Response:
-    return with_layers(lambda request: response, fault)(REQUEST)
+    return faulty(lambda request: response, fault)(REQUEST)
 
 
 def events(response: Response) -> list[bytes]:

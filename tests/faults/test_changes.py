@@ -7,7 +7,7 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.faults import Fault
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
@@ -16,7 +16,7 @@ REQUEST = Request("POST", "https://api.anthropic.com/v1/messages", (), b'{"strea
 
 
 def _play(fault: Fault, response: Response) -> Response:
-    return with_layers(lambda request: response, fault)(REQUEST)
+    return faulty(lambda request: response, fault)(REQUEST)
 
 
 def _last(response: Response) -> str:
@@ -98,7 +98,7 @@ def test_events_are_doubled_swapped_and_lost(stream: Response, events: tuple[byt
 
 def test_a_blank_line_of_crlf_is_two_bytes(stream: Response) -> None:
     """The fault inside gives CRLF; the one outside takes one whole line end."""
-    ask = with_layers(lambda request: stream, faults.missing_blank_line(), faults.line_ends())
+    ask = faulty(lambda request: stream, faults.missing_blank_line(), faults.line_ends())
     assert body(stream).count(b"\n") - 1 == body(ask(REQUEST)).count(b"\r\n")
 
 
@@ -208,7 +208,7 @@ def test_a_head_can_lie(plain: Response) -> None:
 )
 def test_connections_break_before_an_answer(fault: Fault, expected: Response) -> None:
     """Nothing below the fault is asked."""
-    assert expected == with_layers(_never, fault)(REQUEST)
+    assert expected == faulty(_never, fault)(REQUEST)
 
 
 def test_an_empty_answer_is_of_the_kind_that_was_asked_for() -> None:

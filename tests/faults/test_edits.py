@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from flag_harness import faults
 from flag_harness.faults import Fault
 from flag_harness.wire.grammar import POINTS_BY_NAME, names_of_points_in_stream
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.sse import decode_events
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body, header_value
 
@@ -30,7 +30,7 @@ HALF_AN_EVENT = b'event: content_block_delta\ndata: {"type":"content_block_delta
 
 
 def _play(fault: Fault, response: Response) -> Response:
-    return with_layers(lambda request: response, fault)(REQUEST)
+    return faulty(lambda request: response, fault)(REQUEST)
 
 
 def _last(response: Response) -> str:

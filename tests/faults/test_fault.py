@@ -19,7 +19,7 @@ from flag_harness.faults import (
     stream_error,
     unknown_block,
 )
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, Upstream
 
 
@@ -40,7 +40,7 @@ def test_arming_counts_from_nothing(upstream: Upstream, request_for: Callable[..
     marked = overloaded(on=1)
     for _ in range(2):
         armed = marked.arm()
-        ask = with_layers(upstream, armed)
+        ask = faulty(upstream, armed)
         assert [529, 200] == [
             piece.status for _ in range(2) for piece in ask(request_for())[:1] if isinstance(piece, Head)
         ]
@@ -51,7 +51,7 @@ def test_arming_counts_from_nothing(upstream: Upstream, request_for: Callable[..
 def test_the_first_layer_that_answers_wins(upstream: Upstream, request_for: Callable[..., Request]) -> None:
     """The layer below sees only what is let through."""
     outer, inner = overloaded(on=1), rate_limited(on=1)
-    ask = with_layers(upstream, outer, inner)
+    ask = faulty(upstream, outer, inner)
     statuses = [piece.status for _ in range(3) for piece in ask(request_for()) if isinstance(piece, Head)]
     assert [529, 429, 200] == statuses
     assert [3, 2] == [outer.counter.request_count, inner.counter.request_count]
@@ -60,16 +60,16 @@ def test_the_first_layer_that_answers_wins(upstream: Upstream, request_for: Call
 def test_edits_compose(upstream: Upstream, request_for: Callable[..., Request]) -> None:
     """An unknown block from the inner fault is behind the error of the outer one, or before it."""
     late = stream_error(at="after_message_delta", padding=0)
-    data = _body(with_layers(upstream, late, unknown_block())(request_for()))
+    data = _body(faulty(upstream, late, unknown_block())(request_for()))
     assert data.index(b"novelty") < data.index(b"overloaded_error")
     early = stream_error(at="inside_text")
-    assert b"novelty" not in _body(with_layers(upstream, early, unknown_block())(request_for()))
+    assert b"novelty" not in _body(faulty(upstream, early, unknown_block())(request_for()))
 
 
 def test_fired_faults_are_not_blamed(upstream: Upstream, request_for: Callable[..., Request]) -> None:
     """Nor are those that the combination forbids."""
     fired, forbidden = overloaded(on=1), rate_limited(combination="streaming").arm("off")
-    with_layers(upstream, forbidden, fired)(request_for())
+    faulty(upstream, forbidden, fired)(request_for())
     assert [] == explain_faults_that_never_fired([fired, forbidden])
 
 
@@ -133,7 +133,7 @@ def test_a_fault_that_never_fired_says_why(
         (stream_error(), (Cut(0.0, "reset"),), f"fault stream_error {start}no answer to it was read"),
     ]
     for fault, answer, expected in cases:
-        with_layers(lambda request, answer=answer: answer, fault)(request_for())  # type: ignore[misc, arg-type]
+        faulty(lambda request, answer=answer: answer, fault)(request_for())  # type: ignore[misc, arg-type]
         assert [expected] == explain_faults_that_never_fired([fault])  # type: ignore[list-item]
 
 
@@ -141,7 +141,7 @@ def test_a_reason_is_given_once(plain: Response, request_for: Callable[..., Requ
     """However often it was met."""
     fault = stream_error()
     for _ in range(2):
-        with_layers(lambda request: plain, fault)(request_for())
+        faulty(lambda request: plain, fault)(request_for())
     expected = "fault stream_error never fired: it saw 2 requests, 2 due; the answer is no stream"
     assert [expected] == explain_faults_that_never_fired([fault])
 
@@ -150,7 +150,7 @@ def test_a_fault_that_saw_nothing_says_so(upstream: Upstream, request_for: Calla
     """Of several requests, too; and a fault of the client's side counts calls."""
     several = overloaded(on=5)
     for _ in range(2):
-        with_layers(upstream, several)(request_for())
+        faulty(upstream, several)(request_for())
     assert [
         "fault overloaded:on=5 never fired: it saw 2 requests, of which none was due",
         "fault overloaded never fired: it saw no request",

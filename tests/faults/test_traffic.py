@@ -10,7 +10,7 @@ import pytest
 
 from flag_harness import faults
 from flag_harness.wire.grammar import POINTS_BY_NAME, names_of_points_in_stream
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, body
 
 TRAFFIC = Path(__file__).parents[2].parent / "shared" / "traffic" / "interactions.jsonl.gz"
@@ -64,7 +64,7 @@ def test_a_fault_fires_wherever_the_stream_has_its_point(kind: faults.FaultKind,
         response, had = _response(data), names_of_points_in_stream([data])
         for at in kind.points:
             fault = kind.make_fault(at=at)
-            played = with_layers(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
+            played = faulty(lambda request, response=response: response, fault)(REQUEST)  # type: ignore[misc]
             assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)
             if at not in had:
                 assert (0, data) == (fault.fired, body(played))
@@ -81,5 +81,5 @@ def _tail(at: str) -> bool:
 def test_a_fault_without_points_never_raises(kind: faults.FaultKind, sample: list[bytes]) -> None:
     """On any recorded stream."""
     for data in sample:
-        played = with_layers(lambda request, data=data: _response(data), kind.make_fault())(REQUEST)  # type: ignore[misc]
+        played = faulty(lambda request, data=data: _response(data), kind.make_fault())(REQUEST)  # type: ignore[misc]
         assert 1 == sum(isinstance(piece, (Cut, End)) for piece in played)

@@ -14,7 +14,7 @@ from flag_harness.errors import Refusal
 from flag_harness.models import find_model
 from flag_harness.plugin.limits.cost_limit import CostLimit
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.timeline import Chunk, Cut, End, Head, Request, Response, Upstream
 from flag_harness.wire.usage import Usage
 
@@ -121,7 +121,7 @@ def test_requests_at_the_same_time_exceed_the_limit_by_one_at_most() -> None:
     exceeded, refused = [], 0
     for seed in range(200):
         api, random, refusals = CountingApi(seed), Random(seed), list[Refusal]()
-        upstream = with_layers(api, CostLimit(0.05).make_cost_limit_layer(refusals))
+        upstream = faulty(api, CostLimit(0.05).make_cost_limit_layer(refusals))
         requests = [_request(random.randrange(1, 3000), random.randrange(1, 2000)) for _ in range(12)]
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(partial(_send, upstream), requests))
@@ -224,6 +224,6 @@ def test_no_run_spends_more_than_the_limit_and_one_request_a_worker(
 def test_an_answer_that_was_cut_costs_its_input() -> None:
     """Its usage is not known, so the expected cost stays."""
     limit, request = CostLimit(1.0), _request(100, 1000)
-    upstream = with_layers(lambda request: (Cut(0.1, "reset"),), limit.make_cost_limit_layer([]))
+    upstream = faulty(lambda request: (Cut(0.1, "reset"),), limit.make_cost_limit_layer([]))
     list(upstream(request))
     assert estimate_input_cost(request) == limit._budget.spent

@@ -12,7 +12,7 @@ import pytest
 from flag_harness.cassette import Cassette
 from flag_harness.simulator import simulate
 from flag_harness.transports.serve.server import LoopbackServer
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.origin import ORIGIN_HEADER
 
 TEST = """
@@ -112,7 +112,7 @@ def test_a_server_that_a_script_starts_names_its_simulator(
     pytester.makepyfile(test_it=TEST)
     monkeypatch.setenv("ANTHROPIC_API_KEY", "none")
     path = pytester.path / "recordings/test_it/test_ask.json"
-    for server in (LoopbackServer(simulate()), LoopbackServer(with_layers(simulate()), origin="simulator")):
+    for server in (LoopbackServer(simulate()), LoopbackServer(faulty(simulate()), origin="simulator")):
         with server:
             monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
             pytester.runpytest_inprocess("--record-mode=rewrite").assert_outcomes(passed=1)

@@ -38,7 +38,7 @@ from flag_harness.sweep.troubles.interrupts import make_interrupt
 from flag_harness.sweep.troubles.schedule import join_random_troubles, join_troubles, shrink_schedule
 from flag_harness.sweep.troubles.surprises import LONG_TEXT
 from flag_harness.sweep.troubles.tools import LONG_TOOL_RESULT, ActiveToolTrouble, ToolTrouble
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.message import ParsedResponse, parse_response
 from flag_harness.wire.timeline import Cut, Request, Response
 
@@ -193,12 +193,12 @@ def test_a_plain_answer_replaces_a_stream(stream: bool) -> None:
     """A request without a stream gets what it asks for, so nothing has fired."""
     armed = Trouble("plain_answer", parse_surprising_answer("plain_answer")).activate()
     armed.surprising_answers[0].simulator = _upstream()
-    answer = parse_response(with_layers(_upstream(), *armed.layers)(_request(stream=stream)))
+    answer = parse_response(faulty(_upstream(), *armed.layers)(_request(stream=stream)))
     assert (False, "It is 5.", int(stream)) == (answer.is_stream, answer.blocks[0]["text"], armed.count_fired())
 
 
 def _answer(fault: Fault, *, stream: bool) -> Response:
-    return with_layers(_upstream(), fault)(_request(stream=stream))
+    return faulty(_upstream(), fault)(_request(stream=stream))
 
 
 @pytest.mark.parametrize(("point", "stream"), [("inside_text", True), ("inside_body", False)])

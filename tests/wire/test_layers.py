@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flag_harness.wire.layers import apply_edits, pass_request_to_layers, with_layers
+from flag_harness.wire.layers import apply_edits, faulty, pass_request_to_layers
 from flag_harness.wire.timeline import Chunk, Edit, End, Head, Layer, Piece, Request, Response
 
 REQUEST = Request("POST", "/v1/messages", (), b"{}")
@@ -36,7 +36,7 @@ def _doubling(request: Request) -> Edit:
 
 def test_without_layers_the_upstream_answers() -> None:
     """Nothing is changed."""
-    assert ANSWER == with_layers(lambda request: ANSWER)(REQUEST)
+    assert ANSWER == faulty(lambda request: ANSWER)(REQUEST)
 
 
 @given(st.lists(st.sampled_from([b"a", b"b", b"c", None]), max_size=5))
@@ -44,7 +44,7 @@ def test_edits_apply_from_the_innermost_outwards(marks: list[bytes | None]) -> N
     """As a response travels; layers that let pass leave no trace."""
     layers = [_passing if mark is None else _marking(mark) for mark in marks]
     expected = b"body" + b"".join(mark for mark in reversed(marks) if mark)
-    assert (ANSWER[0], Chunk(0.5, expected), ANSWER[2]) == with_layers(lambda request: ANSWER, *layers)(REQUEST)
+    assert (ANSWER[0], Chunk(0.5, expected), ANSWER[2]) == faulty(lambda request: ANSWER, *layers)(REQUEST)
 
 
 def test_the_first_layer_that_answers_wins_and_nothing_below_it_is_asked() -> None:
@@ -59,7 +59,7 @@ def test_the_first_layer_that_answers_wins_and_nothing_below_it_is_asked() -> No
         asked.append("below")
         return ANSWER
 
-    answer = with_layers(upstream, _marking(b"!"), _answering, below)(REQUEST)
+    answer = faulty(upstream, _marking(b"!"), _answering, below)(REQUEST)
     assert REFUSAL == answer
     assert [] == asked
 
@@ -81,7 +81,7 @@ def test_one_piece_may_become_several_or_none() -> None:
         return lambda piece: () if isinstance(piece, Head) else (piece,)
 
     doubled = (Chunk(0.5, b"body!"), Chunk(0.5, b"body!"), End(1.0))
-    assert doubled == with_layers(lambda request: ANSWER, swallow, _marking(b"!"), _doubling)(REQUEST)
+    assert doubled == faulty(lambda request: ANSWER, swallow, _marking(b"!"), _doubling)(REQUEST)
 
 
 def test_every_request_gets_edits_of_its_own() -> None:

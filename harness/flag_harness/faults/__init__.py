@@ -1,6 +1,6 @@
 """Simulated failures of the API, for any upstream and any point of an answer.
 
-For example, `with_layers(upstream, overloaded(on=2))` answers the second request with an error 529.
+For example, `faulty(upstream, overloaded(on=2))` answers the second request with an error 529.
 """
 
 from flag_harness.faults.errors import FaultConditionError, FaultError

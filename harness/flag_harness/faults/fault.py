@@ -98,7 +98,7 @@ The function returns an answer, an edit of the answer, or None to let the reques
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A fault with the condition under which it happens. It can be passed to `with_layers`, `http_client` and marks.
+    """A fault with the condition under which it happens. It can be passed to `faulty`, `http_client` and marks.
 
     A fault counts what it has done. `arm` returns a copy with a new counter, for the next test, with the id of the
     test's flag combination as `armed_combination`. `is_transport_only` is true if a server cannot simulate the fault.

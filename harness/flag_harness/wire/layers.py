@@ -33,7 +33,7 @@ def apply_edits(piece: Piece, edits: Sequence[Edit]) -> Iterable[Piece]:
     return pieces
 
 
-def with_layers(upstream: Upstream, *layers: Layer) -> Upstream:
+def faulty(upstream: Upstream, *layers: Layer) -> Upstream:
     """Return an upstream that passes each request through layers, such as faults and recorders, before `upstream` gets
     it.
 

@@ -13,7 +13,7 @@ from flag_harness.transports.clients import make_clock_for_pace
 from flag_harness.transports.serve.application import UpstreamApplication
 from flag_harness.transports.serve.http_protocol import ConnectionProtocol
 from flag_harness.transports.serve.limits import ServerLimits, listens_on_loopback
-from flag_harness.wire.layers import with_layers
+from flag_harness.wire.layers import faulty
 from flag_harness.wire.origin import UpstreamName
 from flag_harness.wire.timeline import Layer, Upstream
 
@@ -68,7 +68,7 @@ class LoopbackServer:
                 "say 127.0.0.1, or allow_any_host=True if that is meant"
             )
         joined = clock is None and not pace
-        upstream_with_layers = with_layers(upstream, *layers) if layers else upstream
+        upstream_with_layers = faulty(upstream, *layers) if layers else upstream
         self._application = UpstreamApplication(
             upstream_with_layers,
             clock or make_clock_for_pace(pace, moves_loop=False),
