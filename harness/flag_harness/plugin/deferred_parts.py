@@ -9,11 +9,10 @@ from flag_harness.config import Config
 from flag_harness.plugin.mark_descriptions import HARNESS_MARKS
 from flag_harness.plugin.marks import CONFIG_KEY
 from flag_harness.plugin.modes import CHECKS_PLUGIN_NAME
+from flag_harness.plugin.start.first_look import OPTIONS_WITHOUT_PREFIX
 
 _FIXTURE_PREFIX = "harness_"
 """Every fixture of the harness has a name with this prefix, or requests a fixture that has one."""
-_OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
-"""The options of the harness whose names lack the prefix `harness_`."""
 _OPTIONS_THAT_NEED_ANOTHER = frozenset({"harness_upstream", "harness_runs", "harness_verify_budget"})
 """Options that have a default, and that do nothing unless another option is given too."""
 
@@ -33,7 +32,7 @@ def needs_parts_for_all_tests(config: pytest.Config) -> bool:
         return True
     options = vars(config.option)
     own = (name for name in options if name.startswith("harness_") and name not in _OPTIONS_THAT_NEED_ANOTHER)
-    return any(options.get(name) for name in (*_OPTIONS_WITHOUT_PREFIX, *own))
+    return any(options.get(name) for name in (*OPTIONS_WITHOUT_PREFIX, *own))
 
 
 def is_harness_configured(config: pytest.Config) -> bool:

@@ -7,7 +7,7 @@ import pytest
 from flag_harness.plugin.modes import FEATURES_PLUGIN
 
 _INI_FILES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
-_OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
+OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
 """The options of the harness whose names lack the prefix `harness_`."""
 _DEFAULT_BY_OPTION = {"harness_upstream": "live", "harness_runs": 20, "harness_verify_budget": 0.5, "harness_seed": 0}
 """The options that have a default other than None, False or empty, with this default."""
@@ -58,7 +58,7 @@ def may_use_harness(config: pytest.Config) -> bool:
 def _is_option_given(option: tuple[str, object]) -> bool:
     """Return True if an option (name, value) is an option of the harness, and its value is not the default."""
     name, value = option
-    if not name.startswith("harness_") and name not in _OPTIONS_WITHOUT_PREFIX:
+    if not name.startswith("harness_") and name not in OPTIONS_WITHOUT_PREFIX:
         return False
     if name in _DEFAULT_BY_OPTION:
         return value != _DEFAULT_BY_OPTION[name]
