@@ -14,9 +14,9 @@ from flag_harness.cassette.match.excerpts import (
     make_excerpts,
     truncate,
 )
+from flag_harness.cassette.match.matching import encode_with_sorted_keys
 from flag_harness.cassette.match.order import (
     MAX_LIST_LENGTH,
-    canonical_bytes,
     describe_order,
     has_names_in_another_order,
     has_same_elements,
@@ -154,7 +154,7 @@ def _member_differences(recorded: Any, sent: Any) -> Iterator[Difference]:
     if isinstance(recorded, dict) and isinstance(sent, dict) and len(recorded) + len(sent) <= MAX_LIST_LENGTH:
         for key in recorded | sent:
             ours, theirs = recorded.get(key, ABSENT), sent.get(key, ABSENT)
-            if ours is ABSENT or theirs is ABSENT or canonical_bytes(ours) != canonical_bytes(theirs):
+            if ours is ABSENT or theirs is ABSENT or encode_with_sorted_keys(ours) != encode_with_sorted_keys(theirs):
                 yield Difference(format_json_path((key,)), ours, theirs, (key,), (key,))
     else:
         yield Difference("", recorded, sent)
@@ -188,7 +188,7 @@ def _differences_between_lists(
 
     `steps` are the paths of the recorded and of the sent list.
     """
-    if canonical_bytes(recorded) == canonical_bytes(sent):
+    if encode_with_sorted_keys(recorded) == encode_with_sorted_keys(sent):
         return
     whole = Difference(format_json_path(steps[0]), recorded, sent, *steps)
     if has_names_in_another_order(recorded, sent):
@@ -226,7 +226,9 @@ def _list_differences(
     `steps` are the paths of the recorded and of the sent list.
     """
     comparison.count(len(recorded) + len(sent))
-    for block in differing_slices(list(map(canonical_bytes, recorded)), list(map(canonical_bytes, sent))):
+    for block in differing_slices(
+        list(map(encode_with_sorted_keys, recorded)), list(map(encode_with_sorted_keys, sent))
+    ):
         yield from _slice_differences(recorded, sent, block, steps, comparison)
 
 

@@ -4,9 +4,8 @@ import re
 from collections import Counter
 from typing import Any
 
-import msgspec
-
 from flag_harness.cassette.match.excerpts import truncate
+from flag_harness.cassette.match.matching import encode_with_sorted_keys
 from flag_harness.cassette.redact.scan import redact_api_keys
 
 MAX_LIST_LENGTH = 10_000
@@ -17,16 +16,11 @@ _MIN_WORDS_IN_ANOTHER_ORDER = 2
 _WORD_PATTERN = re.compile(r"[^\W\d_]\w*")
 
 
-def canonical_bytes(value: Any) -> bytes:
-    """Return JSON that is equal for equal values, whatever the order of their keys."""
-    return msgspec.json.encode(value, order="sorted")
-
-
 def has_same_elements(recorded: list[Any], sent: list[Any]) -> bool:
     """Return whether two lists have the same elements, in any order, or False if they are too long to compare."""
     if len(recorded) != len(sent) or len(recorded) > MAX_LIST_LENGTH:
         return False
-    return Counter(map(canonical_bytes, recorded)) == Counter(map(canonical_bytes, sent))
+    return Counter(map(encode_with_sorted_keys, recorded)) == Counter(map(encode_with_sorted_keys, sent))
 
 
 def index_by_name(values: list[Any]) -> dict[str, int]:
