@@ -8,7 +8,7 @@ import pytest
 from flag_harness.config import Config
 from flag_harness.plugin.mark_descriptions import HARNESS_MARKS
 from flag_harness.plugin.marks import CONFIG_KEY
-from flag_harness.plugin.modes import CHECKS_PLUGIN_NAME
+from flag_harness.plugin.modes import CHECKS_PLUGIN_NAME, is_main_process_of_xdist
 from flag_harness.plugin.start.first_look import OPTIONS_WITHOUT_PREFIX
 
 _FIXTURE_PREFIX = "harness_"
@@ -28,7 +28,7 @@ def needs_parts_for_all_tests(config: pytest.Config) -> bool:
     """
     if config.stash[CONFIG_KEY].vcr_marks or config.stash[CONFIG_KEY].border == "run":
         return True
-    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+    if is_main_process_of_xdist(config):
         return True
     options = vars(config.option)
     own = (name for name in options if name.startswith("harness_") and name not in _OPTIONS_THAT_NEED_ANOTHER)

@@ -1,4 +1,4 @@
-"""Read the options that the harness shares with other recorders, such as `--record-mode`."""
+"""Read the options that the harness shares with other plugins, such as `--record-mode`."""
 
 import os
 import shlex
@@ -40,6 +40,11 @@ def record_mode_of_run(config: pytest.Config) -> RecordMode:
 def is_recording_disabled(config: pytest.Config) -> bool:
     """Return True if the command line has `--disable-recording`."""
     return bool(config.getoption("--disable-recording", default=False))
+
+
+def is_main_process_of_xdist(config: pytest.Config) -> bool:
+    """Return True in the process that starts the workers of pytest-xdist: it runs no test itself."""
+    return config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput")
 
 
 def command_to_reproduce(config: pytest.Config, *nodeids: str) -> str:

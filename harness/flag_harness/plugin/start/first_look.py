@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flag_harness.plugin.modes import FEATURES_PLUGIN
+from flag_harness.plugin.modes import FEATURES_PLUGIN, is_main_process_of_xdist
 
 _INI_FILES = ("pytest.ini", ".pytest.ini", "tox.ini", "setup.cfg")
 OPTIONS_WITHOUT_PREFIX = ("record_mode", "disable_recording", "features", "block_network", "vcr_record", "disable_vcr")
@@ -50,7 +50,7 @@ def may_use_harness(config: pytest.Config) -> bool:
     """
     if mentions_harness(config) or config.pluginmanager.has_plugin(FEATURES_PLUGIN):
         return True
-    if config.getoption("dist", "no") != "no" and not hasattr(config, "workerinput"):
+    if is_main_process_of_xdist(config):
         return True
     return "=" in config.getoption("keyword") or any(map(_is_option_given, vars(config.option).items()))
 
