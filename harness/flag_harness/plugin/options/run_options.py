@@ -6,19 +6,16 @@ from pathlib import Path
 import pytest
 
 CONTENT_LEVELS = ("none", "masked", "full")
-
-
 FAIL_ON_INERT_FLAG = "inert-flag"
-
-
 FAIL_ON_LOG_ERROR = "log-error"
-
-
 FAIL_ON_CACHE_BREAK = "cache-break"
-
-
 FAIL_ON_VALUES = (FAIL_ON_INERT_FLAG, FAIL_ON_LOG_ERROR, FAIL_ON_CACHE_BREAK)
 """The values that `--harness-fail-on` takes."""
+DEFAULT_LOCATE_RUN_BUDGET = 45
+"""The most combinations that `--harness-locate` runs for a test."""
+DEFAULT_VERIFY_BUDGET = 0.50
+"""US dollars: about three times the list price of all recordings that ship."""
+DEFAULT_PROVIDER_RETRIES = 3
 
 
 def add_effects_options(group: pytest.OptionGroup) -> None:
@@ -60,14 +57,6 @@ def add_record_option(group: pytest.OptionGroup) -> None:
         "without whatever looks like an e-mail address, a telephone, account, card or social security number "
         "(default if CI is set)",
     )
-
-
-DEFAULT_LOCATE_RUN_BUDGET = 45
-"""The most combinations that `--harness-locate` runs for a test."""
-
-
-DEFAULT_VERIFY_BUDGET = 0.50
-"""US dollars: about three times the list price of all recordings that ship."""
 
 
 def add_locate_option(group: pytest.OptionGroup) -> None:
@@ -131,9 +120,6 @@ def add_repeat_option(group: pytest.OptionGroup) -> None:
         help="the seed of the simulator's random answers, the turns of a scenario that have a weight, and of the first "
         "schedule of --harness-sweep=schedules (default: 0)",
     )
-
-
-DEFAULT_PROVIDER_RETRIES = 3
 
 
 def add_retry_option(group: pytest.OptionGroup) -> None:

@@ -7,11 +7,7 @@ import pytest
 
 DEFAULT_SWEEPS = ("faults", "surprises", "interrupts", "kills", "tools")
 """The names of the sweeps that run if `--harness-sweep` names none."""
-
-
 SCHEDULES_SWEEP, TOOLS_SWEEP = "schedules", "tools"
-
-
 _SECONDS_BY_UNIT = {"s": 1, "m": 60, "min": 60, "h": 3600}
 
 
